@@ -1,0 +1,100 @@
+"""``python -m recbole_sam doctor``: what is installed, what was adjusted, what is found."""
+
+import os
+import platform
+from pathlib import Path
+
+from recbole_sam import __version__, compat, properties
+from recbole_sam.data import check
+from recbole_sam.interests.encode import find_model
+from recbole_sam.errors import RecBoleSAMError
+
+PACKAGES = ("recbole", "torch", "numpy", "pandas", "transformers", "dashscope", "setuptools", "ray")
+API_KEYS = ("DASHSCOPE_API_KEY", "OPENAI_API_KEY")
+
+
+def add_parser(subparsers):
+    """Adds the subcommand ``doctor``."""
+    parser = subparsers.add_parser(
+        "doctor", help="show versions, adjustments of RecBole, GPU, BERT, API key, datasets"
+    )
+    parser.add_argument("--data_path", default="dataset", metavar="FOLDER", help="default: %(default)s")
+    parser.add_argument(
+        "--text_encoder", default="bert-base-uncased", metavar="MODEL", help="default: %(default)s"
+    )
+    return parser
+
+
+def run(args):
+    """Prints the state of this installation.
+
+    Args:
+        args (argparse.Namespace): ``data_path`` and ``text_encoder``.
+
+    Returns:
+        int: 0; a doctor reports, it does not fail.
+    """
+    sections = {
+        "versions": versions(),
+        "RecBole 1.2.1, adjusted": adjustments(),
+        "hardware": hardware(),
+        "text encoder": [text_encoder(args.text_encoder)],
+        "API keys": [f"{name}: {'present' if os.environ.get(name) else 'absent'}" for name in API_KEYS],
+        "datasets": datasets(Path(args.data_path)),
+    }
+    for title, lines in sections.items():
+        print(title)
+        print("\n".join(f"  {line}" for line in lines))
+    return 0
+
+
+def versions():
+    """Lines with the versions that matter, this package's first."""
+    lines = [f"recbole-sam {__version__} ({properties.folder().parent})"]
+    lines.append(f"Python {platform.python_version()} on {platform.platform()}")
+    for package in PACKAGES:
+        number = compat.version(package)
+        lines.append(f"{package} {'.'.join(map(str, number)) if number else 'not installed'}")
+    return lines
+
+
+def adjustments():
+    """Lines telling which adjustments of RecBole were needed here, and why."""
+    return [
+        f"{'yes' if done.applied else 'not needed':<10} {done.name}: {done.reason} "
+        f"(upstream: {done.upstream})"
+        for done in compat.apply()
+    ]
+
+
+def hardware():
+    """Lines about GPUs and cores."""
+    import torch
+
+    lines = [f"{os.cpu_count()} CPU cores, torch uses {torch.get_num_threads()} threads"]
+    if torch.cuda.is_available():
+        lines += [f"GPU {i}: {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
+    else:
+        lines.append("no GPU that torch can use: everything runs on the CPU")
+    return lines
+
+
+def text_encoder(name):
+    """One line on whether a Transformers text encoder is found without a download."""
+    try:
+        return f"{name}: found in {find_model(name)}"
+    except RecBoleSAMError as error:
+        return f"{name}: not found. {error}"
+
+
+def datasets(folder):
+    """Lines with the datasets that can be run now."""
+    lines = ["ml-100k: real data with movie titles, inside RecBole"]
+    for inter in sorted(folder.glob("*/*.inter")):
+        if inter.stem != inter.parent.name:
+            continue
+        item = inter.with_suffix(".item")
+        kind = "SYNTHETIC sample" if check.is_synthetic(inter.parent) else "data"
+        texts = "item file" if item.is_file() else "no item file, so no texts for SAM"
+        lines.append(f"{inter.stem}: {kind} in {inter.parent}, {texts}")
+    return lines

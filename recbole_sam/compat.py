@@ -1,0 +1,318 @@
+"""RecBole 1.2.1 on today's Python stack.
+
+One small named function an adjustment, each with the reason and the upstream issue beside it. A function
+looks whether it is needed here, changes RecBole (or what RecBole sees) only then, and returns whether it
+did. RecBole's files are never copied and the installed package is never written to.
+
+Checked combinations stand in ``docs/compatibility.md``.
+"""
+
+import contextlib
+import functools
+import importlib.metadata
+import importlib.util
+import sys
+import types
+import warnings
+from typing import NamedTuple
+
+
+class Adjustment(NamedTuple):
+    """What was looked at, and whether RecBole had to be bent."""
+
+    name: str
+    reason: str
+    upstream: str
+    applied: bool
+
+
+_STEPS = []
+_report = None
+
+
+def _step(reason, upstream):
+    def register(function):
+        function.reason, function.upstream = reason, upstream
+        _STEPS.append(function)
+        return function
+
+    return register
+
+
+def apply():
+    """Applies every adjustment that this machine needs, once a process.
+
+    Returns:
+        tuple of Adjustment: all of them, in order, with ``applied`` telling which were needed.
+    """
+    global _report
+    if _report is None:
+        _report = tuple(
+            Adjustment(step.__name__, step.reason, step.upstream, bool(step())) for step in _STEPS
+        )
+    return _report
+
+
+def version(package):
+    """The installed version of a package as a tuple of its leading integers; None when it is absent."""
+    try:
+        text = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    numbers = []
+    for part in text.split("+")[0].split("."):
+        digits = part[: len(part) - len(part.lstrip("0123456789"))]
+        if not digits:
+            break
+        numbers.append(int(digits))
+    return tuple(numbers)
+
+
+@_step("RecBole reads names that numpy 1.24 and 2.0 removed (np.float, np.float_, ...)", "#2174, #2203")
+def numpy_names():
+    import numpy as np
+
+    missing = {
+        "float_": np.float64,
+        "complex_": np.complex128,
+        "unicode_": np.str_,
+        # Config.__init__ sets these itself; a dataset or checkpoint that is unpickled needs them before.
+        "float": float,
+        "int": int,
+        "object": object,
+        "str": str,
+    }
+    with warnings.catch_warnings():  # numpy warns when a removed name is merely asked for
+        warnings.simplefilter("ignore")
+        missing = {name: value for name, value in missing.items() if not hasattr(np, name)}
+    for name, value in missing.items():
+        setattr(np, name, value)
+    return missing
+
+
+@_step("RecBole imports ray, for one call of tune.report; ray <= 2.6.3 cannot be imported with numpy 2 or "
+       "setuptools 82, has no wheel for Python 3.12, and later versions changed the call", "#2155, #2215")
+def ray_tune():
+    live = sys.modules.get("ray.tune")
+    if live is not None and (version("ray") or (0,)) <= (2, 6, 3):
+        return False
+    stand_in = types.ModuleType("ray")
+    stand_in.tune = types.ModuleType("ray.tune")
+    stand_in.tune.report = _report_to_live_ray
+    saved = {name: sys.modules.get(name) for name in ("ray", "ray.tune")}
+    sys.modules.update({"ray": stand_in, "ray.tune": stand_in.tune})
+    try:
+        import recbole.quick_start.quick_start  # noqa: F401  binds the stand-in as its own ``tune``
+    finally:  # nobody else may mistake the stand-in for ray
+        for name, module in saved.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module
+    return True
+
+
+def _report_to_live_ray(**metrics):
+    """``tune.report`` of RecBole's dialect, passed to whatever ray runs this process; outside ray, nothing."""
+    tune = sys.modules.get("ray.tune")
+    if tune is None:
+        return
+    if version("ray") <= (2, 6, 3):
+        tune.report(**metrics)
+    elif tune.get_context().get_trial_id() is not None:
+        tune.report(metrics)
+
+
+@_step("pandas 3 turns df[field].fillna(inplace=True) into a no-op, so missing values would stay", "none yet")
+def pandas_fillna():
+    if version("pandas") < (3,):
+        return False
+    import pandas as pd
+    from recbole.data.dataset import dataset as module
+    from recbole.utils import FeatureType
+
+    class PandasWithFilledSequences:
+        """pandas as ``recbole.data.dataset.dataset`` sees it: sequence columns are read without holes."""
+
+        def __getattr__(self, name):
+            return getattr(pd, name)
+
+        @staticmethod
+        def read_csv(*args, **kwargs):
+            frame = pd.read_csv(*args, **kwargs)
+            sequences = [column for column in frame if column.endswith("_seq")]
+            return frame.fillna(dict.fromkeys(sequences, ""))
+
+    fill_nan = module.Dataset._fill_nan
+
+    @functools.wraps(fill_nan)
+    def filled(self):
+        for feat_name in self.feat_name_list:
+            feat = getattr(self, feat_name)
+            for field in feat:
+                if self.field2type[field] == FeatureType.TOKEN:
+                    feat[field] = feat[field].fillna(0)
+                elif self.field2type[field] == FeatureType.FLOAT:
+                    feat[field] = feat[field].fillna(feat[field].mean())
+        with _quiet_chained_assignment():
+            return fill_nan(self)
+
+    load_feat = module.Dataset._load_feat
+
+    @functools.wraps(load_feat)
+    def quiet_load_feat(self, filepath, source):
+        with _quiet_chained_assignment():
+            return load_feat(self, filepath, source)
+
+    module.pd = PandasWithFilledSequences()
+    module.Dataset._fill_nan = filled
+    module.Dataset._load_feat = quiet_load_feat
+    return True
+
+
+@_step("pandas 3 applies agg(len) to the column as a whole, where RecBole means each sequence in it", "none yet")
+def pandas_agg_len():
+    if version("pandas") < (3,):
+        return False
+    import pandas as pd
+
+    agg = pd.Series.agg
+
+    @functools.wraps(agg)
+    def agg_for_recbole(self, func=None, *args, **kwargs):
+        if func is len and _called_by_recbole():
+            return self.map(len)
+        return agg(self, func, *args, **kwargs)
+
+    pd.Series.agg = agg_for_recbole
+    return True
+
+
+def _called_by_recbole():
+    """Whether the function that asks was called from RecBole's own code, and not from anybody else's."""
+    return sys._getframe(2).f_globals.get("__name__", "").startswith("recbole.")
+
+
+@contextlib.contextmanager
+def _quiet_chained_assignment():
+    """RecBole's own fillna calls find nothing left to fill, so pandas' warning about them says nothing."""
+    import pandas as pd
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pd.errors.ChainedAssignmentError)
+        yield
+
+
+@_step("torch 2.6 loads weights only by default, but RecBole's checkpoints hold a pickled Config", "#2174, #2212, #2215")
+def torch_load():
+    import torch
+
+    if version("torch") < (2, 6):
+        return False
+    load = torch.load
+
+    @functools.wraps(load)
+    def load_for_recbole(*args, **kwargs):
+        # Full unpickling runs code: only RecBole's own call sites, which read RecBole's own files, get it.
+        if _called_by_recbole():
+            kwargs.setdefault("weights_only", False)
+        return load(*args, **kwargs)
+
+    torch.load = load_for_recbole
+    return True
+
+
+@_step("torch.cuda.amp is deprecated since torch 2.4 and warns in every epoch", "#2174")
+def amp_names():
+    import torch
+
+    if version("torch") < (2, 4):
+        return False
+    from recbole.trainer import trainer
+
+    trainer.amp = types.SimpleNamespace(
+        GradScaler=functools.partial(torch.amp.GradScaler, "cuda"),
+        autocast=functools.partial(torch.amp.autocast, "cuda"),
+    )
+    return True
+
+
+@_step("distributed training asks for NCCL and CUDA even where there is none", "#1684, #1811")
+def distributed_on_cpu():
+    import torch
+    from recbole.config.configurator import Config
+    from recbole.trainer import trainer
+
+    if torch.cuda.is_available():
+        return False
+    init_device = Config._init_device
+
+    @functools.wraps(init_device)
+    def init_device_or_gloo(self):
+        settings = self.final_config_dict
+        if "local_rank" not in settings:
+            return init_device(self)
+        torch.distributed.init_process_group(
+            backend="gloo",
+            rank=settings["local_rank"] + settings["offset"],
+            world_size=settings["world_size"],
+            init_method=f"tcp://{settings['ip']}:{settings['port']}",
+        )
+        settings["gpu_id"] = str(settings["gpu_id"])
+        settings["device"] = torch.device("cpu")
+        settings["single_spec"] = False
+        if settings["local_rank"] != 0:
+            settings["state"] = "error"
+            settings["show_progress"] = False
+            settings["verbose"] = False
+
+    distributed_data_parallel = trainer.DistributedDataParallel
+
+    @functools.wraps(distributed_data_parallel)
+    def parallel_on_cpu(model, device_ids=None, **kwargs):
+        return distributed_data_parallel(model, **kwargs)  # device ids must be None on a CPU
+
+    Config._init_device = init_device_or_gloo
+    trainer.DistributedDataParallel = parallel_on_cpu
+    return True
+
+
+@_step("after downloading a dataset RecBole waits for other processes, even when there are none", "#1989, #2050")
+def barrier_after_download():
+    import torch
+    from recbole.data.dataset.dataset import Dataset
+
+    download = Dataset._download
+
+    @functools.wraps(download)
+    def download_alone(self):
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            return download(self)
+        barrier = torch.distributed.barrier
+        torch.distributed.barrier = lambda *args, **kwargs: None
+        try:
+            return download(self)
+        finally:
+            torch.distributed.barrier = barrier
+
+    Dataset._download = download_alone
+    return True
+
+
+@_step("numpy 2 prints np.float64(0.1) where RecBole's result lines used to print 0.1", "#2203")
+def plain_metrics():
+    if version("numpy") < (2,):
+        return False
+    from recbole.evaluator.evaluator import Evaluator
+
+    evaluate = Evaluator.evaluate
+
+    @functools.wraps(evaluate)
+    def evaluate_plain(self, dataobject):
+        result = evaluate(self, dataobject)
+        for metric, value in result.items():
+            result[metric] = float(value)
+        return result
+
+    Evaluator.evaluate = evaluate_plain
+    return True

@@ -1,0 +1,99 @@
+"""RecBole's configuration from command-line words, with every user's mistake as one sentence."""
+
+import sys
+
+import yaml
+
+from recbole_sam.errors import RecBoleSAMError, SettingError
+
+DEFAULT_MODEL = "SAM"
+DEFAULT_DATASET = "amazon-beauty"
+
+
+def parse_words(words):
+    """Command-line words of the form ``--key=value``.
+
+    Args:
+        words (list of str): without the program's name.
+
+    Returns:
+        dict: key to value, both str. RecBole converts the values.
+
+    Raises:
+        SettingError: a word of another form, or a key given twice with different values.
+    """
+    given = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not key.startswith("--") or len(key) < 3 or not equals:
+            raise SettingError(f"cannot read '{word}': settings are given as --key=value.")
+        key = key[2:]
+        if given.setdefault(key, value) != value:
+            raise SettingError(f"--{key} is given twice, as '{given[key]}' and as '{value}'.")
+    return given
+
+
+def config_files(given):
+    """The YAML files of ``--config_files``, separated by spaces (RecBole's way) or commas.
+
+    Args:
+        given (dict): what :func:`parse_words` returned.
+
+    Returns:
+        list of str or None: as RecBole takes it.
+    """
+    return given.get("config_files", "").replace(",", " ").split() or None
+
+
+def make_config(given, model=None):
+    """RecBole's ``Config`` of some command-line settings.
+
+    Args:
+        given (dict): what :func:`parse_words` returned.
+        model (str, optional): the model when neither the words nor a file names one; SAM by default.
+
+    Returns:
+        recbole.config.Config: with the plugin's defaults in it.
+
+    Raises:
+        SettingError: a setting, a value or a configuration file is wrong.
+        UnknownNameError: the model does not exist.
+    """
+    from recbole.config import Config
+
+    files = config_files(given)
+    in_files = _read_files(files or [])
+    argv = sys.argv
+    sys.argv = argv[:1]  # RecBole would read it a second time, and drop values that hold a '='
+    try:
+        return Config(
+            model=given.get("model", in_files.get("model", model or DEFAULT_MODEL)),
+            dataset=given.get("dataset", in_files.get("dataset", DEFAULT_DATASET)),
+            config_file_list=files,
+            config_dict=dict(given),
+        )
+    except RecBoleSAMError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, RuntimeError,
+            ArithmeticError) as error:  # fmt: skip
+        # RecBole checks values with whatever exception is at hand; nothing but settings was read so far.
+        raise SettingError(f"a setting is not usable: {error}") from error
+    finally:
+        sys.argv = argv
+
+
+def _read_files(files):
+    settings = {}
+    for file in files:
+        try:
+            with open(file, encoding="utf-8") as stream:
+                content = yaml.safe_load(stream)
+        except OSError as error:
+            raise SettingError(f"cannot read the configuration file {file}: {error.strerror}.") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            place = " ".join(str(error).split())
+            raise SettingError(f"the configuration file {file} is not YAML: {place}") from error
+        if not isinstance(content, dict):
+            raise SettingError(f"the configuration file {file} must hold lines of the form 'key: value'.")
+        settings.update(content)
+    return settings

@@ -1,0 +1,116 @@
+"""What is wrong with a dataset's folder, in one sentence, before RecBole reads it."""
+
+import contextlib
+import urllib.error
+from logging import getLogger
+from pathlib import Path
+
+from recbole.utils import ModelType
+
+from recbole_sam import properties, settings
+from recbole_sam.data.card import card_line, read_card
+from recbole_sam.errors import DataError, UnknownNameError, nearest
+
+MARKER = "SYNTHETIC.md"
+
+
+def is_synthetic(folder):
+    """Whether a dataset folder holds the marker of made-up data."""
+    return (Path(folder) / MARKER).is_file()
+
+
+def synthetic_notice(config):
+    """The line that every run on made-up data shows."""
+    return (
+        f"SYNTHETIC DATA: {config['data_path']} is a made-up sample, so no number of this run is a result; "
+        f"`python -m recbole_sam prepare --dataset={config['dataset']}` puts the real data in its place."
+    )
+
+
+def before_loading(config):
+    """Checks that a dataset is there and has what the model needs; tells what it is.
+
+    Args:
+        config (Config): RecBole's configuration; ``data_path`` is the dataset's folder.
+
+    Raises:
+        UnknownNameError: no such folder, and nothing RecBole could download.
+        DataError: a file or a column is missing, or there is nothing in it.
+    """
+    name, folder = config["dataset"], Path(config["data_path"])
+    if not folder.is_dir():
+        if name in settings.recbole_dataset_names() - set(properties.dataset_names()):
+            return  # RecBole downloads it
+        raise UnknownNameError(_unknown_dataset(name, folder))
+    if config["benchmark_filename"] is None:
+        _check_columns(folder / f"{name}.inter", config)
+    if is_synthetic(folder):
+        getLogger().warning(synthetic_notice(config))
+    card = read_card(folder)
+    if card is not None:
+        getLogger().info(card_line(card))
+
+
+@contextlib.contextmanager
+def loading(config):
+    """Turns what RecBole or pandas says of a malformed file into one sentence.
+
+    Raises:
+        DataError: the files cannot be read as RecBole's atomic files.
+    """
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"cannot read dataset '{config['dataset']}' in {config['data_path']}: byte "
+            f"0x{error.object[error.start]:02x} is not {error.encoding}. Save its files as UTF-8, or name "
+            "their encoding with --encoding=<name>."
+        ) from error
+    except urllib.error.URLError as error:
+        raise DataError(
+            f"dataset '{config['dataset']}' is not in {config['data_path']}, and RecBole cannot download it "
+            f"({error.reason}): check the network, or put the files there by hand."
+        ) from error
+    except (ValueError, KeyError) as error:  # pandas' parser errors are ValueErrors
+        raise DataError(
+            f"cannot read dataset '{config['dataset']}' in {config['data_path']}: {error}"
+        ) from error
+
+
+def _unknown_dataset(name, folder):
+    here = [file.name for file in folder.parent.glob("*") if file.is_dir()]
+    presets = properties.dataset_names()
+    if name in presets:
+        return (
+            f"dataset '{name}' is not in {folder}. `python -m recbole_sam prepare --dataset={name}` "
+            "puts it there."
+        )
+    known = {*here, *presets, *settings.recbole_dataset_names()}
+    return (
+        f"there is no dataset '{name}' in {folder.parent}, among the presets of recbole-sam, or among "
+        f"RecBole's downloads.{nearest(name, known)} A dataset of your own: `python -m recbole_sam prepare "
+        f"--dataset={name} --interactions=<file> --items=<file>`."
+    )
+
+
+def _check_columns(file, config):
+    if not file.is_file():
+        raise DataError(
+            f"{file} is missing: a RecBole dataset needs its interactions there. "
+            f"`python -m recbole_sam prepare --dataset={config['dataset']} --interactions=<file>` makes it."
+        )
+    with open(file, "rb") as stream:
+        header = stream.readline().rstrip(b"\r\n").decode(config["encoding"] or "utf-8", "replace")
+        has_rows = bool(stream.read(1))
+    columns = [column.split(":")[0] for column in header.split(config["field_separator"])]
+    needed = [config["USER_ID_FIELD"], config["ITEM_ID_FIELD"]]
+    if config["MODEL_TYPE"] == ModelType.SEQUENTIAL:
+        needed.append(config["TIME_FIELD"])
+    for column in filter(None, needed):
+        if column not in columns:
+            raise DataError(
+                f"{file} has no column '{column}' (its header is '{header}'): {config['model']} needs "
+                f"{', '.join(needed)}."
+            )
+    if ":" not in header or not has_rows:
+        raise DataError(f"{file} holds no interactions.")

@@ -1,0 +1,104 @@
+"""The dataset hook: RecBole's sequential dataset with precomputed interests attached."""
+
+import numpy as np
+import torch
+from recbole.data.dataset import SequentialDataset
+from recbole.data.interaction import Interaction
+
+from recbole_sam.data import augmentation, store_location
+from recbole_sam.data.histories import HASH_BYTES, Sequences, history_hash
+from recbole_sam.data.interest_table import InterestTable, check_histories, check_width
+from recbole_sam.data.store import InterestStore
+from recbole_sam.errors import SettingError
+
+
+class SAMDataset(SequentialDataset):
+    """RecBole's :class:`SequentialDataset` that also knows every user's interests.
+
+    - ``data_augmentation`` gives RecBole's samples without Python loops.
+    - ``build`` splits as RecBole does, then attaches the interest store to each part as ``interests``
+      (:class:`InterestTable`), joined by user token, after the leak guard compared every user's training
+      history with the one the store was made from.
+    - ``train_targets: last`` keeps only the newest training sample of each user (the paper's way).
+    """
+
+    def __init__(self, config):
+        if config["benchmark_filename"] is not None:
+            raise SettingError(
+                f"{config['model']} needs whole user sequences to find the training histories, which "
+                "benchmark_filename does not give: provide one .inter file and a split in eval_args."
+            )
+        if config["train_targets"] not in ("all", "last"):
+            raise SettingError(
+                f"train_targets is '{config['train_targets']}'; it must be 'all' or 'last'."
+            )
+        super().__init__(config)
+
+    def data_augmentation(self):
+        """Replaces the interactions by samples, exactly those of RecBole, and keeps the sequences."""
+        self._aug_presets()
+        self._check_field("uid_field", "time_field")
+        self.sort(by=[self.uid_field, self.time_field], ascending=True)
+        users = self.inter_feat[self.uid_field].numpy()
+        self.sequences = Sequences(users, self.inter_feat[self.iid_field].numpy())
+        samples = augmentation.prefix_samples(users, self.max_item_list_len)
+        fields = {self.item_list_length_field: torch.from_numpy(samples.lengths)}
+        for field in self.inter_feat:
+            if field != self.uid_field:
+                fields[getattr(self, f"{field}_list_field")] = augmentation.padded_histories(
+                    self.inter_feat[field], samples, self.max_item_list_len
+                )
+        targets = self.inter_feat[samples.targets]
+        targets.update(Interaction(fields))
+        self.inter_feat = targets
+
+    def split(self):
+        """RecBole's split of the samples, before any interest is looked at.
+
+        Returns:
+            list of SAMDataset: training, validation and test part.
+        """
+        return super().build()
+
+    def build(self):
+        """RecBole's split, with interests attached.
+
+        Raises:
+            StoreMissingError: there is no interest store yet.
+            StoreError: it cannot be used.
+            LeakGuardError: it was made from other histories than the current training split.
+        """
+        splits = self.split()
+        store = InterestStore.open(store_location.path(self.config))
+        check_width(store, self.config["interest_dim"])
+        tokens, hashes = [], []
+        for token, items in self.training_histories(splits):
+            tokens.append(token)
+            hashes.append(history_hash(items))
+        hashes = np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, HASH_BYTES)
+        check_histories(store, tokens, hashes, store_location.command(self.config))
+        self.interests = InterestTable(store, self.field2id_token[self.uid_field].tolist())
+        for part in splits:
+            part.interests = self.interests
+        if self.config["train_targets"] == "last":
+            train = splits[0]
+            users = train.inter_feat[self.uid_field].numpy()
+            splits[0] = train.copy(train.inter_feat[augmentation.newest_sample(users)])
+        return splits
+
+    def training_histories(self, splits):
+        """The newest training items of every user under a split: all that Stage 1 may see.
+
+        Args:
+            splits (list of SAMDataset): what :meth:`split` returned.
+
+        Yields:
+            tuple: user token (str) and its item tokens (list of str), oldest first, at most
+            ``interest_history_length``.
+        """
+        held_out = np.concatenate([part.inter_feat[self.uid_field].numpy() for part in splits[1:]])
+        user_tokens = self.field2id_token[self.uid_field]
+        item_tokens = self.field2id_token[self.iid_field]
+        newest = self.config["interest_history_length"]
+        for user, items in self.sequences.training(held_out, self.user_num, newest):
+            yield str(user_tokens[user]), item_tokens[items].tolist()

@@ -1,0 +1,122 @@
+"""Replacing a dataset's folder as a whole, so that nobody ever finds half of one."""
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+
+from ..errors import DataError
+
+SYNTHETIC_MARKER = "SYNTHETIC.md"
+"""A folder that holds this file holds invented data, which real data may replace unasked."""
+
+_OLD = ".replaced"
+
+
+def is_synthetic(folder):
+    """bool: whether the dataset in ``folder`` is invented."""
+    return (folder / SYNTHETIC_MARKER).is_file()
+
+
+def check_free(folder, overwrite):
+    """Refuses to overwrite real data unasked.
+
+    Args:
+        folder (pathlib.Path): where a dataset is to be.
+        overwrite (bool): whether the user asked for it.
+
+    Raises:
+        DataError: there is something that is neither empty nor synthetic.
+    """
+    if overwrite or is_synthetic(folder) or not folder.exists():
+        return
+    if not folder.is_dir():
+        raise DataError(f"{folder} is a file, where the dataset's folder should be.")
+    if any(folder.iterdir()):
+        raise DataError(f"{folder} exists already. Add --overwrite to replace it.")
+
+
+@contextlib.contextmanager
+def replacing(folder, overwrite=False):
+    """Gives an empty folder to fill, and puts it in the place of ``folder`` when all went well.
+
+    Whatever goes wrong before, ``folder`` is as it was and the half-filled folder is gone. Files of
+    the old folder that `prepare` did not make (interests, say) move along, unless the old one was
+    synthetic. Should the machine die between the two renames, the next call puts the old one back.
+
+    Args:
+        folder (pathlib.Path): where the dataset is to be.
+        overwrite (bool): replace real data.
+
+    Yields:
+        pathlib.Path: a new folder beside it.
+
+    Raises:
+        DataError: as `check_free`, or the disk is full or may not be written.
+    """
+    folder = folder.resolve()  # a link to a folder elsewhere keeps pointing there
+    old = folder.with_name(f".{folder.name}{_OLD}")
+    if old.exists():
+        _recover(folder, old)
+    check_free(folder, overwrite)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new = type(folder)(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    try:
+        yield new
+        new.chmod(0o777 & ~_umask())
+        if folder.exists():
+            if not is_synthetic(folder):
+                _carry_over(folder, new)
+            os.rename(folder, old)
+            try:
+                os.rename(new, folder)
+            except BaseException:
+                os.rename(old, folder)
+                raise
+            shutil.rmtree(old)
+        else:
+            os.rename(new, folder)
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    finally:
+        if new.exists():
+            shutil.rmtree(new)
+
+
+def _recover(folder, old):
+    if folder.exists():
+        shutil.rmtree(old)
+    else:
+        os.rename(old, folder)
+
+
+def _carry_over(source, target):
+    for path in source.iterdir():
+        if _made_by_prepare(path.name, source.name) or (target / path.name).exists():
+            continue
+        if path.is_dir():
+            shutil.copytree(path, target / path.name, symlinks=True)
+        else:
+            shutil.copy2(path, target / path.name, follow_symlinks=False)
+
+
+def _made_by_prepare(file, dataset):
+    return file in (f"{dataset}.inter", f"{dataset}.item", "card.json") or file.startswith("report")
+
+
+def _cannot_write(folder, error):
+    if error.errno == errno.ENOSPC:
+        return DataError(
+            f"The disk is full: {folder} could not be written and is as it was. Free some space."
+        )
+    return DataError(f"{folder} could not be written and is as it was ({error.strerror}).")
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,84 @@
+"""Text files, plain or gzipped, line by line, with errors that name the line."""
+
+import contextlib
+import gzip
+import zlib
+
+from ..errors import DataError
+
+
+@contextlib.contextmanager
+def open_bytes(path):
+    """Opens a plain or gzipped file for reading; the bytes decide, not the name.
+
+    Args:
+        path (pathlib.Path): the file.
+
+    Yields:
+        a binary file object.
+
+    Raises:
+        DataError: the file is missing, a folder, unreadable or empty, or its gzip stream is cut or
+            corrupt (also when that shows only later, while it is being read).
+    """
+    try:
+        with open(path, "rb") as plain:
+            magic = plain.read(2)
+            if not magic:
+                raise DataError(f"{path} is empty.")
+            plain.seek(0)
+            if magic == b"\x1f\x8b":
+                with gzip.GzipFile(fileobj=plain) as unzipped:
+                    yield unzipped
+            else:
+                yield plain
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist.") from None
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder, where a file is needed.") from None
+    except PermissionError:
+        raise DataError(f"{path} may not be read (permission denied).") from None
+    except EOFError:
+        raise DataError(
+            f"{path} is a truncated gzip file: fetch it again, the rest is missing."
+        ) from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path} is a corrupt gzip file ({error}): fetch it again.") from None
+
+
+def text_lines(path):
+    """The lines of a UTF-8 file, with their line ends.
+
+    Args:
+        path (pathlib.Path): a plain or gzipped file; a byte order mark is removed.
+
+    Yields:
+        str: one line.
+
+    Raises:
+        DataError: as `open_bytes`, or a line is not UTF-8 (naming it).
+    """
+    with open_bytes(path) as file:
+        for number, line in enumerate(file, 1):
+            if number == 1:
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            try:
+                yield line.decode("utf-8")
+            except UnicodeDecodeError:
+                raise not_utf8(path, number) from None
+
+
+def not_utf8(path, line):
+    """The error for bytes that are not UTF-8.
+
+    Args:
+        path (pathlib.Path): the file.
+        line (int): the line, counted from 1.
+
+    Returns:
+        DataError: to be raised.
+    """
+    return DataError(
+        f"{path}, line {line}: not UTF-8. Convert the file first, for example with "
+        f"`iconv -f latin1 -t utf-8`."
+    )

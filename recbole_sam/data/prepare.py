@@ -1,0 +1,193 @@
+"""From a source's rows to a RecBole dataset: filter, order, clean, write, swap into place."""
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import DataError
+from . import atomic, card, filters
+from .folder import replacing
+from .interactions import collect
+from .items import Item, titles_of
+from .skips import Skips
+
+_BLOCK = 100_000  # rows turned into text at a time
+
+
+class Source(NamedTuple):
+    """Published data, opened by one of the readers in ``data/sources``.
+
+    Attributes:
+        name: what it is, for the card: ``"table"``, ``"Amazon Review Data 2018, All Beauty"``.
+        rows: iterable of user token, item token, rating and time.
+        skips: the `Skips` that the readers fill.
+        files: the paths it is read from.
+        items: iterable of `Item`, or None when nothing is known of the items.
+    """
+
+    name: str
+    rows: object
+    skips: Skips
+    files: tuple = ()
+    items: object = None
+
+
+def prepare(folder, source, chosen=None, overwrite=False):
+    """Writes ``<name>.inter``, ``<name>.item`` and ``card.json`` for RecBole.
+
+    The folder appears as a whole or not at all (`replacing`). Rows of the ``.inter`` file are in
+    time order, ties in the order of the source; the rating column is there when the source has any
+    rating, and likewise brand, categories and price. The ``.item`` file, there when the source has
+    items, has a row for every item with interactions, an empty title where the source has none.
+
+    Args:
+        folder (pathlib.Path): ``dataset/<name>``; its last part names the dataset.
+        source (Source): where rows and items come from. Both are streamed once.
+        chosen (Filters): the choices; None takes the paper's.
+        overwrite (bool): replace a dataset that is not synthetic.
+
+    Returns:
+        dict: the card, as `card.read_card` gives it.
+
+    Raises:
+        DataError: the source cannot be read, nothing is left, no item is described, the folder is
+            taken, or it cannot be written.
+        SettingError: a filter makes no sense.
+    """
+    chosen = chosen or filters.Filters()
+    filters.check(chosen)
+    with replacing(Path(folder), overwrite) as new:
+        name = Path(folder).name
+        interactions, steps = filters.apply(collect(source.rows), chosen)
+        _refuse_nothing(source, steps)
+        made = {"dataset": name, "source": {"name": source.name}}
+        made["date"] = datetime.now(timezone.utc).date().isoformat()
+        made["counts"] = describe(interactions)
+        made["filters"] = chosen._asdict()
+        made["steps"] = steps
+        _write_interactions(new / f"{name}.inter", interactions)
+        if source.items is not None:
+            tokens = [interactions.item_tokens[code] for code in np.unique(interactions.items)]
+            items, made["titles"] = titles_of(source.items, set(tokens))
+            _refuse_foreign_items(source, items, tokens)
+            # RecBole drops interactions with items that the .item file does not list.
+            listed = [items.get(token) or Item(token) for token in tokens]
+            _write_items(new / f"{name}.item", listed)
+        made["skipped"] = dict(source.skips.counts)
+        made["source"]["files"] = [_fingerprint(path) for path in source.files]
+        made["files"] = [_fingerprint(path) for path in sorted(new.iterdir())]
+        card.write_card(new, made)
+    return made
+
+
+def describe(interactions):
+    """Counts of a dataset.
+
+    Args:
+        interactions (Interactions): at least one.
+
+    Returns:
+        dict: users, items, interactions, and the shortest, mean, median and longest history.
+    """
+    lengths = np.bincount(interactions.users)
+    lengths = lengths[lengths > 0]
+    return {
+        **interactions.counts(),
+        "shortest_history": int(lengths.min()),
+        "mean_history": round(float(lengths.mean()), 2),
+        "median_history": float(np.median(lengths)),
+        "longest_history": int(lengths.max()),
+    }
+
+
+def number_cells(numbers):
+    """Numbers as an atomic file holds them.
+
+    Args:
+        numbers (np.ndarray): float64 [n]; NaN is a missing value.
+
+    Returns:
+        list: int where the value is whole, ``""`` where it is missing, else float.
+    """
+    whole = np.isfinite(numbers) & (np.floor(numbers) == numbers)
+    if whole.all():
+        return numbers.astype(np.int64).tolist()
+    return [
+        int(number) if is_whole else "" if number != number else number
+        for number, is_whole in zip(numbers.tolist(), whole.tolist(), strict=True)
+    ]
+
+
+def _write_interactions(path, interactions):
+    header = {"user_id": "token", "item_id": "token"}
+    rated = not np.isnan(interactions.ratings).all()
+    if rated:
+        header["rating"] = "float"
+    header["timestamp"] = "float"
+    users, items = interactions.user_tokens, interactions.item_tokens
+
+    def rows():
+        for start in range(0, len(interactions.users), _BLOCK):
+            block = interactions.select(slice(start, start + _BLOCK))
+            columns = [
+                [users[code] for code in block.users.tolist()],
+                [items[code] for code in block.items.tolist()],
+                number_cells(block.times),
+            ]
+            if rated:
+                columns.insert(2, number_cells(block.ratings))
+            yield from zip(*columns, strict=True)
+
+    atomic.write_rows(path, header, rows())
+
+
+def _write_items(path, items):
+    header = {"item_id": "token", "title": "token"}
+    if any(item.brand for item in items):
+        header["brand"] = "token"
+    if any(item.categories for item in items):
+        header["categories"] = "token"
+    if any(item.price == item.price for item in items):
+        header["price"] = "float"
+
+    def rows():
+        for item in items:
+            cells = {
+                "item_id": item.token,
+                "title": item.title,
+                "brand": item.brand,
+                "categories": ", ".join(item.categories),
+                "price": number_cells(np.array([item.price]))[0],
+            }
+            yield [cells[field] for field in header]
+
+    atomic.write_rows(path, header, rows())
+
+
+def _refuse_nothing(source, steps):
+    files = ", ".join(path.name for path in source.files)
+    if not steps[0]["interactions"]:
+        skipped = "; ".join(source.skips.sentences())
+        raise DataError(
+            f"{files} has no usable interaction" + (f" ({skipped})." if skipped else ".")
+        )
+    if not steps[-1]["interactions"]:
+        emptied = next(step["step"] for step in steps if not step["interactions"])
+        raise DataError(
+            f"Nothing is left of the {steps[0]['interactions']:,} interactions in {files} after "
+            f"{emptied!r}. Lower --min-count or choose --k-core=none."
+        )
+
+
+def _refuse_foreign_items(source, items, tokens):
+    if len(items) * 10 < len(tokens):
+        raise DataError(
+            f"Only {len(items):,} of the {len(tokens):,} items are described in "
+            f"{source.files[-1].name}: is it the item file of another dataset?"
+        )
+
+
+def _fingerprint(path):
+    return {"name": path.name, "bytes": path.stat().st_size, "sha256": card.checksum(path)}

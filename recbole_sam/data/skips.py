@@ -1,0 +1,57 @@
+"""Rows that cannot be used: counted by reason, or refused."""
+
+from ..errors import DataError
+
+NOT_UTF8 = "not UTF-8"
+NOT_JSON = "not a JSON object"
+CUT_OFF = "last line cut off"
+NO_USER = "no usable user id"
+NO_ITEM = "no usable item id"
+BAD_RATING = "rating is not a number"
+BAD_TIME = "time missing or not readable"
+NEGATIVE_TIME = "negative time"
+OTHER_BEHAVIOUR = "other behaviour"
+REPEATED_ITEM = "item listed before"
+
+
+class Skips:
+    """Counts the rows a reader leaves out.
+
+    Args:
+        strict (bool): raise at the first row instead.
+    """
+
+    def __init__(self, strict=False):
+        self.strict = strict
+        self.counts = {}
+        self.examples = {}
+
+    def add(self, reason, path, line):
+        """Notes one row.
+
+        Args:
+            reason (str): why it cannot be used.
+            path (pathlib.Path): its file.
+            line (int): its line, counted from 1.
+
+        Raises:
+            DataError: in strict mode.
+        """
+        if self.strict:
+            raise DataError(
+                f"{path}, line {line}: {reason}. "
+                "Without --strict such lines are left out and counted."
+            )
+        self.counts[reason] = self.counts.get(reason, 0) + 1
+        self.examples.setdefault(reason, f"{path.name}, line {line}")
+
+    def sentences(self):
+        """What was left out, a line a reason, with where it was first seen.
+
+        Returns:
+            list of str
+        """
+        return [
+            f"{count:,} x {reason} (first: {self.examples[reason]})"
+            for reason, count in self.counts.items()
+        ]

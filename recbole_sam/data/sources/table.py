@@ -1,0 +1,284 @@
+"""CSV, TSV and Parquet tables, one row an interaction or an item, with columns of any name."""
+
+import csv
+import math
+from datetime import datetime, timezone
+from typing import NamedTuple
+
+from ...errors import DataError, nearest
+from .. import skips as reasons
+from ..items import Item
+from ..lines import text_lines
+from ..text import clean_token
+
+INTERACTION_NAMES = {
+    "user": "user_id user uid reviewer_id customer_id visitor_id member_id".split(),
+    "item": "item_id item iid asin parent_asin product_id movie_id goods_id article_id".split(),
+    "rating": "rating ratings overall score stars".split(),
+    "time": "timestamp time unix_review_time unix_time datetime date ts".split(),
+    "behaviour": "behavior behaviour behavior_type behaviour_type event_type event".split(),
+}
+"""Column names recognised without being told, compared without case and punctuation."""
+
+ITEM_NAMES = {
+    "item": INTERACTION_NAMES["item"],
+    "title": "title item_title product_title movie_title name item_name product_name".split(),
+    "brand": "brand brand_name store manufacturer".split(),
+    "category": "category categories category_name category_path genre genres class".split(),
+    "price": "price item_price".split(),
+}
+"""The same for items."""
+
+_LATEST_SECOND = 1e11  # the year 5138; a larger number counts smaller units
+
+
+class Columns(NamedTuple):
+    """Names of the columns in the user's files; None leaves it to recognition.
+
+    Attributes:
+        user, item, rating, time, behaviour: of the interactions.
+        item_id, title, brand, category, price: of the items.
+    """
+
+    user: str | None = None
+    item: str | None = None
+    rating: str | None = None
+    time: str | None = None
+    behaviour: str | None = None
+    item_id: str | None = None
+    title: str | None = None
+    brand: str | None = None
+    category: str | None = None
+    price: str | None = None
+
+
+def read_interactions(path, columns, skips, delimiter=None, behaviours=None):
+    """The interactions of a table.
+
+    Args:
+        path (pathlib.Path): CSV or TSV (plain or gzipped, UTF-8, RFC 4180 quoting) or Parquet.
+        columns (Columns): names of its columns.
+        skips (Skips): where unusable rows are counted.
+        delimiter (str): None recognises comma, tab, semicolon and bar from the first line.
+        behaviours (collection of str): keep only rows with one of these; None keeps all.
+
+    Yields:
+        tuple: user token, item token, rating (NaN when empty or without such a column), time.
+
+    Raises:
+        DataError: the file cannot be read, or has no column for user, item or time.
+    """
+    table = _rows(path, delimiter)
+    names = next(table)
+    user, item, time = (
+        _find(
+            path, names, part, getattr(columns, part), INTERACTION_NAMES[part], f"--{part}-column"
+        )
+        for part in ("user", "item", "time")
+    )
+    rating = _find(path, names, "rating", columns.rating, INTERACTION_NAMES["rating"])
+    behaviour = None
+    if behaviours is not None:
+        behaviour = _find(
+            path, names, "behaviour", columns.behaviour,
+            INTERACTION_NAMES["behaviour"], "--behaviour-column",
+        )  # fmt: skip
+    for line, cells in table:
+        if behaviour is not None and _text(cells[behaviour]) not in behaviours:
+            skips.add(reasons.OTHER_BEHAVIOUR, path, line)
+            continue
+        user_token, item_token = clean_token(_text(cells[user])), clean_token(_text(cells[item]))
+        if not user_token or not item_token:
+            skips.add(reasons.NO_ITEM if user_token else reasons.NO_USER, path, line)
+            continue
+        seconds = parse_time(cells[time])
+        if seconds is None or seconds < 0:
+            reason = reasons.BAD_TIME if seconds is None else reasons.NEGATIVE_TIME
+            skips.add(reason, path, line)
+            continue
+        stars = math.nan
+        if rating is not None and cells[rating] not in ("", None):
+            stars = parse_number(cells[rating])
+            if stars is None:
+                skips.add(reasons.BAD_RATING, path, line)
+                continue
+        yield user_token, item_token, stars, seconds
+
+
+def read_items(path, columns, skips, delimiter=None):
+    """The items of a table.
+
+    Args:
+        path (pathlib.Path): as for `read_interactions`. Of an item listed twice every row is given.
+        columns (Columns): names of its columns.
+        skips (Skips): where rows without an item id are counted.
+        delimiter (str): as for `read_interactions`.
+
+    Yields:
+        Item: uncleaned; ``categories`` split at ``|`` where the text has one, else at ``,``.
+
+    Raises:
+        DataError: the file cannot be read, or has no column for the item or the title.
+    """
+    table = _rows(path, delimiter)
+    names = next(table)
+    token = _find(path, names, "item", columns.item_id, ITEM_NAMES["item"], "--item-id-column")
+    title = _find(path, names, "title", columns.title, ITEM_NAMES["title"], "--title-column")
+    brand, category, price = (
+        _find(path, names, part, getattr(columns, part), ITEM_NAMES[part])
+        for part in ("brand", "category", "price")
+    )
+    for line, cells in table:
+        item = clean_token(_text(cells[token]))
+        if not item:
+            skips.add(reasons.NO_ITEM, path, line)
+            continue
+        yield Item(
+            item,
+            _text(cells[title]),
+            _text(cells[brand]) if brand is not None else "",
+            _path(cells[category]) if category is not None else (),
+            parse_price(cells[price]) if price is not None else math.nan,
+        )
+
+
+def parse_number(cell):
+    """float of a cell, or None when it is not a finite number."""
+    try:
+        number = float(cell)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def parse_price(cell):
+    """float: the number a cell such as ``$1,299.00`` begins with; NaN when there is none."""
+    number = parse_number(_text(cell).replace(",", "").lstrip("$€£¥ ").partition(" ")[0])
+    return math.nan if number is None else number
+
+
+def parse_time(cell):
+    """A moment as seconds.
+
+    Args:
+        cell (str, number, datetime or None): a number of seconds, milliseconds or microseconds
+            (numbers of 1e11 and more are taken for the smaller units), or an ISO 8601 date with or
+            without time, in UTC unless it says otherwise. Positions (0, 1, 2 ...) are fine too.
+
+    Returns:
+        float or None: seconds; None when the cell is empty or neither of these.
+    """
+    if isinstance(cell, datetime):
+        return _seconds(cell)
+    number = parse_number(cell)
+    if number is None:
+        try:
+            return _seconds(datetime.fromisoformat(_text(cell).strip().replace("Z", "+00:00")))
+        except ValueError:
+            return None
+    while abs(number) >= _LATEST_SECOND:
+        number /= 1000
+    return number
+
+
+def _seconds(moment):
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return moment.timestamp()
+
+
+def _text(cell):
+    return "" if cell is None else str(cell)
+
+
+def _path(cell):
+    if isinstance(cell, (list, tuple)):
+        return tuple(map(_text, cell))
+    text = _text(cell)
+    return tuple(part.strip() for part in text.split("|" if "|" in text else ","))
+
+
+def _find(path, names, part, wanted, usual, option=None):
+    """Position of a column; None when it is optional (no option given) and absent."""
+    plain = [_plain(name) for name in names]
+    if wanted is not None:
+        if wanted in names:
+            return names.index(wanted)
+        raise DataError(
+            f"{path} has no column {wanted!r}; it has {', '.join(names)}.{nearest(wanted, names)}"
+        )
+    for name in usual:
+        if _plain(name) in plain:
+            return plain.index(_plain(name))
+    if option is None:
+        return None
+    raise DataError(
+        f"{path} has no column recognised as {part}; it has {', '.join(names)}. "
+        f"Name it with {option}=."
+    )
+
+
+def _plain(name):
+    # "user_id:token" is how atomic files spell it.
+    return "".join(c for c in name.partition(":")[0].lower() if c.isalnum())
+
+
+def _rows(path, delimiter):
+    """Yields the column names, then line number and cells of each row."""
+    if path.suffix in (".parquet", ".pq"):
+        yield from _parquet_rows(path)
+    else:
+        yield from _text_rows(path, delimiter)
+
+
+def _text_rows(path, delimiter):
+    lines = text_lines(path)
+    head = next(lines)
+    if delimiter is None:
+        delimiter = max(",\t;|", key=head.count)
+    # A quoted column name may hold a line end, so the header goes through the same reader.
+    reader = csv.reader(_chain(head, lines), delimiter=delimiter)
+    try:
+        names = next(reader)
+        yield [name.strip() for name in names]
+        for cells in reader:
+            if not cells:
+                continue
+            if len(cells) != len(names):
+                raise DataError(
+                    f"{path}, line {reader.line_num}: {len(cells)} columns, where the header has "
+                    f"{len(names)} ({', '.join(names)}). "
+                    f"Is {delimiter!r} the delimiter (--delimiter=)?"
+                )
+            yield reader.line_num, cells
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}.") from None
+
+
+def _chain(head, lines):
+    yield head
+    yield from lines
+
+
+def _parquet_rows(path):
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise DataError(
+            f"{path} is a Parquet file, and reading those needs pyarrow: "
+            "pip install 'recbole-sam[parquet]'."
+        ) from None
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist.") from None
+    except pyarrow.ArrowInvalid as error:
+        raise DataError(f"{path} is not a Parquet file ({error}).") from None
+    with file:
+        yield list(file.schema_arrow.names)
+        line = 0
+        for batch in file.iter_batches():
+            for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                line += 1
+                yield line, cells

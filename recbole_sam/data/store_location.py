@@ -1,0 +1,73 @@
+"""Where a dataset's interests are kept, and what to type to build them."""
+
+import hashlib
+import json
+import shlex
+from pathlib import Path
+
+from recbole_sam import settings
+from recbole_sam.properties import interests_file
+
+# Settings that change how the file is reached or read, not what is in it.
+_NOT_CONTENT = {"interest_store", "interest_dim", "train_targets", "text_batch_size"}
+# RecBole's settings that decide which items are training items.
+_SPLIT = ("eval_args", "user_inter_num_interval", "item_inter_num_interval", "rm_dup_inter",
+          "val_interval", "filter_inter_by_user_or_item", "benchmark_filename", "USER_ID_FIELD",
+          "ITEM_ID_FIELD", "TIME_FIELD")  # fmt: skip
+
+
+def content(config):
+    """The settings that decide what the interests are.
+
+    Args:
+        config (Config): of a model that reads interests.
+
+    Returns:
+        dict: name to value, JSON-able.
+    """
+    names = sorted(settings.keys(interests_file()) - _NOT_CONTENT) + list(_SPLIT)
+    values = {name: config[name] for name in names}
+    # how samples are ranked in evaluation does not change which items are held out
+    values["eval_args"] = {k: v for k, v in config["eval_args"].items() if k != "mode"}
+    return json.loads(json.dumps(values, default=str))
+
+
+def folder(config):
+    """The folder of the dataset's own files that may be written to.
+
+    RecBole reads ml-100k out of its installed package; its interests go to where the other datasets are.
+    """
+    if config["dataset"] == "ml-100k":
+        given = {**config.internal_config_dict, **config.external_config_dict}
+        return Path(given["data_path"]) / config["dataset"]
+    return Path(config["data_path"])
+
+
+def path(config):
+    """The interest store of a configuration.
+
+    Args:
+        config (Config): of a model that reads interests.
+
+    Returns:
+        pathlib.Path: ``interest_store``, or a name beside the dataset that differs when a setting differs
+        that changes the content, so that runs with other settings never overwrite each other's interests.
+    """
+    if config["interest_store"]:
+        return Path(config["interest_store"])
+    key = hashlib.sha256(json.dumps(content(config), sort_keys=True).encode()).hexdigest()[:8]
+    encoder = Path(str(config["text_encoder"])).name
+    return folder(config) / (
+        f"{config['dataset']}.interests-{config['interest_generator']}-{encoder}-{key}.safetensors"
+    )
+
+
+def command(config):
+    """What to type to build the interests of a configuration again, as one shell command."""
+    relevant = set(content(config)) | {"data_path", "interest_store", "text_batch_size"}
+    given = config.external_config_dict
+    words = ["python", "-m", "recbole_sam", "interests", f"--dataset={config['dataset']}"]
+    if config["model"] != "SAM":
+        words.append(f"--model={config['model']}")
+    words += [f"--{name}={given[name]}" for name in sorted(given) if name in relevant]
+    return " ".join(shlex.quote(word) for word in [*words, "--rebuild"])

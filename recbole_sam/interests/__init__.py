@@ -1,0 +1,1 @@
+"""Stage 1: from training histories to interest phrases and their embeddings."""

@@ -1,0 +1,88 @@
+"""SAM's two attentions on plain tensors.
+
+Shapes: B users, L history length, K interests, d dimension. Masks are bool, True where there is something
+real.
+"""
+
+import math
+
+import torch
+from torch import nn
+
+
+def recency_positions(lengths, max_length):
+    """Positions counted from the newest item of histories that are padded on the right.
+
+    The newest item has position 0 whatever the length (the paper pads on the left, RecBole on the right,
+    issue #1094), so a position means the same age for every user.
+
+    Args:
+        lengths (torch.LongTensor): [B], number of real items.
+        max_length (int): L.
+
+    Returns:
+        torch.LongTensor: [B, L]; 0 at the padded places, where a mask must hide it.
+    """
+    steps = torch.arange(max_length, device=lengths.device)
+    return (lengths.unsqueeze(1) - 1 - steps).clamp(min=0)
+
+
+def interest_aware_attention(queries, keys, values, mask):
+    """One view of the history for each interest (paper, interest-guided representation enhancement).
+
+    Args:
+        queries (torch.Tensor): [B, K, d], projected interests.
+        keys (torch.Tensor): [B, L, d], item plus position embeddings.
+        values (torch.Tensor): [B, L, d], item embeddings without positions, so views stay in the ID space.
+        mask (torch.BoolTensor): [B, L], real positions; at least one a user.
+
+    Returns:
+        tuple: views [B, K, d] and weights [B, K, L], which are 0 at padded positions and sum to 1.
+    """
+    scores = queries @ keys.transpose(1, 2) / math.sqrt(queries.shape[-1])
+    weights = scores.masked_fill(~mask.unsqueeze(1), -math.inf).softmax(dim=-1)
+    return weights @ values, weights
+
+
+def masked_mean(x, mask):
+    """Mean over the real entries only.
+
+    Args:
+        x (torch.Tensor): [B, K, d].
+        mask (torch.BoolTensor): [B, K], at least one real entry a user.
+
+    Returns:
+        torch.Tensor: [B, d].
+    """
+    weights = mask.unsqueeze(-1).to(x.dtype)
+    return (x * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+class CrossInterestLayer(nn.Module):
+    """One pre-norm Transformer layer over a user's K views.
+
+    As published, only the query is normalised before the attention: ``x + Drop(MHA(LN(x), x, x))``, then
+    ``x + Drop(FFN(LN(x)))``.
+    """
+
+    def __init__(
+        self, hidden_size, inner_size, n_heads, hidden_dropout, attn_dropout, activation, eps
+    ):
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(hidden_size, eps=eps)
+        self.attention = nn.MultiheadAttention(
+            hidden_size, n_heads, dropout=attn_dropout, batch_first=True
+        )
+        self.feed_forward_norm = nn.LayerNorm(hidden_size, eps=eps)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(hidden_size, inner_size), activation, nn.Linear(inner_size, hidden_size)
+        )
+        self.dropout = nn.Dropout(hidden_dropout)
+
+    def forward(self, views, mask):
+        """Views [B, K, d] and their mask [B, K] to views [B, K, d]; padded views influence no real one."""
+        attended, _ = self.attention(
+            self.attention_norm(views), views, views, key_padding_mask=~mask, need_weights=False
+        )
+        views = views + self.dropout(attended)
+        return views + self.dropout(self.feed_forward(self.feed_forward_norm(views)))

@@ -1,0 +1,150 @@
+"""
+BSARec
+################################################
+
+Reference:
+    Yehjin Shin et al. "An Attentive Inductive Bias for Sequential Recommendation beyond the
+    Self-Attention." in AAAI 2024. arXiv 2312.10325.
+
+"""
+
+import torch
+from recbole.model.abstract_recommender import SequentialRecommender
+from recbole.model.layers import FeedForward, MultiHeadAttention
+from recbole.model.loss import BPRLoss
+from torch import nn
+
+from recbole_sam.errors import SettingError
+from recbole_sam.models.frequency import split_frequencies
+from recbole_sam.models.padding import causal_mask, left_pad
+
+
+class FrequencyLayer(nn.Module):
+    """Rescales a sequence's high frequencies: LN(x + Drop(low + beta^2 * high)).
+
+    beta is learned, one number for each dimension.
+
+    Args:
+        hidden_size (int): width d.
+        cutoff (int): how much of the spectrum is low, see ``split_frequencies``.
+        dropout_prob (float): dropout of the rescaled sequence.
+        layer_norm_eps (float): added to the variance in the layer normalisation.
+    """
+
+    def __init__(self, hidden_size, cutoff, dropout_prob, layer_norm_eps):
+        super().__init__()
+        self.cutoff = cutoff
+        self.beta = nn.Parameter(torch.randn(hidden_size))
+        self.dropout = nn.Dropout(dropout_prob)
+        self.LayerNorm = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
+
+    def forward(self, x):
+        low, high = split_frequencies(x, self.cutoff)
+        return self.LayerNorm(x + self.dropout(low + self.beta.square() * high))
+
+
+class BSARecBlock(nn.Module):
+    """alpha * FrequencyLayer(x) + (1 - alpha) * MultiHeadAttention(x), then feed-forward.
+
+    All three layers carry their own residual connection and layer normalisation.
+    """
+
+    def __init__(self, config):
+        super().__init__()
+        size, eps = config["hidden_size"], config["layer_norm_eps"]
+        dropout = config["hidden_dropout_prob"]
+        self.alpha = config["alpha"]
+        self.frequency = FrequencyLayer(size, config["cutoff"], dropout, eps)
+        self.attention = MultiHeadAttention(
+            config["n_heads"], size, dropout, config["attn_dropout_prob"], eps
+        )
+        self.feed_forward = FeedForward(
+            size, config["inner_size"], dropout, config["hidden_act"], eps
+        )
+
+    def forward(self, x, mask):
+        mixed = self.alpha * self.frequency(x) + (1 - self.alpha) * self.attention(x, mask)
+        return self.feed_forward(mixed)
+
+
+class BSARec(SequentialRecommender):
+    r"""BSARec adds a branch to each Transformer block that lets high frequencies of the history
+    through, which self-attention, a low-pass filter, smooths away.
+
+    NOTE:
+        Histories are moved to the right end of the window first: the Fourier transform runs over
+        the whole window, and the newest item has to stand in the same place for every user. As in
+        the paper the padding before it is no silence: it carries the learned position vectors. The
+        window is always ``MAX_ITEM_LIST_LENGTH`` long, so scores do not depend on how far RecBole
+        padded a batch.
+    """
+
+    def __init__(self, config, dataset):
+        super().__init__(config, dataset)
+
+        # load parameters info
+        self.n_layers = config["n_layers"]
+        self.hidden_size = config["hidden_size"]  # same as embedding_size
+        self.hidden_dropout_prob = config["hidden_dropout_prob"]
+        self.layer_norm_eps = config["layer_norm_eps"]
+        self.initializer_range = config["initializer_range"]
+        self.loss_type = config["loss_type"]
+
+        # define layers and loss
+        self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)
+        self.position_embedding = nn.Embedding(self.max_seq_length, self.hidden_size)
+        self.LayerNorm = nn.LayerNorm(self.hidden_size, eps=self.layer_norm_eps)
+        self.dropout = nn.Dropout(self.hidden_dropout_prob)
+        self.blocks = nn.ModuleList(BSARecBlock(config) for _ in range(self.n_layers))
+
+        if self.loss_type == "BPR":
+            self.loss_fct = BPRLoss()
+        elif self.loss_type == "CE":
+            self.loss_fct = nn.CrossEntropyLoss()
+        else:
+            raise SettingError(
+                f"loss_type={self.loss_type!r} is no loss of BSARec: set it to CE or BPR."
+            )
+
+        # parameters initialization
+        self.apply(self._init_weights)
+
+    def _init_weights(self, module):
+        if isinstance(module, (nn.Linear, nn.Embedding)):
+            module.weight.data.normal_(mean=0.0, std=self.initializer_range)
+            if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+                module.weight.data[module.padding_idx].zero_()
+        elif isinstance(module, nn.LayerNorm):
+            module.bias.data.zero_()
+            module.weight.data.fill_(1.0)
+        if isinstance(module, nn.Linear) and module.bias is not None:
+            module.bias.data.zero_()
+
+    def forward(self, item_seq, item_seq_len):
+        item_seq = left_pad(item_seq, item_seq_len, self.max_seq_length)
+        x = self.item_embedding(item_seq) + self.position_embedding.weight
+        x = self.dropout(self.LayerNorm(x))
+        mask = causal_mask(item_seq != 0)
+        for block in self.blocks:
+            x = block(x, mask)
+        return x[:, -1]  # [B H]
+
+    def calculate_loss(self, interaction):
+        seq_output = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
+        pos_items = interaction[self.POS_ITEM_ID]
+        if self.loss_type == "BPR":
+            pos_score = (seq_output * self.item_embedding(pos_items)).sum(dim=-1)  # [B]
+            neg_items = interaction[self.NEG_ITEM_ID]
+            neg_score = (seq_output * self.item_embedding(neg_items)).sum(dim=-1)  # [B]
+            return self.loss_fct(pos_score, neg_score)
+        logits = seq_output @ self.item_embedding.weight.t()  # [B n_items]
+        return self.loss_fct(logits, pos_items)
+
+    def predict(self, interaction):
+        seq_output = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
+        test_item_emb = self.item_embedding(interaction[self.ITEM_ID])
+        return (seq_output * test_item_emb).sum(dim=-1)  # [B]
+
+    def full_sort_predict(self, interaction):
+        seq_output = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
+        return seq_output @ self.item_embedding.weight.t()  # [B n_items]

@@ -1,0 +1,157 @@
+"""
+MIND
+################################################
+
+Reference:
+    Chao Li et al. "Multi-Interest Network with Dynamic Routing for Recommendation at Tmall." in
+    CIKM 2019. arXiv 1904.08030.
+
+"""
+
+import math
+
+import torch
+from recbole.model.abstract_recommender import SequentialRecommender
+from recbole.model.loss import BPRLoss
+from torch import nn
+
+from recbole_sam.errors import SettingError
+from recbole_sam.models.capsule import best_matches, matches, nearest_interest, route
+from recbole_sam.models.padding import left_pad
+
+
+def number_of_interests(lengths, most):
+    """How many interests histories of given lengths have: max(1, min(K, log2 |I_u|)), rounded down.
+
+    Args:
+        lengths (torch.LongTensor): number of items in each history, shape [B].
+        most (int): K, the largest number of interests.
+
+    Returns:
+        torch.LongTensor: shape [B].
+    """
+    # Counting the powers 2 .. 2^K that fit is exact; a logarithm might land below a whole number.
+    powers = 2 ** torch.arange(1, most + 1, device=lengths.device)
+    return (lengths.unsqueeze(1) >= powers).sum(dim=1).clamp(min=1)
+
+
+def label_aware_attention(interests, items, power, active):
+    """Mixes a user's interests by how well each matches the target: softmax(match^power).
+
+    The paper leaves open what a power of a negative match is; here the sign stays, sign(x)
+    |x|^power, so that a worse match never weighs more. Infinity picks the best match alone.
+
+    Args:
+        interests (torch.FloatTensor): shape [B, K, d].
+        items (torch.FloatTensor): the targets, shape [B, d].
+        power (float): p, from 1 to infinity.
+        active (torch.BoolTensor): True for the interests a user has, shape [B, K].
+
+    Returns:
+        torch.FloatTensor: one vector a user, shape [B, d].
+    """
+    if math.isinf(power):
+        return nearest_interest(interests, items, active)
+    match = matches(interests, items)
+    sharpened = (match.sign() * match.abs().pow(power)).masked_fill(~active, float("-inf"))
+    return (sharpened.softmax(dim=1).unsqueeze(1) @ interests).squeeze(1)
+
+
+class MIND(SequentialRecommender):
+    r"""MIND routes a history into interest capsules that all hear the items through one bilinear
+    map, then mixes the interests by their match with the target in training and takes the best
+    match in serving.
+
+    NOTE:
+        RecBole gives the model no user profile, so the layer after the capsules reads the capsule
+        alone. The paper trains with a sampled softmax because of its large catalogue; here
+        ``loss_type: CE`` is the full softmax, which it approximates. The routing logits start at
+        random numbers drawn once and kept with the model, one for each capsule and position, which
+        is what makes the capsules differ. Histories are moved to the right end of the window first,
+        so that the newest item has the same starting logits for every user.
+    """
+
+    def __init__(self, config, dataset):
+        super().__init__(config, dataset)
+
+        # load parameters info
+        self.hidden_size = config["hidden_size"]  # same as embedding_size
+        self.interest_size = config["interest_size"]
+        self.adaptive_interests = config["adaptive_interests"]
+        self.routing_iterations = config["routing_iterations"]
+        self.label_power = float(config["label_power"])
+        self.initializer_range = config["initializer_range"]
+        self.loss_type = config["loss_type"]
+        if not self.label_power >= 1:
+            raise SettingError(
+                f"label_power={config['label_power']} makes no sense: set a number from 1 on, or "
+                ".inf for the best match alone."
+            )
+
+        # define layers and loss
+        self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)
+        self.bilinear = nn.Linear(self.hidden_size, self.hidden_size, bias=False)
+        self.dense = nn.Linear(self.hidden_size, self.hidden_size)
+        self.register_buffer("routing_logits", torch.randn(self.interest_size, self.max_seq_length))
+
+        if self.loss_type == "BPR":
+            self.loss_fct = BPRLoss()
+        elif self.loss_type == "CE":
+            self.loss_fct = nn.CrossEntropyLoss()
+        else:
+            raise SettingError(
+                f"loss_type={self.loss_type!r} is no loss of MIND: set it to CE or BPR."
+            )
+
+        # parameters initialization
+        self.apply(self._init_weights)
+
+    def _init_weights(self, module):
+        if isinstance(module, nn.Embedding):
+            module.weight.data.normal_(mean=0.0, std=self.initializer_range)
+            module.weight.data[module.padding_idx].zero_()
+        elif isinstance(module, nn.Linear):
+            nn.init.xavier_normal_(module.weight)
+            if module.bias is not None:
+                module.bias.data.zero_()
+
+    def forward(self, item_seq, item_seq_len):
+        item_seq = left_pad(item_seq, item_seq_len, self.max_seq_length)
+        real = item_seq != 0
+        count = torch.full_like(item_seq_len, self.interest_size)
+        if self.adaptive_interests:
+            count = number_of_interests(real.sum(dim=1), self.interest_size)
+        active = torch.arange(self.interest_size, device=count.device) < count.unsqueeze(1)
+        votes = self.bilinear(self.item_embedding(item_seq)).unsqueeze(1)
+        capsules = route(votes, self.routing_logits, real, self.routing_iterations, active)
+        return torch.relu(self.dense(capsules)), active  # [B K H], [B K]
+
+    def calculate_loss(self, interaction):
+        interests, active = self.forward(
+            interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
+        )
+        pos_items = interaction[self.POS_ITEM_ID]
+        pos_items_emb = self.item_embedding(pos_items)
+        seq_output = label_aware_attention(
+            interests, pos_items_emb, self.label_power, active
+        )  # [B H]
+        if self.loss_type == "BPR":
+            neg_items_emb = self.item_embedding(interaction[self.NEG_ITEM_ID])
+            pos_score = (seq_output * pos_items_emb).sum(dim=-1)  # [B]
+            neg_score = (seq_output * neg_items_emb).sum(dim=-1)  # [B]
+            return self.loss_fct(pos_score, neg_score)
+        logits = seq_output @ self.item_embedding.weight.t()  # [B n_items]
+        return self.loss_fct(logits, pos_items)
+
+    def predict(self, interaction):
+        interests, active = self.forward(
+            interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
+        )
+        test_item_emb = self.item_embedding(interaction[self.ITEM_ID])
+        return matches(interests, test_item_emb, active).amax(dim=1)  # [B]
+
+    def full_sort_predict(self, interaction):
+        interests, active = self.forward(
+            interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
+        )
+        return best_matches(interests, self.item_embedding.weight, active)  # [B n_items]

@@ -1,0 +1,158 @@
+"""Makes RecBole's own functions know the plugin's models, datasets and properties.
+
+Everything RecBole looks up by name is answered here: the model's module, ``<Model>Dataset``, and the YAML
+defaults. RecBole's trainer, evaluator and built-in models stay as they are.
+"""
+
+import functools
+import importlib
+import sys
+
+from recbole_sam import compat, properties, settings
+from recbole_sam.errors import UnknownNameError, nearest
+
+_registered = False
+
+
+def register():
+    """Bends RecBole once a process; further calls do nothing.
+
+    After it, ``Config(model="SAM")``, ``run_recbole``, ``create_dataset``, ``get_model``, ``get_trainer``,
+    ``load_data_and_model``, ``objective_function`` and the workers of ``run(nproc=2)`` know every model
+    that has a file in ``recbole_sam/models`` and a YAML in ``properties/model``.
+    """
+    global _registered
+    if _registered:
+        return
+    _registered = True
+    compat.apply()
+    for name in properties.model_names():
+        _register_model(name)
+    _register_properties()
+    _register_dataset_checks()
+    _register_workers()
+
+
+def model_class(name):
+    """The plugin's model class of that name.
+
+    Args:
+        name (str): as in ``properties/model/<name>.yaml``.
+
+    Returns:
+        type: one and the same class wherever it is reached from.
+    """
+    return getattr(importlib.import_module(f"recbole_sam.models.{name.lower()}"), name)
+
+
+def uses_interests(name):
+    """Whether a model, by name, is one of ours that reads the interest store."""
+    return name in properties.model_names() and hasattr(model_class(name), "dataset_class")
+
+
+def _register_model(name):
+    import recbole.data.dataset
+
+    model = model_class(name)
+    # get_model() finds a module of this name in sys.modules before it looks for a file.
+    alias = f"recbole.model.sequential_recommender.{name.lower()}"
+    sys.modules[alias] = sys.modules[model.__module__]
+    if hasattr(model, "dataset_class"):
+        setattr(recbole.data.dataset, f"{name}Dataset", model.dataset_class)
+
+
+def _register_properties():
+    from recbole.config.configurator import Config
+    from recbole.utils import InputType, ModelType
+
+    get_model_and_dataset = Config._get_model_and_dataset
+    load_internal = Config._load_internal_config_dict
+
+    @functools.wraps(get_model_and_dataset)
+    def checked_model_and_dataset(self, model, dataset):
+        name = model if model is not None else self.external_config_dict.get("model")
+        if isinstance(name, str):
+            known = settings.recbole_model_names() | set(properties.model_names())
+            if name not in known:
+                raise UnknownNameError(
+                    f"there is no model named '{name}' in RecBole or recbole-sam."
+                    + nearest(name, known)
+                )
+        return get_model_and_dataset(self, model, dataset)
+
+    @functools.wraps(load_internal)
+    def load_with_ours(self, model, model_class, dataset):
+        load_internal(self, model, model_class, dataset)
+        ours = model in properties.model_names()
+        files = []
+        if ours and uses_interests(model):
+            files.append(properties.interests_file())
+        if ours:
+            files.append(properties.model_file(model))
+        if properties.dataset_file(dataset).is_file():
+            files.append(properties.dataset_file(dataset))
+        for file in files:
+            defaults = self._update_internal_config_dict(file) or {}
+            if file != properties.model_file(model):
+                # RecBole compares these when it decides whether a saved dataset may be used again.
+                listed = self.parameters["Dataset"]
+                listed += [key for key in defaults if key not in listed]
+        internal, external = self.internal_config_dict, self.external_config_dict
+        loss = external.get("loss_type", internal.get("loss_type"))
+        if model_class.type == ModelType.SEQUENTIAL and loss == "CE":
+            # RecBole's default (uniform negatives) is an error with its own default loss of these models.
+            internal["train_neg_sample_args"] = None
+        if ours:
+            if loss == "BCE":  # one positive, one negative: RecBole knows this as pairwise
+                internal["MODEL_INPUT_TYPE"] = InputType.PAIRWISE
+            settings.check_names(external, model)
+
+    Config._get_model_and_dataset = checked_model_and_dataset
+    Config._load_internal_config_dict = load_with_ours
+
+
+def _register_dataset_checks():
+    from recbole.data.dataset.dataset import Dataset
+
+    from recbole_sam.data import check
+
+    load_data = Dataset._load_data
+
+    @functools.wraps(load_data)
+    def load_checked_data(self, token, dataset_path):
+        check.before_loading(self.config)
+        with check.loading(self.config):
+            load_data(self, token, dataset_path)
+
+    Dataset._load_data = load_checked_data
+
+
+def _register_workers():
+    from recbole.quick_start import quick_start
+
+    import recbole
+
+    quick_start.run_recboles = run_recboles
+    for module in (quick_start, recbole.quick_start):
+        module.objective_function = objective_function
+
+
+# A fresh process (torch spawn, Ray) unpickles these by name: importing this module registers it.
+def run_recboles(rank, *args):
+    """RecBole's entry of a distributed worker, in a process that knows the plugin."""
+    return _recbole_run_recboles(rank, *args)
+
+
+def objective_function(config_dict=None, config_file_list=None, saved=True):
+    """RecBole's objective of one tuning trial, in a process that knows the plugin."""
+    return _recbole_objective_function(config_dict, config_file_list, saved)
+
+
+def _originals():
+    compat.apply()
+    from recbole.quick_start import quick_start
+
+    return quick_start.run_recboles, quick_start.objective_function
+
+
+_recbole_run_recboles, _recbole_objective_function = _originals()

@@ -1,0 +1,68 @@
+"""What ``run_recbole_sam.py`` does: check, build missing interests, hand over to RecBole."""
+
+import sys
+from logging import getLogger
+
+from recbole_sam import configuration, registry
+from recbole_sam.data import check, store_location
+from recbole_sam.errors import SettingError
+from recbole_sam.interests import build
+
+USAGE = """\
+usage: python run_recbole_sam.py [--model=SAM] [--dataset=amazon-beauty] [--config_files="a.yaml b.yaml"] [--key=value ...]
+
+Trains and evaluates any RecBole model or any model of recbole-sam. Every setting of RecBole and of the
+model may be given; the command line beats the files, the files beat the defaults.
+
+  --model=NAME          SAM, SASRec, GRU4Rec, ...
+  --dataset=NAME        a folder below --data_path (default: dataset/), or ml-100k
+  --config_files=FILES  YAML files, separated by spaces
+  --nproc=N             processes (one a GPU); --ip, --port, --world_size, --group_offset as in RecBole
+"""  # noqa: E501
+
+
+def main(words=None):
+    """Runs one experiment from command-line words.
+
+    Args:
+        words (list of str, optional): without the program's name; default: of this process.
+
+    Returns:
+        dict: RecBole's result, with ``best_valid_result`` and ``test_result``; None when help was asked for.
+
+    Raises:
+        RecBoleSAMError: the user has to mend something.
+    """
+    words = sys.argv[1:] if words is None else words
+    if "--help" in words or "-h" in words:
+        print(USAGE, end="")
+        return None
+    given = configuration.parse_words(words)
+    processes = _processes(given)
+    config = configuration.make_config(given)
+    if registry.uses_interests(config["model"]) and not store_location.path(config).exists():
+        build.build(config)
+
+    from recbole.quick_start import run
+
+    sys.argv = [sys.argv[0], *words]  # RecBole logs it, and reads the settings from it
+    result = run(
+        config["model"],
+        config["dataset"],
+        config_file_list=configuration.config_files(given),
+        config_dict=dict(given),
+        **processes,
+    )
+    if check.is_synthetic(config["data_path"]):
+        getLogger().warning(check.synthetic_notice(config))
+    return result
+
+
+def _processes(given):
+    """The arguments of RecBole's ``run`` that say how many processes train, and where."""
+    numbers = {"nproc": 1, "world_size": -1, "group_offset": 0}
+    try:
+        chosen = {name: int(given.get(name, default)) for name, default in numbers.items()}
+    except ValueError as error:
+        raise SettingError(f"--nproc, --world_size and --group_offset are whole numbers: {error}") from None
+    return {**chosen, "ip": given.get("ip", "localhost"), "port": given.get("port", "5678")}

@@ -1,0 +1,83 @@
+"""The names of all settings, and the refusal of misspelt ones."""
+
+import difflib
+import functools
+from logging import getLogger
+from pathlib import Path
+
+import yaml
+
+from recbole_sam import properties
+from recbole_sam.errors import SettingError
+
+# Read by RecBole's code, or by run(), but listed in none of RecBole's YAML files.
+_RECBOLE_UNLISTED = {
+    "model", "dataset", "config_files", "config_file", "nproc", "ip", "port", "world_size",
+    "group_offset", "offset", "local_rank", "additional_feat_suffix", "benchmark_filename",
+    "numerical_features", "discretization", "log_root", "valid_metric_bigger",
+}  # fmt: skip
+
+
+def keys(file):
+    """The names a YAML file sets, a set of str."""
+    # BaseLoader reads names only, so no tag or float dialect of RecBole's matters here.
+    return set(yaml.load(Path(file).read_text(encoding="utf-8"), Loader=yaml.BaseLoader) or {})
+
+
+def _recbole_properties():
+    import recbole
+
+    return Path(recbole.__file__).parent / "properties"
+
+
+@functools.cache
+def recbole_model_names():
+    """RecBole's own model names, a set of str."""
+    return {file.stem for file in (_recbole_properties() / "model").glob("*.yaml")}
+
+
+@functools.cache
+def recbole_dataset_names():
+    """The datasets RecBole can download by name, a set of str."""
+    return keys(_recbole_properties() / "dataset" / "url.yaml")
+
+
+@functools.cache
+def recbole_names():
+    """Every setting RecBole 1.2.1 knows, of any of its models, a set of str."""
+    from recbole.utils import argument_list
+
+    names = set(_RECBOLE_UNLISTED)
+    for file in _recbole_properties().rglob("*.yaml"):
+        if file.stem not in ("url", "kg_url"):
+            names |= keys(file)
+    for group in ("general", "training", "evaluation", "dataset"):
+        names |= set(getattr(argument_list, f"{group}_arguments"))
+    return names
+
+
+@functools.cache
+def own_names():
+    """Every setting of the plugin's own, a set of str."""
+    files = [properties.interests_file(), *(properties.folder() / "model").glob("*.yaml")]
+    return set().union(*map(keys, files))
+
+
+def check_names(given, model):
+    """Refuses settings that look like a misspelt one; warns of others that nobody knows.
+
+    Args:
+        given (iterable of str): names from the command line, configuration files and dictionaries.
+        model (str): the model that runs, for the sentence.
+
+    Raises:
+        SettingError: a name is unknown and close to a known one.
+    """
+    known = own_names() | recbole_names()
+    for name in sorted(set(given) - known):
+        close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.8)
+        if close:
+            raise SettingError(
+                f"the setting '{name}' is unknown to {model} and to RecBole: did you mean '{close[0]}'?"
+            )
+        getLogger().warning("the setting '%s' is unknown to %s and to RecBole; it changes nothing", name, model)

@@ -1,0 +1,93 @@
+"""What all tests share: small real datasets, and RecBole configurations that write nowhere else."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def apart(tmp_path, monkeypatch):
+    """Every test runs in an empty folder, without this process's arguments or keys (RecBole reads both)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["test"])
+    for name in ("DASHSCOPE_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(os.environ, "HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture
+def real_data():
+    """The folder of real Amazon data; the test is skipped where it is absent."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"the real data is not at {REAL_DATA}")
+    return REAL_DATA
+
+
+TITLES = ("Rose Hand Cream", "Mint Shampoo", "Red Nail Polish", "Night Face Serum", "Hair Oil Argan",
+          "Lip Balm Honey", "Sun Lotion", "Steel Tweezers", "Bath Salt Lavender", "Beard Comb")  # fmt: skip
+
+
+def write_dataset(folder, sequences, titles=TITLES):
+    """Writes an atomic dataset with the folder's name.
+
+    Args:
+        folder (Path): made here.
+        sequences (dict): user token to item tokens, in time order.
+        titles (sequence of str): given to the items in order of appearance, in turn.
+    """
+    folder.mkdir(parents=True)
+    rows = [
+        f"{user}\t{item}\t{float(time)}"
+        for user, items in sequences.items()
+        for time, item in enumerate(items)
+    ]
+    header = "user_id:token\titem_id:token\ttimestamp:float"
+    (folder / f"{folder.name}.inter").write_text("\n".join([header, *rows]) + "\n")
+    items = list(dict.fromkeys(item for sequence in sequences.values() for item in sequence))
+    rows = [f"{item}\t{titles[i % len(titles)]} {item}" for i, item in enumerate(items)]
+    (folder / f"{folder.name}.item").write_text(
+        "\n".join(["item_id:token\ttitle:token", *rows]) + "\n"
+    )
+
+
+def random_sequences(users=40, items=25, seed=0, shortest=3, longest=12):
+    """Random histories: user token to item tokens."""
+    rng = np.random.default_rng(seed)
+    return {
+        f"u{user}": [f"i{item}" for item in rng.integers(0, items, rng.integers(shortest, longest + 1))]
+        for user in range(users)
+    }
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """A dataset named ``shop`` of 40 users and 25 items under ``dataset/``; gives its folder."""
+    folder = tmp_path / "dataset" / "shop"
+    write_dataset(folder, random_sequences())
+    return folder
+
+
+def make_config(model="SAM", dataset="shop", **settings):
+    """A RecBole configuration for tests: small, quiet, on the CPU."""
+    from recbole.config import Config
+
+    defaults = {"epochs": 1, "show_progress": False, "use_gpu": False, "state": "WARNING",
+                "MAX_ITEM_LIST_LENGTH": 8, "text_encoder_dim": 8}  # fmt: skip
+    if model == "SASRec":
+        defaults.pop("text_encoder_dim")
+    return Config(model=model, dataset=dataset, config_dict={**defaults, **settings})
+
+
+@pytest.fixture
+def free_port():
+    """A TCP port on this machine that nobody listens on now."""
+    import socket
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]

@@ -1,0 +1,148 @@
+"""The answer cache: durable, exclusive, and nothing in it that should not be."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from recbole_sam.interests.cache import (
+    FILE_NAME,
+    MINE,
+    THEIRS,
+    AnswerCache,
+    AskedOf,
+    CachedAnswer,
+)
+from recbole_sam.interests.failures import CacheError
+
+ASKED = AskedOf("dashscope", "qwen-flash", {"temperature": 0.3}, "interests/1")
+ANSWER = CachedAnswer("hair care\nnails", False, 120, 9)
+
+
+def test_an_answer_is_on_disk_once_its_future_is_done(tmp_path):
+    key = ASKED.key("prompt")
+    with AnswerCache(tmp_path) as cache:
+        assert cache.claim(key).result() == MINE
+        cache.store(key, ASKED, ANSWER).result()
+        other = sqlite3.connect(tmp_path / FILE_NAME)
+        assert other.execute("SELECT text FROM answers").fetchall() == [(ANSWER.text,)]
+        other.close()
+    with AnswerCache(tmp_path) as cache:
+        assert cache.get(key) == ANSWER and cache.claim(key).result() == ANSWER
+        assert cache.count() == 1
+
+
+def test_a_stored_answer_never_changes(tmp_path):
+    with AnswerCache(tmp_path) as cache:
+        cache.store("k", ASKED, ANSWER).result()
+        cache.store("k", ASKED, ANSWER._replace(text="other")).result()
+        assert cache.get("k") == ANSWER
+
+
+def test_everything_that_shapes_an_answer_is_in_the_key():
+    keys = {
+        ASKED.key("prompt"),
+        ASKED.key("prompt "),
+        ASKED._replace(provider="openai").key("prompt"),
+        ASKED._replace(model="qwen-turbo").key("prompt"),
+        ASKED._replace(parameters={"temperature": 0.4}).key("prompt"),
+        ASKED._replace(parameters={"temperature": 0.3, "top_p": 0.8}).key("prompt"),
+        ASKED._replace(prompt_version="interests/2").key("prompt"),
+    }
+    assert len(keys) == 7 and all(len(key) == 64 for key in keys)
+    assert ASKED._replace(parameters={"b": 1, "a": 2}).key("p") == ASKED._replace(
+        parameters={"a": 2, "b": 1}
+    ).key("p")
+
+
+def test_a_claim_keeps_others_out_until_it_is_answered_or_released(tmp_path):
+    with AnswerCache(tmp_path) as ours, AnswerCache(tmp_path) as theirs:
+        assert ours.claim("k").result() == MINE
+        assert theirs.claim("k").result() == THEIRS
+        assert ours.claim("k").result() == MINE
+        ours.release("k").result()
+        assert theirs.claim("k").result() == MINE
+        theirs.store("k", ASKED, ANSWER).result()
+        assert ours.claim("k").result() == ANSWER
+
+
+def test_closing_gives_up_the_claims(tmp_path):
+    with AnswerCache(tmp_path) as ours:
+        with AnswerCache(tmp_path) as theirs:
+            assert theirs.claim("k").result() == MINE
+        assert ours.claim("k").result() == MINE
+
+
+def test_the_claims_of_a_killed_process_are_free_at_once(tmp_path):
+    script = textwrap.dedent("""
+        import sys, time
+        from recbole_sam.interests.cache import AnswerCache
+        cache = AnswerCache(sys.argv[1])
+        print(cache.claim("k").result(), flush=True)
+        time.sleep(60)
+    """)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline().strip() == MINE
+        with AnswerCache(tmp_path) as cache:
+            assert cache.claim("k").result() == THEIRS
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            assert cache.claim("k").result() == MINE
+        assert list((tmp_path / "owners").iterdir()) == []
+    finally:
+        process.kill()
+        process.stdout.close()
+
+
+def test_many_threads_and_two_caches_claim_each_key_once(tmp_path):
+    with AnswerCache(tmp_path) as one, AnswerCache(tmp_path) as two:
+        keys = [f"k{i}" for i in range(200)]
+
+        def grab(cache):
+            return sum(cache.claim(key).result() == MINE for key in keys)
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sum(pool.map(grab, [one, two])) == len(keys)
+
+
+@pytest.mark.parametrize("content", [b"not a database at all " * 50, b"SQLite format 3\0broken" * 9])
+def test_a_broken_cache_file_is_one_sentence(tmp_path, content):
+    (tmp_path / FILE_NAME).write_bytes(content)
+    with pytest.raises(CacheError, match="llm_cache_dir"):
+        AnswerCache(tmp_path)
+
+
+def test_a_cache_of_another_version_is_refused(tmp_path):
+    AnswerCache(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(CacheError, match="format 99"):
+        AnswerCache(tmp_path)
+
+
+def test_a_folder_that_is_a_file_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(CacheError, match="llm_cache_dir"):
+        AnswerCache(tmp_path / "file")
+
+
+def test_a_failing_write_reaches_whoever_waits(tmp_path):
+    def broken(cache, connection):
+        connection.execute("INSERT INTO nowhere VALUES (1)")
+
+    with AnswerCache(tmp_path) as cache:
+        with pytest.raises(CacheError, match="nowhere"):
+            cache.call(broken).result(timeout=10)
+        cache.store("k", ASKED, ANSWER).result(timeout=10)  # and the cache goes on
+        assert cache.get("k") == ANSWER
+    with pytest.raises(CacheError, match="closed"):
+        cache.claim("k2")

@@ -1,0 +1,187 @@
+"""Each adjustment is proven needed: RecBole fails without it and works with it, in a fresh process."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.version import Version
+
+from recbole_sam import compat
+
+COMPAT = Path(compat.__file__)
+
+# Loads compat.py alone, so that recbole_sam's import does not apply everything first.
+PRELUDE = f"""
+import importlib.util, sys, warnings
+spec = importlib.util.spec_from_file_location("compat", {str(COMPAT)!r})
+compat = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(compat)
+skipped = sys.argv.pop()
+compat._STEPS[:] = [step for step in compat._STEPS if step.__name__ != skipped]
+compat.apply()
+"""
+
+RUN = """
+from recbole.quick_start import run_recbole
+run_recbole(model="BPR", dataset="shop", config_dict=dict(
+    epochs=1, embedding_size=4, train_batch_size=64, show_progress=False, use_gpu=False, state="ERROR"))
+"""
+
+HOLES = """
+from recbole.config import Config
+from recbole.data import create_dataset
+config = Config(model="BPR", dataset="holes", config_dict=dict(load_col=None, normalize_all=False, state="ERROR"))
+dataset = create_dataset(config)
+item = dataset.item_feat
+assert not item.isnull().any().any(), item
+assert item["brand"].tolist()[0] == 0 and dataset.id2token("brand", int(item["brand"].iloc[2])) == "[PAD]"
+assert item["price"].tolist()[2] == (1.0 + 3.0) / 2, item["price"].tolist()
+assert len(item["tags"].iloc[2]) == 0 and len(item["tags"].iloc[1]) == 2
+dataset.build()
+"""
+
+SEQUENCES = """
+from recbole.config import Config
+from recbole.data import create_dataset
+config = Config(model="SASRec", dataset="full", config_dict=dict(
+    load_col=None, train_neg_sample_args=None, state="ERROR"))
+dataset = create_dataset(config)
+assert [len(tags) for tags in dataset.item_feat["tags"]] == [0, 2, 1, 1]
+dataset.build()
+"""
+
+PRELOADED = """
+import pickle
+import torch
+class Thing: pass
+torch.save({"state_dict": {}, "thing": Thing()}, "own.pth")
+try:
+    torch.load("own.pth")
+except pickle.UnpicklingError:
+    pass
+else:
+    raise SystemExit("a file that RecBole did not ask for was fully unpickled")
+"""
+
+DISTRIBUTED = """
+import torch
+from recbole.config import Config
+config = Config(model="BPR", dataset="shop", config_dict=dict(
+    local_rank=0, world_size=1, offset=0, ip="localhost", port=PORT, nproc=1, state="ERROR"))
+assert config["device"].type == "cpu" and not config["single_spec"]
+from recbole.data import create_dataset, data_preparation
+from recbole.utils import get_model, get_trainer
+data = create_dataset(config)
+train, valid, test = data_preparation(config, data)
+trainer = get_trainer(config["MODEL_TYPE"], "BPR")(config, get_model("BPR")(config, train._dataset))
+trainer.fit(train, saved=False)
+"""
+
+DOWNLOAD = """
+import zipfile
+from recbole.data.dataset import dataset as module
+from recbole.config import Config
+module.Dataset._get_download_url = lambda self, name, allow_none=False: "http://localhost/away.zip"
+module.decide_download = lambda url: True
+def download_url(url, folder):
+    with zipfile.ZipFile(folder + "/away.zip", "w") as archive:
+        archive.write("dataset/shop/shop.inter", "away.inter")
+    return folder + "/away.zip"
+module.download_url = download_url
+from recbole.data import create_dataset
+assert create_dataset(Config(model="BPR", dataset="away", config_dict=dict(state="ERROR"))).user_num == 41
+"""
+
+QUIET = "warnings.simplefilter('error', FutureWarning)" + RUN
+PRINTED = RUN.replace("run_recbole(model", "result = run_recbole(model") + """
+assert "np.float64" not in repr(result["test_result"]), result
+"""
+
+
+def run(code, skipped=""):
+    return subprocess.run(
+        [sys.executable, "-c", PRELUDE + code, skipped], capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.fixture
+def holes(tmp_path):
+    folder = tmp_path / "dataset" / "holes"
+    folder.mkdir(parents=True)
+    (folder / "holes.inter").write_text(
+        "user_id:token\titem_id:token\ttimestamp:float\nu1\ti1\t1\nu1\ti2\t2\nu1\ti3\t3\n"
+    )
+    (folder / "holes.item").write_text(
+        "item_id:token\tbrand:token\tprice:float\ttags:token_seq\n"
+        "i1\tb1\t1\tred big\ni2\t\t\t\ni3\tb3\t3\tblue\n"
+    )
+    full = folder.with_name("full")
+    full.mkdir()
+    (full / "full.inter").write_text((folder / "holes.inter").read_text())
+    (full / "full.item").write_text(
+        "item_id:token\ttags:token_seq\ni1\tred big\ni2\tred\ni3\tblue\n"
+    )
+
+
+def _installed(package):
+    return Version(__import__("importlib.metadata").metadata.version(package))
+
+
+NEEDED = [
+    pytest.param("numpy_names", RUN, marks=pytest.mark.skipif(
+        _installed("numpy") < Version("2"), reason="numpy 1 has these names")),
+    pytest.param("ray_tune", RUN),
+    pytest.param("pandas_fillna", HOLES, marks=pytest.mark.skipif(
+        _installed("pandas") < Version("3"), reason="pandas 2 fills in place")),
+    pytest.param("pandas_agg_len", SEQUENCES, marks=pytest.mark.skipif(
+        _installed("pandas") < Version("3"), reason="pandas 2 applies it to each")),
+    pytest.param("torch_load", RUN, marks=pytest.mark.skipif(
+        _installed("torch") < Version("2.6"), reason="this torch unpickles fully by default")),
+    pytest.param("amp_names", QUIET, marks=pytest.mark.skipif(
+        _installed("torch") < Version("2.4"), reason="this torch does not deprecate torch.cuda.amp")),
+    pytest.param("distributed_on_cpu", DISTRIBUTED),
+    pytest.param("barrier_after_download", DOWNLOAD),
+    pytest.param("plain_metrics", PRINTED, marks=pytest.mark.skipif(
+        _installed("numpy") < Version("2"), reason="numpy 1 prints plain numbers")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, code", NEEDED)
+def test_adjustment_is_needed_and_enough(name, code, shop, holes, free_port):
+    code = code.replace("PORT", str(free_port))
+    without = run(code, skipped=name)
+    assert without.returncode != 0, f"RecBole works without {name}: drop it"
+    adjusted = run(code)
+    assert adjusted.returncode == 0, adjusted.stderr[-3000:]
+
+
+def test_every_adjustment_has_a_test():
+    assert [step.__name__ for step in compat._STEPS] == [case.values[0] for case in NEEDED]
+
+
+def test_only_recbole_gets_full_unpickling(shop):
+    done = run(PRELOADED)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_stand_in_for_ray_is_not_left_behind(shop):
+    done = run("""
+import recbole.quick_start
+fake = sys.modules.get("ray")
+assert fake is None or getattr(fake, "__file__", None), fake
+""")
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_applying_twice_changes_nothing():
+    assert compat.apply() is compat.apply()
+
+
+@pytest.mark.parametrize("package, expected", [("no-such-package", None)])
+def test_version_of_absent_package(package, expected):
+    assert compat.version(package) is expected
+
+
+def test_version_is_numbers():
+    assert compat.version("recbole") == (1, 2, 1)
