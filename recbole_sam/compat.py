@@ -164,7 +164,16 @@ def pandas_fillna():
         with _quiet_chained_assignment():
             return load_feat(self, filepath, source)
 
+    to_interaction = module.Dataset._dataframe_to_interaction
+
+    @functools.wraps(to_interaction)
+    def quiet_to_interaction(self, data):
+        with warnings.catch_warnings():  # pandas 3 hands out read-only arrays; RecBole only reads them
+            warnings.filterwarnings("ignore", message=".*not writable.*")
+            return to_interaction(self, data)
+
     module.pd = PandasWithFilledSequences()
+    module.Dataset._dataframe_to_interaction = quiet_to_interaction
     module.Dataset._fill_nan = filled
     module.Dataset._load_feat = quiet_load_feat
     return True

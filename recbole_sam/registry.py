@@ -102,6 +102,12 @@ def _register_properties():
         if model_class.type == ModelType.SEQUENTIAL and loss == "CE":
             # RecBole's default (uniform negatives) is an error with its own default loss of these models.
             internal["train_neg_sample_args"] = None
+        if model_class.type == ModelType.SEQUENTIAL and "load_col" not in external:
+            # RecBole's default for a dataset without a preset leaves out the time that these models need.
+            time_field = external.get("TIME_FIELD", internal["TIME_FIELD"])
+            columns = internal["load_col"].get("inter") if internal.get("load_col") else None
+            if isinstance(columns, list) and time_field not in columns:
+                columns.append(time_field)
         if ours:
             if loss == "BCE":  # one positive, one negative: RecBole knows this as pairwise
                 internal["MODEL_INPUT_TYPE"] = InputType.PAIRWISE

@@ -6,7 +6,7 @@ from logging import getLogger
 from recbole_sam import configuration, registry
 from recbole_sam.data import check, store_location
 from recbole_sam.errors import SettingError
-from recbole_sam.interests import build
+from recbole_sam.interests import stage1
 
 USAGE = """\
 usage: python run_recbole_sam.py [--model=SAM] [--dataset=amazon-beauty] [--config_files="a.yaml b.yaml"] [--key=value ...]
@@ -41,7 +41,7 @@ def main(words=None):
     processes = _processes(given)
     config = configuration.make_config(given)
     if registry.uses_interests(config["model"]) and not store_location.path(config).exists():
-        build.build(config)
+        stage1.build(config)
 
     from recbole.quick_start import run
 

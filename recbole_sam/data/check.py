@@ -9,7 +9,7 @@ from recbole.utils import ModelType
 
 from recbole_sam import properties, settings
 from recbole_sam.data.card import card_line, read_card
-from recbole_sam.errors import DataError, UnknownNameError, nearest
+from recbole_sam.errors import DataError, SettingError, UnknownNameError, nearest
 
 MARKER = "SYNTHETIC.md"
 
@@ -36,6 +36,7 @@ def before_loading(config):
     Raises:
         UnknownNameError: no such folder, and nothing RecBole could download.
         DataError: a file or a column is missing, or there is nothing in it.
+        SettingError: a needed column is there but not to be loaded.
     """
     name, folder = config["dataset"], Path(config["data_path"])
     if not folder.is_dir():
@@ -111,6 +112,13 @@ def _check_columns(file, config):
             raise DataError(
                 f"{file} has no column '{column}' (its header is '{header}'): {config['model']} needs "
                 f"{', '.join(needed)}."
+            )
+    load_col = config["load_col"] or {}
+    chosen = load_col.get("inter", needed) if isinstance(load_col, dict) else needed
+    for column in filter(None, needed):
+        if chosen != "*" and column not in chosen:
+            raise SettingError(
+                f"load_col leaves out '{column}' of the .inter file: {config['model']} needs {', '.join(needed)}."
             )
     if ":" not in header or not has_rows:
         raise DataError(f"{file} holds no interactions.")

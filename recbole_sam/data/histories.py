@@ -2,6 +2,8 @@
 
 import hashlib
 
+import numpy as np
+
 SEPARATOR = "\x1f"  # ASCII's unit separator: no token of an atomic file holds it
 HASH_BYTES = 16
 

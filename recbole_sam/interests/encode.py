@@ -5,7 +5,6 @@ from the Hugging Face hub.
 """
 
 import hashlib
-import inspect
 import logging
 import os
 import re
@@ -16,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from recbole_sam.errors import DataError, SettingError, nearest
+from recbole_sam.interests import build
 
 logger = logging.getLogger(__name__)
 
@@ -110,15 +110,15 @@ class TransformersEncoder:
     """A pretrained transformer: the pooled states of its last layer.
 
     Args:
-        path (str or Path): a folder, the name of one in ``LLMs/``, or a hub name, looked for in this
-            order; a hub name that is not in the hub's cache is downloaded.
+        path (str or Path): a folder, the name of one in ``LLMs/``, or a hub name, looked for in
+            this order; a hub name that is not in the hub's cache is downloaded.
         pooling (str): ``cls``, the first token's state (the paper), or ``mean``, of all tokens.
         max_length (int): tokens kept of a text; the paper has 64.
         batch_size (int): texts a batch.
         normalize (bool): scale every vector to length one; the paper does not.
         device (str): ``auto`` takes a GPU when there is one.
-        dtype (str): ``float32``, ``float16``, ``bfloat16``; ``auto`` is float16 on a GPU and float32
-            elsewhere.
+        dtype (str): ``float32``, ``float16``, ``bfloat16``; ``auto`` is float16 on a GPU and
+            float32 elsewhere.
 
     Raises:
         SettingError: a setting makes no sense, or the transformers package is missing.
@@ -256,8 +256,8 @@ def _import_transformers():
         import transformers
     except ImportError as error:
         raise SettingError(
-            f"The transformers encoder needs a working transformers package ({_first_line(error)}): "
-            "pip install transformers, or use the lsa encoder."
+            "The transformers encoder needs a working transformers package "
+            f"({_first_line(error)}): pip install transformers, or use the lsa encoder."
         ) from error
     return transformers
 
@@ -316,13 +316,7 @@ def make_encoder(name="lsa", **settings):
     if name not in ENCODERS:
         name, settings = "transformers", settings | {"path": name}
     encoder = ENCODERS[name]
-    known = inspect.signature(encoder).parameters
-    for setting in settings:
-        if setting not in known:
-            raise SettingError(
-                f"The {name} encoder has no setting {setting!r}.{nearest(setting, known)}"
-            )
-    return encoder(**settings)
+    return build(f"{name} encoder", encoder, settings)
 
 
 def _normalised(vectors):

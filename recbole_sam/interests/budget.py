@@ -1,0 +1,280 @@
+"""What a run will cost, what it has cost, and where it must stop.
+
+Prices stand in ``properties/prices.yaml``, which users edit. A reserved call is counted at its dearest
+(all of ``llm_max_tokens`` written) until the provider says what it really used, so ``llm_max_cost`` is
+a ceiling and not a hope.
+"""
+
+import math
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from recbole_sam.errors import DataError, SettingError, nearest
+from recbole_sam.interests.prompts import question
+
+MILLION = 1_000_000
+TOKENS_PER_PHRASE = 9
+"""Of output, estimated: a phrase of four to six words and its line break."""
+EXACTLY_COUNTED = 2_000
+"""Prompts whose tokens are counted for an estimate; the rest are scaled by their length."""
+ASSUMED_SECONDS_A_CALL = 1.5
+"""Of a small model writing some fifty tokens; only used to estimate how long a run takes."""
+
+
+class Price(NamedTuple):
+    """Of a million tokens of one model in one region."""
+
+    input: float
+    output: float
+    currency: str
+    source: str
+    """Where the number is from, and what of it is unchecked."""
+
+    def of(self, input_tokens, output_tokens):
+        """The cost of that many tokens, in ``currency``."""
+        return (input_tokens * self.input + output_tokens * self.output) / MILLION
+
+
+def read_price(path, region, model, batch=False):
+    """One model's price.
+
+    Args:
+        path (str or Path): the price table, a YAML file.
+        region (str): ``china`` or ``international``, a section of the table.
+        model (str): the model's name.
+        batch (bool): whether the batch service's discount applies.
+
+    Returns:
+        Price or None: None when the table does not know the model there.
+
+    Raises:
+        DataError: the table cannot be read or an entry makes no sense.
+        SettingError: the table has no such region.
+    """
+    path = Path(path)
+    try:
+        table = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"Cannot read the price table {path}: {reason}.") from error
+    if not isinstance(table, dict) or region not in table:
+        known = table if isinstance(table, dict) else {}
+        raise SettingError(
+            f"The price table {path} has no region '{region}'; it has "
+            f"{', '.join(map(str, known)) or 'none'}." + nearest(region, map(str, known))
+        )
+    try:
+        entry = table[region]["models"].get(model)
+        if entry is None:
+            return None
+        share = float(entry.get("batch", 1)) if batch else 1.0
+        price = Price(
+            float(entry["input"]) * share,
+            float(entry["output"]) * share,
+            str(table[region]["currency"]),
+            str(entry.get("source", "no source given")),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"The price table {path} has a bad entry for '{model}' in '{region}' ({error!r}); it "
+            "needs input and output as numbers, and the region a currency and models."
+        ) from error
+    if not all(math.isfinite(p) and p >= 0 for p in price[:2]):
+        raise DataError(f"The price table {path} has a negative or infinite price for '{model}'.")
+    return price
+
+
+class TokenCounter:
+    """Counts tokens: with the DashScope SDK's tokenizer for Qwen models, else by a stated rule.
+
+    Args:
+        model (str): the model's name.
+    """
+
+    def __init__(self, model):
+        self._encode = None
+        self.how = "estimated at 4 characters a token, 1.5 for Chinese, Japanese and Korean"
+        if model.startswith("qwen"):
+            try:
+                from dashscope.tokenizers.tokenizer import get_tokenizer
+
+                self._encode = get_tokenizer(model).encode
+            except ImportError:
+                return
+            self.how = "counted with the DashScope SDK's own Qwen tokenizer (offline)"
+
+    def count(self, text):
+        """Tokens in ``text``, at least 1."""
+        if self._encode is not None:
+            return max(1, len(self._encode(text)))
+        wide = sum(1 for c in text if "\u2e80" <= c <= "\ud7af")
+        return max(1, math.ceil((len(text) - wide) / 4 + wide / 1.5))
+
+
+class Spending:
+    """The money of one run.
+
+    Args:
+        price (Price or None): None when unknown; then nothing is summed but tokens.
+        max_cost (float or None): in the price's currency; None for no ceiling.
+        max_output (int): tokens a single answer can have at most.
+
+    Raises:
+        SettingError: a ceiling without a price cannot be kept.
+    """
+
+    def __init__(self, price, max_cost, max_output):
+        if max_cost is not None and price is None:
+            raise SettingError(
+                "llm_max_cost needs a price, and properties/prices.yaml has none for this model and "
+                "region; add one there."
+            )
+        self.price = price
+        self.max_cost = max_cost
+        self.input_tokens = 0
+        self.output_tokens = 0
+        self._max_output = max_output
+        self._reserved = 0.0
+
+    @property
+    def cost(self):
+        """Spent so far by the usage the provider reported; None without a price."""
+        return self.price and self.price.of(self.input_tokens, self.output_tokens)
+
+    def reserve(self, input_tokens):
+        """Whether one more call is affordable; if so, its dearest cost is set aside.
+
+        Args:
+            input_tokens (int): of its prompt.
+
+        Returns:
+            bool: false when the ceiling could be passed.
+        """
+        if self.max_cost is None:
+            return True
+        worst = self.price.of(input_tokens, self._max_output)
+        if self.cost + self._reserved + worst > self.max_cost:
+            return False
+        self._reserved += worst
+        return True
+
+    def settle(self, input_tokens, used_input=0, used_output=0):
+        """A reserved call has ended.
+
+        Args:
+            input_tokens (int): as given to :meth:`reserve`.
+            used_input (int), used_output (int): what the provider charged for; 0 for a failed call.
+        """
+        if self.max_cost is not None:
+            self._reserved -= self.price.of(input_tokens, self._max_output)
+        self.input_tokens += used_input
+        self.output_tokens += used_output
+
+
+class Estimate(NamedTuple):
+    """What a run would do; shown by ``--dry-run`` before anything is spent."""
+
+    users: int
+    prompts: int
+    """Distinct ones."""
+    cached: int
+    input_tokens: int
+    """Of the prompts that are not cached."""
+    output_tokens: int
+    cost: float | None
+    currency: str
+    seconds: float
+    """At least, under the limits and ``ASSUMED_SECONDS_A_CALL``."""
+    notes: tuple[str, ...]
+    """How the numbers came about, a sentence each."""
+
+    def lines(self):
+        """The estimate as lines of text, a list of str."""
+        cost = "unknown" if self.cost is None else f"{self.cost:,.4f} {self.currency}"
+        return [
+            f"users                {self.users:>14,}",
+            f"distinct prompts     {self.prompts:>14,}",
+            f"  already answered   {self.cached:>14,}",
+            f"  to be asked        {self.prompts - self.cached:>14,}",
+            f"input tokens         {self.input_tokens:>14,}",
+            f"output tokens        {self.output_tokens:>14,}",
+            f"cost                 {cost:>14}",
+            f"time, at least       {duration(self.seconds):>14}",
+            *(f"note: {note}" for note in self.notes),
+        ]
+
+
+def estimate(requests, prompt, asked_of, cache, price, counter, limits):
+    """What asking would take, without asking. Memory does not grow with the number of users.
+
+    Args:
+        requests (iterable of InterestRequest): every user.
+        prompt (Prompt): what would be asked.
+        asked_of (AskedOf): whom.
+        cache (AnswerCache): what is answered already.
+        price (Price or None): None when unknown.
+        counter (TokenCounter): for the input.
+        limits (tuple): calls in flight, calls a minute, tokens a minute (0 for none).
+
+    Returns:
+        Estimate: repairs are left out, as nobody can know them.
+    """
+    users = prompts = cached = counted = 0
+    counted_tokens = counted_characters = characters = output = 0
+    seen = sqlite3.connect("")  # a temporary file: a set of ten million keys would not fit
+    seen.execute("CREATE TABLE seen (key BLOB PRIMARY KEY) WITHOUT ROWID")
+    try:
+        for request in requests:
+            users += 1
+            text = question(prompt, request.titles, request.k)
+            key = asked_of.key(text)
+            new = seen.execute("INSERT OR IGNORE INTO seen VALUES (?)", (bytes.fromhex(key),))
+            if not new.rowcount:
+                continue
+            prompts += 1
+            if cache.get(key) is not None:
+                cached += 1
+                continue
+            output += TOKENS_PER_PHRASE * request.k
+            characters += len(text)
+            if counted < EXACTLY_COUNTED:
+                counted += 1
+                counted_characters += len(text)
+                counted_tokens += counter.count(text)
+    finally:
+        seen.close()
+    share = counted_tokens / counted_characters if counted_characters else 0.0
+    tokens = counted_tokens + round((characters - counted_characters) * share)
+    notes = [
+        f"input tokens {counter.how}"
+        + (f"; counted for {counted:,} prompts, scaled by length for the rest"
+           if prompts - cached > counted else ""),
+        f"output tokens estimated at {TOKENS_PER_PHRASE} a phrase; repairs are not in it",
+    ]  # fmt: skip
+    notes.append(f"price: {price.source}" if price else
+                 f"no price for {asked_of.model} in properties/prices.yaml; add one")  # fmt: skip
+    return Estimate(
+        users, prompts, cached, tokens, output,
+        price and price.of(tokens, output), price.currency if price else "",
+        least_seconds(prompts - cached, tokens + output, *limits), tuple(notes),
+    )  # fmt: skip
+
+
+def least_seconds(calls, tokens, concurrency, requests_per_minute, tokens_per_minute):
+    """The time that calls and tokens take under the limits (0 for none), in seconds."""
+    return max(
+        calls * ASSUMED_SECONDS_A_CALL / concurrency,
+        60 * calls / requests_per_minute if requests_per_minute else 0.0,
+        60 * tokens / tokens_per_minute if tokens_per_minute else 0.0,
+    )
+
+
+def duration(seconds):
+    """Seconds as a person says them: ``"45 s"``, ``"12 min"``, ``"3 h 20 min"``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,76 @@
+"""Exactly K phrases for a user, whatever the model writes.
+
+One user's whole exchange is a Python generator that knows nothing of networks: it yields the text to
+ask and is sent the answer. Live calls, batch jobs and a local model all drive the same exchange, so
+they cannot disagree about what an answer is worth.
+"""
+
+from recbole_sam.interests.generate.base import (
+    COMPLETE,
+    FAILED,
+    FILLED,
+    REFUSED,
+    REPAIRED,
+    InterestAnswer,
+)
+from recbole_sam.interests.parse import distinct, foreign, parse_phrases
+from recbole_sam.interests.prompts import question, repair_question
+
+
+def exchange(request, prompt, fill):
+    """One user's questions and the final answer.
+
+    Args:
+        request (InterestRequest): the user, the training titles, and k.
+        prompt (Prompt): what to ask.
+        fill (callable): from a request to phrases drawn from its titles, best first; called only
+            when the model leaves something open.
+
+    Yields:
+        str: a prompt; at most two. Send back its :class:`~recbole_sam.interests.cache.CachedAnswer`,
+        or None when no answer could be had.
+
+    Returns:
+        InterestAnswer: too many phrases are cut to the first k; too few are asked for once more
+        (``repaired``), then drawn from the titles (``filled``). A refused user gets phrases from the
+        titles (``refused``), an unanswered one none (``failed``).
+    """
+    asked = question(prompt, request.titles, request.k)
+    first = yield asked
+    if first is None:
+        return InterestAnswer(request.user, (), FAILED)
+    if first.refused:
+        return _answer(request, [], fill, REFUSED)
+    found = usable(first.text, request, prompt)
+    if len(found) >= request.k:
+        return _answer(request, found, fill, COMPLETE)
+    second = yield repair_question(asked, found, request.k - len(found))
+    if second is not None and not second.refused:
+        found += distinct(usable(second.text, request, prompt), taken=found)
+        if len(found) >= request.k:
+            return _answer(request, found, fill, REPAIRED)
+    return _answer(request, found, fill, FILLED)
+
+
+def usable(text, request, prompt):
+    """The phrases of an answer that can be kept.
+
+    Args:
+        text (str): the model's answer.
+        request (InterestRequest): what was asked.
+        prompt (Prompt): how it was asked; ``same_language`` says whether the script is checked.
+
+    Returns:
+        list of str: distinct, in the model's order.
+    """
+    phrases = parse_phrases(text, request.k)
+    if not prompt.same_language:
+        return phrases
+    return [phrase for phrase in phrases if not foreign(phrase, request.titles)]
+
+
+def _answer(request, found, fill, status):
+    phrases = found[: request.k]
+    if len(phrases) < request.k:
+        phrases += distinct(fill(request), taken=phrases)[: request.k - len(phrases)]
+    return InterestAnswer(request.user, tuple(phrases), status if phrases else FAILED)

@@ -1,0 +1,128 @@
+"""Stage 1 for a RecBole configuration: its dataset, its split, its settings, one interest store."""
+
+from logging import getLogger
+from pathlib import Path
+
+from recbole_sam.data import store_location
+from recbole_sam.data.atomic import read_item_texts
+from recbole_sam.data.text import clean_title
+from recbole_sam.errors import SettingError
+from recbole_sam.interests.encode import make_encoder
+from recbole_sam.interests.extract import ExtractSettings, extract
+from recbole_sam.interests.generate import make_generator
+from recbole_sam.interests.progress import Progress
+
+_TRANSFORMERS_SETTINGS = ("pooling", "max_length", "batch_size", "normalize")
+
+
+def build(config):
+    """Builds the interests of a configuration's training split and keeps them.
+
+    Args:
+        config (Config): of a model that reads interests. Its dataset is loaded here as RecBole loads it,
+            and only what the split leaves for training is read.
+
+    Returns:
+        ExtractSummary: counts and time.
+
+    Raises:
+        RecBoleSAMError: the dataset has no texts, a setting makes no sense, or the store cannot be written.
+    """
+    from recbole.data import create_dataset
+    from recbole.utils import init_logger
+
+    init_logger(config)
+    settings = extract_settings(config)
+    encoder = text_encoder(config)
+    generator = make_generator(config["interest_generator"])
+    titles = item_titles(config)
+    path = store_location.path(config)
+    logger = getLogger()
+    logger.info(
+        "Stage 1: interests of '%s' from its training items, generator %s, text encoder %s",
+        config["dataset"], config["interest_generator"], config["text_encoder"],
+    )  # fmt: skip
+    dataset = create_dataset(config)
+    users, histories = zip(*dataset.training_histories(dataset.split()), strict=True)
+    with Progress(config["show_progress"]) as progress:
+        summary = extract(
+            users,
+            histories,
+            titles,
+            encoder,
+            generator,
+            settings,
+            path,
+            extra={"dataset": config["dataset"], "configuration": store_location.content(config)},
+            progress=progress,
+        )
+    logger.info("Stage 1: %s", describe(summary))
+    logger.info("Stage 1: kept in %s", path)
+    return summary
+
+
+def item_titles(config):
+    """The cleaned texts of a dataset's items.
+
+    Args:
+        config (Config): names the dataset and ``item_text_fields``.
+
+    Returns:
+        dict: item token (str) to text (str), empty where an item has none.
+
+    Raises:
+        DataError: there is no readable ``.item`` file with those fields.
+    """
+    fields = config["item_text_fields"]
+    fields = [fields] if isinstance(fields, str) else fields
+    path = Path(config["data_path"]) / f"{config['dataset']}.item"
+    texts = read_item_texts(path, fields, config["ITEM_ID_FIELD"], config["field_separator"])
+    return {token: clean_title(text) for token, text in texts.items()}
+
+
+def extract_settings(config):
+    """The settings of routing and store, checked.
+
+    Raises:
+        SettingError: a value makes no sense.
+    """
+    names = ("k_min", "k_max", "alpha", "beta", "iterations", "history_length", "seed", "dtype")
+    return ExtractSettings(
+        **{name: config[f"interest_{name}"] for name in names}, device=str(config["device"])
+    )
+
+
+def text_encoder(config):
+    """The text encoder of a configuration.
+
+    Raises:
+        SettingError: a value makes no sense.
+        DataError: there is no such encoder or model.
+    """
+    name = str(config["text_encoder"])
+    if name == "lsa":
+        dim = config["text_encoder_dim"]
+        if not isinstance(dim, int):
+            raise SettingError(f"text_encoder_dim must be a whole number, not {dim!r}.")
+        return make_encoder("lsa", dim=dim, seed=config["interest_seed"])
+    settings = {key: config[f"text_{key}"] for key in _TRANSFORMERS_SETTINGS}
+    return make_encoder(name, device=str(config["device"]), **settings)
+
+
+def describe(summary):
+    """A summary in one line.
+
+    Args:
+        summary (ExtractSummary): what :func:`build` returned.
+    """
+    histogram = "  ".join(f"K={k}: {users:,}" for k, users in summary.k_histogram.items())
+    line = (
+        f"{summary.users:,} users, {summary.phrases:,} distinct phrases of width {summary.width}, "
+        f"{summary.seconds:.1f} s; {histogram}"
+    )
+    if summary.without_text:
+        line += f" ({summary.without_text:,} users have no item with a text and get the default interest)"
+    if summary.items_without_text:
+        line += f"; {summary.items_without_text:,} of {summary.items:,} items have no text"
+    others = {name: users for name, users in summary.statuses.items() if users and name != "complete"}
+    return line + "".join(f"; {name}: {users:,}" for name, users in others.items())

@@ -1,0 +1,90 @@
+"""A dataset with a known answer, for the tests of the models.
+
+The items stand in a circle and every user walks along it, so the item after i is i + 1. One more
+item is in the catalogue that nobody ever touched.
+"""
+
+import random
+
+import numpy as np
+import torch
+from recbole.config import Config
+from recbole.data import create_dataset
+from recbole.data.interaction import Interaction
+
+from recbole_sam.data.histories import history_hash
+from recbole_sam.data.store import write_store
+
+N_ITEMS, N_USERS, WINDOW = 40, 120, 5
+NEVER = "never"
+STORE_WIDTH = 8
+
+
+def write_circle(root):
+    """Writes the atomic files to ``root/circle``."""
+    generator = random.Random(0)
+    rows = ["user_id:token\titem_id:token\ttimestamp:float"]
+    for user in range(N_USERS):
+        start, length = generator.randrange(N_ITEMS), generator.randint(5, 14)
+        rows += [f"u{user}\ti{(start + step) % N_ITEMS}\t{step}" for step in range(length)]
+    items = ["item_id:token", *(f"i{item}" for item in range(N_ITEMS)), NEVER]
+    (root / "circle").mkdir()
+    (root / "circle" / "circle.inter").write_text("\n".join(rows) + "\n")
+    (root / "circle" / "circle.item").write_text("\n".join(items) + "\n")
+
+
+def circle_config(root, model, **settings):
+    """RecBole's configuration of a model on the circle."""
+    defaults = {
+        "data_path": str(root),
+        "checkpoint_dir": str(root / "saved"),
+        "interest_store": str(root / "circle.safetensors"),
+        "load_col": {"inter": ["user_id", "item_id", "timestamp"], "item": ["item_id"]},
+        "eval_args": {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "full"},
+        "MAX_ITEM_LIST_LENGTH": WINDOW,
+        "metrics": ["Hit"],
+        "topk": [5],
+        "valid_metric": "Hit@5",
+        "epochs": 20,
+        "train_batch_size": 256,
+        "learning_rate": 0.01,
+        "hidden_dropout_prob": 0.1,
+        "attn_dropout_prob": 0.0,
+        "use_gpu": False,
+        "show_progress": False,
+        "state": "ERROR",
+    }
+    return Config(model, "circle", config_dict=defaults | settings)
+
+
+def write_interests(config):
+    """A store of one to three random phrases a user, one user without, of the training
+    histories."""
+    dataset = create_dataset(config)
+    users, histories = zip(*dataset.training_histories(dataset.split()), strict=True)
+    generator = np.random.default_rng(0)
+    counts = generator.integers(1, 4, len(users))
+    counts[0] = 0
+    write_store(
+        config["interest_store"],
+        users=users,
+        offsets=np.r_[0, counts.cumsum()],
+        phrase_index=generator.integers(0, 10, counts.sum()),
+        phrases=[f"phrase {phrase}" for phrase in range(10)],
+        embeddings=generator.standard_normal((10, STORE_WIDTH)).astype("float32"),
+        history_hashes=[list(history_hash(history)) for history in histories],
+        statuses=np.zeros(len(users), int),
+        status_names=["complete"],
+        fingerprint={},
+    )
+
+
+def a_batch(train):
+    """64 training samples of all lengths, with negative items, padded to the whole window."""
+    samples = train.inter_feat
+    lengths = samples["item_length"]
+    picked = torch.cat([torch.where(lengths == n)[0][:13] for n in range(1, WINDOW + 1)])[:64]
+    batch = Interaction({name: samples[name][picked] for name in samples.columns})
+    negatives = torch.randint(1, train.item_num, (len(picked),), generator=torch.Generator())
+    batch.update(Interaction({"neg_item_id": negatives}))
+    return batch
