@@ -11,6 +11,7 @@ import contextlib
 import functools
 import importlib.metadata
 import importlib.util
+import os
 import sys
 import types
 import warnings
@@ -283,6 +284,44 @@ def distributed_on_cpu():
 
     Config._init_device = init_device_or_gloo
     trainer.DistributedDataParallel = parallel_on_cpu
+    return True
+
+
+@_step("in distributed training each process names the checkpoint by its own clock, and reads it while the "
+       "first may still be writing", "#1684, #1811")
+def distributed_checkpoint():
+    import torch
+    from recbole.trainer.trainer import Trainer
+
+    initialise, evaluate = Trainer.__init__, Trainer.evaluate
+
+    @functools.wraps(initialise)
+    def initialise_together(self, config, model):
+        initialise(self, config, model)
+        if not config["single_spec"]:
+            name = [self.saved_model_file]
+            torch.distributed.broadcast_object_list(name, src=0)
+            self.saved_model_file = name[0]
+
+    @functools.wraps(evaluate)
+    def evaluate_together(self, eval_data, load_best_model=True, model_file=None, show_progress=False):
+        if load_best_model and not self.config["single_spec"]:
+            torch.distributed.barrier()
+        return evaluate(self, eval_data, load_best_model, model_file, show_progress)
+
+    Trainer.__init__ = initialise_together
+    Trainer.evaluate = evaluate_together
+    return True
+
+
+@_step("two processes that make the same folder at once: the second one fails", "#1684, #1811")
+def folders_made_together():
+    from recbole.utils.utils import ensure_dir
+
+    def make(dir_path):
+        os.makedirs(dir_path, exist_ok=True)
+
+    ensure_dir.__code__ = make.__code__  # RecBole's modules hold this function, not its name
     return True
 
 

@@ -9,7 +9,7 @@ import importlib
 import sys
 
 from recbole_sam import compat, properties, settings
-from recbole_sam.errors import UnknownNameError, nearest
+from recbole_sam.errors import SettingError, UnknownNameError, nearest
 
 _registered = False
 
@@ -109,6 +109,9 @@ def _register_properties():
             if isinstance(columns, list) and time_field not in columns:
                 columns.append(time_field)
         if ours:
+            allowed = getattr(model_class, "loss_types", (loss,))
+            if loss not in allowed:
+                raise SettingError(f"loss_type is '{loss}'; {model} knows {', '.join(allowed)}.")
             if loss == "BCE":  # one positive, one negative: RecBole knows this as pairwise
                 internal["MODEL_INPUT_TYPE"] = InputType.PAIRWISE
             settings.check_names(external, model)

@@ -9,8 +9,9 @@ import random
 import numpy as np
 import torch
 from recbole.config import Config
-from recbole.data import create_dataset
+from recbole.data import create_dataset, data_preparation
 from recbole.data.interaction import Interaction
+from recbole.utils import get_model, init_seed
 
 from recbole_sam.data.histories import history_hash
 from recbole_sam.data.store import write_store
@@ -55,6 +56,22 @@ def circle_config(root, model, **settings):
         "state": "ERROR",
     }
     return Config(model, "circle", config_dict=defaults | settings)
+
+
+def circle_data(config):
+    """RecBole's three parts of the data; with a store where the model reads interests."""
+    init_seed(0, True)
+    if hasattr(get_model(config["model"]), "dataset_class"):
+        write_interests(config)
+    return data_preparation(config, create_dataset(config))
+
+
+def circle_model(root, model, **settings):
+    """A model with random weights, in evaluation mode, and a batch of training samples."""
+    write_circle(root)
+    config = circle_config(root, model, **settings)
+    train = circle_data(config)[0].dataset
+    return get_model(model)(config, train).eval(), a_batch(train)
 
 
 def write_interests(config):

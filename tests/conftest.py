@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import recbole_sam  # noqa: F401  before any test imports RecBole, which does not import without it
+
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -91,3 +93,30 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def build_interests(config):
+    """Builds the interests of a configuration with the real Stage 1 (lsa, extractive)."""
+    from recbole_sam.interests import stage1
+
+    return stage1.build(config)
+
+
+def experiment(model="SAM", dataset="shop", **settings):
+    """RecBole's data and model for a configuration, interests built first where they are needed.
+
+    Returns:
+        tuple: config, training, validation and test loader, model.
+    """
+    from recbole.data import create_dataset, data_preparation
+    from recbole.utils import get_model, init_seed
+
+    from recbole_sam import registry
+    from recbole_sam.data import store_location
+
+    config = make_config(model, dataset, **settings)
+    if registry.uses_interests(model) and not store_location.path(config).exists():
+        build_interests(config)
+    init_seed(config["seed"], config["reproducibility"])
+    train, valid, test = data_preparation(config, create_dataset(config))
+    return config, train, valid, test, get_model(model)(config, train._dataset)

@@ -106,6 +106,19 @@ def test_the_claims_of_a_killed_process_are_free_at_once(tmp_path):
         process.stdout.close()
 
 
+def test_what_killed_processes_left_behind_is_swept_up(tmp_path):
+    AnswerCache(tmp_path).close()
+    old, young = tmp_path / "owners" / "old.lock", tmp_path / "owners" / "young.lock"
+    for path in (old, young):
+        path.touch()
+    os.utime(old, (1e9, 1e9))
+    with AnswerCache(tmp_path) as living:
+        os.utime(tmp_path / "owners" / f"{living.owner}.lock", (1e9, 1e9))
+        with AnswerCache(tmp_path):
+            assert not old.exists() and young.exists()
+            assert (tmp_path / "owners" / f"{living.owner}.lock").exists()
+
+
 def test_many_threads_and_two_caches_claim_each_key_once(tmp_path):
     with AnswerCache(tmp_path) as one, AnswerCache(tmp_path) as two:
         keys = [f"k{i}" for i in range(200)]

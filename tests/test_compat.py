@@ -1,5 +1,6 @@
 """Each adjustment is proven needed: RecBole fails without it and works with it, in a fresh process."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,37 @@ trainer = get_trainer(config["MODEL_TYPE"], "BPR")(config, get_model("BPR")(conf
 trainer.fit(train, saved=False)
 """
 
+CHECKPOINT = """
+import os
+child = os.fork()
+rank = 0 if child else 1
+from recbole.config import Config
+from recbole.data import create_dataset, data_preparation
+from recbole.trainer import trainer as module
+from recbole.utils import get_model
+module.get_local_time = lambda: f"at the second of rank {rank}"
+config = Config(model="BPR", dataset="shop", config_dict=dict(
+    local_rank=rank, world_size=2, offset=0, ip="localhost", port=PORT, nproc=2, gpu_id="0,1", epochs=1,
+    state="ERROR", show_progress=False))
+train, valid, test = data_preparation(config, create_dataset(config))
+trainer = module.Trainer(config, get_model("BPR")(config, train._dataset))
+trainer.fit(train, valid)
+trainer.evaluate(test)
+if child:
+    _, status = os.waitpid(child, 0)
+    raise SystemExit(os.waitstatus_to_exitcode(status))
+"""
+
+FOLDERS = """
+import os
+from recbole.utils import ensure_dir
+exists = os.path.exists
+os.path.exists = lambda path: False  # what a process sees that looks just before the other one makes it
+ensure_dir("logs/SAM")
+ensure_dir("logs/SAM")
+assert exists("logs/SAM")
+"""
+
 DOWNLOAD = """
 import zipfile
 from recbole.data.dataset import dataset as module
@@ -141,6 +173,9 @@ NEEDED = [
     pytest.param("amp_names", QUIET, marks=pytest.mark.skipif(
         _installed("torch") < Version("2.4"), reason="this torch does not deprecate torch.cuda.amp")),
     pytest.param("distributed_on_cpu", DISTRIBUTED),
+    pytest.param("distributed_checkpoint", CHECKPOINT, marks=pytest.mark.skipif(
+        not hasattr(os, "fork"), reason="this system cannot fork")),
+    pytest.param("folders_made_together", FOLDERS),
     pytest.param("barrier_after_download", DOWNLOAD),
     pytest.param("plain_metrics", PRINTED, marks=pytest.mark.skipif(
         _installed("numpy") < Version("2"), reason="numpy 1 prints plain numbers")),

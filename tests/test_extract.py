@@ -25,7 +25,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "amazon-industr
 KINDS = ("lipstick", "shampoo", "razor", "perfume")
 COLOURS = ("red", "green", "blue", "black", "white")
 TITLES = {
-    f"i{n}": f"{colour} {kind}" for n, (kind, colour) in enumerate(itertools.product(KINDS, COLOURS))
+    f"i{n}": " ".join(words) for n, words in enumerate(itertools.product(COLOURS, KINDS))
 }
 TITLES |= {"bare": "", "twin": TITLES["i3"]}
 SETTINGS = ExtractSettings(history_length=8, chunk=16, dtype="float32")
@@ -205,33 +205,24 @@ def test_a_generator_that_breaks_the_contract_is_stopped(tmp_path, script, probl
     assert list(tmp_path.iterdir()) == []
 
 
-def test_requests_are_made_as_they_are_wanted(tmp_path):
-    """A generator that stops early has not caused the whole dataset to be routed."""
-    seen = []
-
-    def chunks():
-        for number, history in enumerate(histories()):
-            seen.append(number)
-            yield history
+def test_users_are_routed_only_as_requests_are_wanted(tmp_path, monkeypatch):
+    """What bounds the memory, and lets a generator that stops early stop the routing too."""
+    chunks = []
 
     class Stopping(ExtractiveGenerator):
         def generate(self, requests):
-            yield from super().generate(itertools.islice(requests, 3))
+            yield from super().generate(itertools.islice(requests, 20))
 
-    done = []
+    route_chunk = Identifier.__call__
+
+    def counted(self, items):
+        chunks.append(len(items))
+        return route_chunk(self, items)
+
+    monkeypatch.setattr(Identifier, "__call__", counted)
     with pytest.raises(ValueError, match="unanswered"):
-        extract(
-            map(str, range(50)),
-            chunks(),
-            TITLES,
-            LSAEncoder(dim=8),
-            Stopping(),
-            SETTINGS,
-            tmp_path / "x.safetensors",
-            progress=lambda *state: done.append(state),
-        )
-    assert seen == list(range(50))
-    assert [state for state in done if state[0] == "users"][-1][1] <= 3 + 50 // 2
+        build(tmp_path / "x.safetensors", generator=Stopping())
+    assert chunks == [16, 16]
 
 
 def test_progress_ends_at_the_total(tmp_path):
@@ -243,7 +234,7 @@ def test_progress_ends_at_the_total(tmp_path):
 
 
 def test_histories_without_any_title_get_one_sentence(tmp_path):
-    with pytest.raises(DataError, match="None of the 2 items in the training histories has a title"):
+    with pytest.raises(DataError, match="None of the 2 items in the training histories has"):
         build(tmp_path / "x.safetensors", [["bare", "unknown"], ["bare"]])
 
 

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from circle import N_ITEMS, NEVER, WINDOW, a_batch, circle_config, write_circle, write_interests
+from circle import N_ITEMS, NEVER, WINDOW, a_batch, circle_config, circle_data, write_circle
 from recbole.config import Config
-from recbole.data import create_dataset, data_preparation
 from recbole.data.interaction import Interaction
 from recbole.utils import get_model, get_trainer, init_seed
 
@@ -25,7 +24,7 @@ class Case(NamedTuple):
         return "-".join([self.model, *map(str, self.settings.values())])
 
 
-# A sum of item vectors keeps little of their order, so ComiRec-SA, EIMF on it, and SINE blur the answer.
+# A sum of item vectors keeps little of their order: ComiRec-SA, EIMF on it and SINE see a blur.
 CASES = [
     Case("BSARec"),
     Case("BSARec", {"loss_type": "BPR"}),
@@ -53,8 +52,7 @@ WITHOUT_INFLUENCE = ("key.bias",)
 
 
 @pytest.fixture(autouse=True)
-def own_process_state(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["pytest"])  # RecBole's Config reads the command line
+def own_process_state():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -70,7 +68,7 @@ def root(tmp_path_factory):
 
 
 class World(NamedTuple):
-    """A case made real: RecBole's own configuration, data, model and a batch of training samples."""
+    """A case made real: RecBole's configuration, data, model, and a batch of training samples."""
 
     case: Case
     config: Config
@@ -86,13 +84,9 @@ class World(NamedTuple):
 
 def make_world(case, root):
     config = circle_config(root, case.model, **case.settings)
-    init_seed(0, True)
-    if hasattr(get_model(case.model), "dataset_class"):
-        write_interests(config)
-    data = data_preparation(config, create_dataset(config))
-    train = data[0].dataset
-    model = get_model(case.model)(config, train)
-    return World(case, config, data, model, a_batch(train))
+    data = circle_data(config)
+    model = get_model(case.model)(config, data[0].dataset)
+    return World(case, config, data, model, a_batch(data[0].dataset))
 
 
 @pytest.fixture(scope="module")

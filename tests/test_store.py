@@ -281,8 +281,7 @@ def write_for_ever(path, ready):
 
 def killed(target, path, after=0.0):
     """Runs ``target`` in a process of its own and kills it (SIGKILL) ``after`` seconds of work."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context = multiprocessing.get_context("fork")  # a fresh interpreter would import torch
     ready = context.Event()
     process = context.Process(target=target, args=(path, ready))
     process.start()

@@ -24,7 +24,10 @@ class Source(NamedTuple):
         rows: iterable of user token, item token, rating and time.
         skips: the `Skips` that the readers fill.
         files: the paths it is read from.
-        items: iterable of `Item`, or None when nothing is known of the items.
+        items: callable that is given the set of item tokens with interactions and returns an
+            iterable of `Item`; None when nothing is known of the items.
+        lines: how many lines the publisher says the interactions have, or None.
+        title_field: the field of the ``.item`` file that gets the titles.
     """
 
     name: str
@@ -32,6 +35,8 @@ class Source(NamedTuple):
     skips: Skips
     files: tuple = ()
     items: object = None
+    lines: int | None = None
+    title_field: str = "title"
 
 
 def prepare(folder, source, chosen=None, overwrite=False):
@@ -62,6 +67,7 @@ def prepare(folder, source, chosen=None, overwrite=False):
         name = Path(folder).name
         interactions, steps = filters.apply(collect(source.rows), chosen)
         _refuse_nothing(source, steps)
+        notes = _count_lines(source, steps[0]["interactions"])
         made = {"dataset": name, "source": {"name": source.name}}
         made["date"] = datetime.now(timezone.utc).date().isoformat()
         made["counts"] = describe(interactions)
@@ -70,12 +76,13 @@ def prepare(folder, source, chosen=None, overwrite=False):
         _write_interactions(new / f"{name}.inter", interactions)
         if source.items is not None:
             tokens = [interactions.item_tokens[code] for code in np.unique(interactions.items)]
-            items, made["titles"] = titles_of(source.items, set(tokens))
+            items, made["titles"] = titles_of(source.items(set(tokens)), set(tokens))
             _refuse_foreign_items(source, items, tokens)
             # RecBole drops interactions with items that the .item file does not list.
             listed = [items.get(token) or Item(token) for token in tokens]
-            _write_items(new / f"{name}.item", listed)
+            _write_items(new / f"{name}.item", listed, source.title_field)
         made["skipped"] = dict(source.skips.counts)
+        made["notes"] = notes
         made["source"]["files"] = [_fingerprint(path) for path in source.files]
         made["files"] = [_fingerprint(path) for path in sorted(new.iterdir())]
         card.write_card(new, made)
@@ -143,8 +150,8 @@ def _write_interactions(path, interactions):
     atomic.write_rows(path, header, rows())
 
 
-def _write_items(path, items):
-    header = {"item_id": "token", "title": "token"}
+def _write_items(path, items, title_field):
+    header = {"item_id": "token", title_field: "token"}
     if any(item.brand for item in items):
         header["brand"] = "token"
     if any(item.categories for item in items):
@@ -156,7 +163,7 @@ def _write_items(path, items):
         for item in items:
             cells = {
                 "item_id": item.token,
-                "title": item.title,
+                title_field: item.title,
                 "brand": item.brand,
                 "categories": ", ".join(item.categories),
                 "price": number_cells(np.array([item.price]))[0],
@@ -164,6 +171,19 @@ def _write_items(path, items):
             yield [cells[field] for field in header]
 
     atomic.write_rows(path, header, rows())
+
+
+def _count_lines(source, usable):
+    found = usable + sum(source.skips.counts.values())
+    if source.lines in (None, found):
+        return []
+    note = (
+        f"{source.files[0].name} has {found:,} lines where its publisher says {source.lines:,}: "
+        "it is another version, or not whole"
+    )
+    if source.skips.strict:
+        raise DataError(f"{note}.")
+    return [note]
 
 
 def _refuse_nothing(source, steps):

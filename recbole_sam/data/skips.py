@@ -3,7 +3,7 @@
 from ..errors import DataError
 
 NOT_UTF8 = "not UTF-8"
-NOT_JSON = "not a JSON object"
+NOT_RECORD = "not a record of the expected form"
 CUT_OFF = "last line cut off"
 NO_USER = "no usable user id"
 NO_ITEM = "no usable item id"

@@ -88,6 +88,8 @@ def clean_token(text):
     text = (text or "").strip()
     if text in MISSING_MARKS or text == PADDING_TOKEN:
         return ""
+    if text.isalnum():  # most ids, and quicker than the searches below
+        return text
     if _CONTROL.search(text) or _SURROGATE.search(text):
         return ""
     return text

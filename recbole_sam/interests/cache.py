@@ -103,6 +103,7 @@ class AnswerCache:
             self._life.acquire(blocking=False)
             self._write = self._connect()
             self._prepare()
+            self._sweep()
             self._read = self._connect()
         except (OSError, sqlite3.Error) as error:
             raise self._error(error) from error
@@ -231,6 +232,16 @@ class AnswerCache:
                 f"The answer cache {self.path} has format {version}; this version of recbole-sam "
                 f"reads format {SCHEMA_VERSION}. Use another llm_cache_dir."
             )
+
+    def _sweep(self):
+        """Removes what killed processes left behind; young files may be about to be locked."""
+        for path in (self.folder / "owners").glob("*.lock"):
+            try:
+                age = time.time() - path.stat().st_mtime
+            except FileNotFoundError:
+                continue
+            if age > 60 and not self.owner_lives(path.stem):
+                self._write.execute("DELETE FROM claims WHERE owner = ?", (path.stem,))
 
     def _submit(self, operation, *arguments):
         if self._closed:

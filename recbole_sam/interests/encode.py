@@ -58,7 +58,7 @@ class LSAEncoder:
 
     name = "lsa"
 
-    def __init__(self, dim=128, seed=2026):
+    def __init__(self, dim=128, seed=2020):
         if dim < 1:
             raise SettingError(f"The width of the lsa encoder must be at least 1, not {dim}.")
         self.dim, self.seed = dim, seed
@@ -81,7 +81,8 @@ class LSAEncoder:
             strip_accents="unicode",
             dtype=np.float32,
         )
-        if len({word for text in texts for word in self._words.build_analyzer()(text)}) < 2:
+        words_of = self._words.build_analyzer()
+        if len({word for text in texts for word in words_of(text)}) < 2:
             raise DataError(
                 f"The {len(texts)} item titles hold fewer than two different words, so the lsa "
                 "encoder has nothing to learn from; give items with titles."

@@ -189,7 +189,7 @@ class Identifier:
         alpha=0.6,
         beta=0.4,
         iterations=3,
-        seed=2026,
+        seed=2020,
         device="cpu",
     ):
         self.embeddings = torch.as_tensor(embeddings, dtype=torch.float32, device=device)

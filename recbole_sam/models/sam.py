@@ -43,6 +43,7 @@ class SAM(SequentialRecommender):
     """
 
     dataset_class = SAMDataset
+    loss_types = ("CE", "BPR", "BCE")
 
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
@@ -100,8 +101,6 @@ class SAM(SequentialRecommender):
         nn.init.normal_(self.default_interest, std=self.initializer_range)
 
     def _check_settings(self):
-        if self.loss_type not in ("CE", "BPR", "BCE"):
-            raise SettingError(f"loss_type is '{self.loss_type}'; SAM knows 'CE', 'BPR' and 'BCE'.")
         if self.hidden_act not in ACTIVATIONS:
             raise SettingError(
                 f"hidden_act is '{self.hidden_act}'; SAM knows {', '.join(sorted(ACTIVATIONS))}."

@@ -86,6 +86,8 @@ class LLMServer:
         self.answered_at = {}
         self.bodies = []
         self.keep_bodies = True
+        self.hold = False
+        """While true, calls come in but no answer leaves."""
         self.running = self.most_running = 0
         self.started_at = []
         self.files = {}
@@ -184,6 +186,10 @@ class LLMServer:
         reply = self.script(prompt, self.asked[prompt]) or Reply()
         if self.latency or reply.delay:
             await asyncio.sleep(self.latency + reply.delay)
+        while self.hold:
+            await asyncio.sleep(0.01)
+        if request.transport is None or request.transport.is_closing():
+            return web.Response()  # nobody is there to be answered
         if reply.drop:
             request.transport.abort()
             return web.Response()

@@ -52,7 +52,7 @@ class Columns(NamedTuple):
     price: str | None = None
 
 
-def read_interactions(path, columns, skips, delimiter=None, behaviours=None):
+def read_interactions(path, columns, skips, delimiter=None, names=None, behaviours=None):
     """The interactions of a table.
 
     Args:
@@ -60,6 +60,7 @@ def read_interactions(path, columns, skips, delimiter=None, behaviours=None):
         columns (Columns): names of its columns.
         skips (Skips): where unusable rows are counted.
         delimiter (str): None recognises comma, tab, semicolon and bar from the first line.
+        names (list of str): the column names when the file has no line with them.
         behaviours (collection of str): keep only rows with one of these; None keeps all.
 
     Yields:
@@ -68,7 +69,7 @@ def read_interactions(path, columns, skips, delimiter=None, behaviours=None):
     Raises:
         DataError: the file cannot be read, or has no column for user, item or time.
     """
-    table = _rows(path, delimiter)
+    table = _rows(path, delimiter, names)
     names = next(table)
     user, item, time = (
         _find(
@@ -105,14 +106,14 @@ def read_interactions(path, columns, skips, delimiter=None, behaviours=None):
         yield user_token, item_token, stars, seconds
 
 
-def read_items(path, columns, skips, delimiter=None):
+def read_items(path, columns, skips, delimiter=None, names=None):
     """The items of a table.
 
     Args:
         path (pathlib.Path): as for `read_interactions`. Of an item listed twice every row is given.
         columns (Columns): names of its columns.
         skips (Skips): where rows without an item id are counted.
-        delimiter (str): as for `read_interactions`.
+        delimiter (str), names (list of str): as for `read_interactions`.
 
     Yields:
         Item: uncleaned; ``categories`` split at ``|`` where the text has one, else at ``,``.
@@ -120,7 +121,7 @@ def read_items(path, columns, skips, delimiter=None):
     Raises:
         DataError: the file cannot be read, or has no column for the item or the title.
     """
-    table = _rows(path, delimiter)
+    table = _rows(path, delimiter, names)
     names = next(table)
     token = _find(path, names, "item", columns.item_id, ITEM_NAMES["item"], "--item-id-column")
     title = _find(path, names, "title", columns.title, ITEM_NAMES["title"], "--title-column")
@@ -140,6 +141,14 @@ def read_items(path, columns, skips, delimiter=None):
             _path(cells[category]) if category is not None else (),
             parse_price(cells[price]) if price is not None else math.nan,
         )
+
+
+def has_titles(path, columns, delimiter=None, names=None):
+    """bool: whether the table has a column recognised as the title."""
+    table = _rows(path, delimiter, names)
+    found = _find(path, next(table), "title", columns.title, ITEM_NAMES["title"])
+    table.close()
+    return found is not None
 
 
 def parse_number(cell):
@@ -223,15 +232,15 @@ def _plain(name):
     return "".join(c for c in name.partition(":")[0].lower() if c.isalnum())
 
 
-def _rows(path, delimiter):
+def _rows(path, delimiter, names):
     """Yields the column names, then line number and cells of each row."""
     if path.suffix in (".parquet", ".pq"):
         yield from _parquet_rows(path)
     else:
-        yield from _text_rows(path, delimiter)
+        yield from _text_rows(path, delimiter, names)
 
 
-def _text_rows(path, delimiter):
+def _text_rows(path, delimiter, names):
     lines = text_lines(path)
     head = next(lines)
     if delimiter is None:
@@ -239,7 +248,7 @@ def _text_rows(path, delimiter):
     # A quoted column name may hold a line end, so the header goes through the same reader.
     reader = csv.reader(_chain(head, lines), delimiter=delimiter)
     try:
-        names = next(reader)
+        names = names or next(reader)
         yield [name.strip() for name in names]
         for cells in reader:
             if not cells:

@@ -1,0 +1,413 @@
+"""Asking a language model that somebody serves: the part that all providers share.
+
+Users come in as a stream and answers leave as one; in between, an event loop in a thread of its own
+keeps a bounded window of users in work, so that routing and encoding in the caller's thread overlap
+with the calls. Whatever ends the run - the last user, Ctrl-C, a limit, a fatal error - what is in
+flight is finished and kept first.
+
+The order of things for one prompt: claim it, ask, write the answer to the cache, wait until it is on
+disk, and only then use it. So a process that is killed loses at most the answers that were still on
+the wire.
+"""
+
+import asyncio
+import queue
+import random
+import threading
+from typing import Protocol
+
+from recbole_sam.interests.budget import TOKENS_PER_PHRASE, Spending, TokenCounter
+from recbole_sam.interests.cache import THEIRS, AnswerCache, AskedOf, CachedAnswer, InBatch
+from recbole_sam.interests.contract import exchange
+from recbole_sam.interests.failures import (
+    InterruptedRunError,
+    LimitReachedError,
+    MalformedFailure,
+    ProviderStopError,
+    RefusedFailure,
+    RejectedFailure,
+    TooManyFailuresError,
+    TransientFailure,
+)
+from recbole_sam.interests.generate.base import FAILED
+from recbole_sam.interests.generate.extractive import central_titles
+from recbole_sam.interests.limits import Throttle, backoff
+from recbole_sam.interests.report import RunReport
+
+MALFORMED_TRIES = 3
+"""Of a prompt whose answers come back unusable: each may have been paid for."""
+THROTTLED_TRIES = 4
+"""Times ``llm_tries``: a refused call costs nothing but patience."""
+FEWEST_FAILED = 10
+"""Failed users before their share is looked at while the run goes on."""
+CLAIM_POLL_SECONDS = 0.2
+
+
+class ChatClient(Protocol):
+    """One provider. All methods run in one event loop."""
+
+    asked_of: AskedOf
+
+    async def open(self) -> None:
+        """Gets ready to call; raises ProviderStopError when that is impossible (no key)."""
+
+    async def close(self) -> None:
+        """Gives everything back."""
+
+    async def ask(self, prompt: str) -> CachedAnswer:
+        """One call, without any repetition; raises a CallFailure or ProviderStopError."""
+
+
+class ServedGenerator:
+    """An :class:`InterestGenerator` on top of a :class:`ChatClient`.
+
+    Args:
+        name (str): the generator's name.
+        client (ChatClient): the provider.
+        settings (LLMSettings): limits, tries, ceilings.
+        price (Price or None): of the model.
+        fill (callable): from a request to phrases of its titles, for what the model leaves open.
+    """
+
+    def __init__(self, name, client, settings, price=None, fill=central_titles):
+        self.name = name
+        self.client = client
+        self.settings = settings
+        self.price = price
+        self.fill = fill
+        self.prompt = settings.prompt()
+        self.report = RunReport(self._spending())
+
+    def fingerprint(self):
+        """Provider, model, parameters, and the prompt with a hash of its text."""
+        return fingerprint(self.name, self.client.asked_of, self.prompt)
+
+    def generate(self, requests):
+        """Streams; at most ``4 * llm_concurrency`` users are in work.
+
+        Raises:
+            ProviderStopError: no call can succeed.
+            LimitReachedError: ``llm_max_cost`` or ``llm_max_users`` is reached.
+            TooManyFailuresError: the share of users without an answer is too high.
+            InterruptedRunError: Ctrl-C.
+            CacheError: the cache cannot be used.
+        """
+        self.report = RunReport(self._spending())
+        with AnswerCache(self.settings.cache_dir) as cache:
+            run = _Run(self, cache)
+            try:
+                run.open()
+                for request in requests:
+                    run.submit(request)
+                    while run.waiting >= run.window or run.has_news():
+                        yield run.next()
+                while run.waiting:
+                    yield run.next()
+                self._check_failures(at_least=1)
+            except KeyboardInterrupt:
+                run.finish()
+                raise InterruptedRunError(
+                    f"Interrupted: {self.report.users:,} users are done, {self.report.asked:,} new "
+                    f"answers are kept in {cache.path}. The same command goes on from here."
+                ) from None
+            finally:
+                run.finish()
+
+    def count(self, answer):
+        """Notes an answer and stops a run that mostly fails."""
+        self.report.statuses[answer.status] += 1
+        if answer.status == FAILED:
+            self._check_failures(FEWEST_FAILED)
+        return answer
+
+    def _check_failures(self, at_least):
+        failed = self.report.statuses[FAILED]
+        if failed >= at_least and self.report.failed_share() > self.settings.max_failed_share:
+            reasons = "; ".join(f"{n} x {reason}" for reason, n in self.report.reasons.most_common(3))
+            raise TooManyFailuresError(
+                f"{failed:,} of {self.report.users:,} users got no answer (llm_max_failed_share is "
+                f"{self.settings.max_failed_share}); the last reasons: {reasons}. Answers so far are "
+                "kept; mend the cause and run the same command again."
+            )
+
+    def _spending(self):
+        return Spending(self.price, self.settings.max_cost, self.settings.max_tokens)
+
+
+def fingerprint(name, asked_of, prompt):
+    """What changes the answers, JSON-able, for an interest store.
+
+    Args:
+        name (str): the generator's.
+        asked_of (AskedOf): provider, model, parameters.
+        prompt (Prompt): the question.
+
+    Returns:
+        dict: without any secret.
+    """
+    return {
+        "name": name,
+        "provider": asked_of.provider,
+        "model": asked_of.model,
+        "parameters": asked_of.parameters,
+        "prompt": asked_of.prompt_version,
+        "prompt_hash": asked_of.key(prompt.template),
+    }
+
+
+class _Stopped(Exception):
+    """The run is ending; this user is left for another run."""
+
+
+class _Run:
+    """One pass over the users. Methods without ``async`` are for the caller's thread."""
+
+    def __init__(self, generator, cache):
+        settings = generator.settings
+        self.generator = generator
+        self.client = generator.client
+        self.settings = settings
+        self.report = generator.report
+        self.spending = generator.report.spending
+        self.cache = cache
+        self.window = 4 * settings.concurrency
+        self.waiting = 0
+        counted = settings.max_cost is not None or settings.tokens_per_minute
+        self._counter = TokenCounter(self.client.asked_of.model) if counted else None
+        self._random = random.Random()  # jitter: must differ between processes
+        self._news = queue.SimpleQueue()
+        self._shared = {}
+        self._paid_users = set()
+        self._reserved = 0
+        self._finished = False
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="llm-calls", daemon=True)
+
+    # in the caller's thread
+
+    def open(self):
+        self._thread.start()
+        self._await(self._open())
+
+    def submit(self, request):
+        self.waiting += 1
+        self._loop.call_soon_threadsafe(self._begin, request)
+
+    def has_news(self):
+        return not self._news.empty()
+
+    def next(self):
+        """The next answer, of any user; raises what ends the run."""
+        news = self._news.get()
+        self.waiting -= 1
+        if isinstance(news, BaseException):
+            raise news
+        return self.generator.count(news)
+
+    def finish(self):
+        """Lets calls in flight end, keeps their answers, and closes. Does nothing a second time."""
+        if self._finished:
+            return
+        self._finished = True
+        if self._thread.is_alive():
+            self._await(self._close())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        self._loop.close()
+
+    def _await(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    # in the loop's thread
+
+    async def _open(self):
+        self._stop = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._tasks = set()
+        self._throttle = Throttle(
+            self.settings.concurrency,
+            self.settings.requests_per_minute,
+            self.settings.tokens_per_minute,
+            sleep=self._pause,
+        )
+        await self.client.open()
+
+    async def _close(self):
+        self._stop.set()
+        self._settled.set()
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.client.close()
+
+    def _begin(self, request):
+        task = self._loop.create_task(self._answer(request))
+        self._tasks.add(task)
+        task.add_done_callback(self._end)
+
+    def _end(self, task):
+        self._tasks.discard(task)
+        error = task.exception()
+        if error is None:
+            self._news.put(task.result())
+        elif not isinstance(error, _Stopped):
+            # The first of these ends the run; nobody may start another call.
+            self._stop.set()
+            self._news.put(error)
+
+    async def _answer(self, request):
+        """One user's exchange, from the first prompt to the InterestAnswer."""
+        steps = exchange(request, self.generator.prompt, self.generator.fill)
+        prompt = next(steps)
+        while True:
+            outcome = await self._outcome(prompt, request)
+            try:
+                prompt = steps.send(outcome)
+            except StopIteration as end:
+                return end.value
+
+    async def _outcome(self, prompt, request):
+        """The answer to a prompt, however often it is wanted at this moment; None without one."""
+        key = self.client.asked_of.key(prompt)
+        task = self._shared.get(key)
+        if task is None:
+            task = self._shared[key] = self._loop.create_task(self._obtain(key, prompt, request))
+            task.add_done_callback(lambda _: self._shared.pop(key))
+        else:
+            self.report.from_cache += 1
+        return await task
+
+    async def _obtain(self, key, prompt, request):
+        while True:
+            self._check_stop()
+            claim = await asyncio.wrap_future(self.cache.claim(key))
+            if isinstance(claim, CachedAnswer):
+                self.report.from_cache += 1
+                return claim
+            if isinstance(claim, InBatch):
+                raise LimitReachedError(
+                    f"A prompt of this run is part of batch job {claim.job}, which has not been "
+                    "collected. Finish it with --interest_generator=dashscope-batch (same "
+                    "llm_cache_dir) instead of paying for it twice."
+                )
+            if claim != THEIRS:
+                break
+            await self._pause(CLAIM_POLL_SECONDS)
+        answer = None
+        try:
+            answer = await self._ask(key, prompt, request)
+        finally:
+            if answer is None:
+                await asyncio.wrap_future(self.cache.release(key))
+        return answer
+
+    async def _ask(self, key, prompt, request):
+        """Asks until there is an answer, a refusal, or no try left (None)."""
+        tokens = self._counter.count(prompt) if self._counter else 0
+        expected = tokens + TOKENS_PER_PHRASE * request.k
+        failures = malformed = throttled = 0
+        while True:
+            await self._afford(tokens, request)
+            used_input = used_output = 0
+            try:
+                answer, failure = await self._call(key, prompt, expected)
+                if answer is not None:
+                    used_input, used_output = answer.input_tokens, answer.output_tokens
+                elif isinstance(failure, MalformedFailure):
+                    used_input, used_output = failure.input_tokens, failure.output_tokens
+            finally:
+                self.spending.settle(tokens, used_input, used_output)
+                self._reserved -= 1
+                self._settled.set()
+            if answer is not None:
+                return answer
+            self.report.reasons[str(failure)] += 1
+            if not isinstance(failure, TransientFailure):
+                return None
+            throttled += failure.throttled
+            malformed += isinstance(failure, MalformedFailure)
+            failures += not failure.throttled
+            if (
+                failures >= self.settings.tries
+                or malformed >= MALFORMED_TRIES
+                or throttled >= THROTTLED_TRIES * self.settings.tries
+            ):
+                return None
+            self.report.retries += 1
+            wait = backoff(failures + throttled, self._random, self.settings.backoff)
+            await self._pause(max(wait, failure.retry_after or 0.0))
+
+    async def _call(self, key, prompt, expected):
+        """One call under the limits: an answer that is on disk and None, or None and the failure.
+
+        The place among the calls in flight is held until the answer is on disk, so a killed process
+        loses ``llm_concurrency`` answers at the very most.
+        """
+        started = await self._throttle.enter(expected)
+        used = None
+        try:
+            self._check_stop()
+            try:
+                answer = await self.client.ask(prompt)
+                used = answer.input_tokens + answer.output_tokens
+            except RefusedFailure as refusal:
+                self.report.reasons[str(refusal)] += 1
+                answer = CachedAnswer(str(refusal), True, 0, 0)
+            await asyncio.wrap_future(self.cache.store(key, self.client.asked_of, answer))
+            self.report.asked += 1
+            self._throttle.went_well()
+            return answer, None
+        except (TransientFailure, RejectedFailure) as failure:
+            if isinstance(failure, TransientFailure) and failure.throttled:
+                self._throttle.slow_down(started, failure.retry_after or self.settings.backoff)
+            return None, failure
+        except ProviderStopError:
+            self._stop.set()
+            raise
+        finally:
+            self._throttle.leave(expected, used)
+
+    async def _afford(self, tokens, request):
+        """Waits until the dearest outcome of one more call is within the ceilings."""
+        while not (limit := self._admit(tokens, request.user)):
+            self._settled.clear()
+            await self._settled.wait()
+            self._check_stop()
+        if limit is not True:
+            raise LimitReachedError(self._limit_sentence(limit))
+        self._reserved += 1
+
+    def _admit(self, tokens, user):
+        """True, or the name of the limit that is reached, or False while that is still open."""
+        limit = self.settings.max_users
+        known = limit is None or user in self._paid_users
+        if not known and len(self._paid_users) >= limit:
+            return False if self._reserved else f"llm_max_users ({limit:,})"
+        if not self.spending.reserve(tokens):
+            return False if self._reserved else f"llm_max_cost ({self.settings.max_cost})"
+        if not known:
+            self._paid_users.add(user)
+        return True
+
+    def _limit_sentence(self, limit):
+        return (
+            f"Stopped at {limit}: {self.report.asked:,} new answers were paid for in this run and are "
+            f"kept in {self.cache.path}. The same command, with a new allowance, goes on from here."
+        )
+
+    def _check_stop(self):
+        if self._stop.is_set():
+            raise _Stopped
+
+    async def _pause(self, seconds):
+        """Sleeps, but not into the end of the run."""
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except asyncio.TimeoutError:  # noqa: UP041 - not the builtin before Python 3.11
+            return
+        raise _Stopped
+
+
+def stop_error(provider, hint, what):
+    """A ProviderStopError with the vendor's words and what to do about them."""
+    hint = " ".join(str(hint).split())[:300]
+    return ProviderStopError(f"{provider} declined every call ({hint}): {what}")

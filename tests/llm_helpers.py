@@ -1,0 +1,81 @@
+"""What the tests of the language-model generators share."""
+
+import random
+
+from recbole_sam.interests.generate.base import InterestRequest
+from recbole_sam.interests.llm_settings import LLMSettings
+
+THINGS = "shampoo comb lipstick perfume razor towel candle mirror soap brush lotion ribbon".split()
+
+
+def make_requests(count, k=3, items=5, seed=0, prefix="u"):
+    """``count`` users with different histories of titles."""
+    chance = random.Random(seed)
+    for number in range(count):
+        titles = tuple(
+            f"{chance.choice(THINGS)} {chance.choice(THINGS)} no {number}-{i}" for i in range(items)
+        )
+        rankings = tuple(
+            tuple((g + i) % items for i in range(items)) for g in range(min(k, items))
+        )
+        yield InterestRequest(f"{prefix}{number}", titles, k, rankings)
+
+
+def fast(folder, **changes):
+    """Settings without waiting."""
+    settings = {
+        "cache_dir": str(folder),
+        "requests_per_minute": 0,
+        "tokens_per_minute": 0,
+        "backoff": 0.01,
+        "timeout": 5.0,
+        "concurrency": 8,
+        **changes,
+    }
+    return LLMSettings(**settings)
+
+
+def build_store(url, folder, users, path, options=None):
+    """Stage 1 as one process does it: histories to a store, phrases by the dashscope generator.
+
+    A function of a module, so that a fresh process can run it.
+    """
+    import os
+
+    import dashscope
+    import torch
+    from servers.llm_server import KEY
+
+    from recbole_sam.interests.encode import make_encoder
+    from recbole_sam.interests.extract import ExtractSettings, extract
+    from recbole_sam.interests.generate.dashscope import make_dashscope
+
+    torch.set_num_threads(1)
+    os.environ["DASHSCOPE_API_KEY"] = KEY
+    dashscope.base_http_api_url = url
+    titles = {}
+    histories = []
+    for request in make_requests(users):
+        histories.append([f"{request.user}-{i}" for i in range(len(request.titles))])
+        titles.update(zip(histories[-1], request.titles, strict=True))
+    return extract(
+        [f"u{i}" for i in range(users)],
+        histories,
+        titles,
+        make_encoder("lsa", dim=8, seed=1),
+        make_dashscope(fast(folder, **(options or {}))),
+        ExtractSettings(k_max=4, chunk=16),
+        path,
+    )
+
+
+PRELOAD = [
+    "recbole_sam.interests.extract",
+    "recbole_sam.interests.encode",
+    "recbole_sam.interests.generate.dashscope",
+    "dashscope",
+    "sklearn.decomposition",
+    "servers.llm_server",
+    "llm_helpers",
+]
+"""What a fresh process needs; loaded once, in the server that processes are forked from."""

@@ -1,0 +1,110 @@
+"""What a user sees when a dataset is not what it should be."""
+
+import logging
+
+import pytest
+from conftest import build_interests, make_config
+from recbole.data import create_dataset
+
+from recbole_sam.errors import DataError, SettingError, UnknownNameError
+
+HEADER = "user_id:token\titem_id:token\ttimestamp:float\n"
+
+
+def refused(error, match, dataset="shop", model="SASRec", **settings):
+    with pytest.raises(error, match=match) as caught:
+        create_dataset(make_config(model, dataset, **settings))
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_dataset_offers_the_nearest_here(shop):
+    refused(UnknownNameError, "shp.*Did you mean shop.*prepare", dataset="shp")
+
+
+def test_missing_preset_says_how_to_prepare_it(shop):
+    refused(UnknownNameError, "prepare --dataset=amazon-beauty", dataset="amazon-beauty")
+
+
+def test_folder_without_interactions(shop):
+    (shop / "shop.inter").unlink()
+    refused(DataError, "shop.inter is missing")
+
+
+@pytest.mark.parametrize("content", ["", HEADER])
+def test_empty_file(shop, content):
+    (shop / "shop.inter").write_text(content)
+    refused(DataError, "shop.inter")
+
+
+def test_missing_column_is_named_with_the_header(shop):
+    (shop / "shop.inter").write_text("user_id:token\titem_id:token\nu1\ti1\n")
+    refused(DataError, "no column 'timestamp'.*user_id:token")
+
+
+def test_time_is_not_asked_of_models_that_need_none(shop):
+    (shop / "shop.inter").write_text("user_id:token\titem_id:token\nu1\ti1\nu2\ti2\n")
+    create_dataset(make_config("BPR"))
+
+
+def test_needed_column_not_loaded(shop):
+    refused(SettingError, "load_col leaves out 'timestamp'", load_col={"inter": ["user_id", "item_id"]})
+
+
+def test_bytes_that_are_not_utf8(shop):
+    (shop / "shop.inter").write_bytes(HEADER.encode() + b"u\xe9\ti1\t1\nu2\ti1\t2\n")
+    refused(DataError, "0xe9 is not utf-8.*--encoding")
+
+
+def test_a_word_where_a_number_should_be(shop):
+    (shop / "shop.inter").write_text(HEADER + "u1\ti1\tyesterday\n")
+    refused(DataError, "cannot read dataset 'shop'.*yesterday")
+
+
+def test_no_network_for_a_download_of_recbole(shop, monkeypatch):
+    import urllib.error
+
+    from recbole.data.dataset import dataset as module
+
+    def refuse(url):
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setattr(module, "decide_download", refuse)
+    refused(DataError, "cannot download it", dataset="amazon-books")
+
+
+def test_synthetic_data_is_announced_whatever_the_model(shop, caplog):
+    caplog.set_level(logging.WARNING)
+    create_dataset(make_config("SASRec"))
+    assert "SYNTHETIC" not in caplog.text
+    (shop / "SYNTHETIC.md").write_text("made up")
+    create_dataset(make_config("SASRec"))
+    assert "SYNTHETIC DATA" in caplog.text and "prepare --dataset=shop" in caplog.text
+
+
+def test_no_item_file_for_sam(shop):
+    (shop / "shop.item").unlink()
+    with pytest.raises(DataError, match="shop.item"):
+        build_interests(make_config())
+
+
+def test_item_file_without_the_text_field(shop):
+    with pytest.raises(DataError, match="titel.*title"):
+        build_interests(make_config(item_text_fields=["titel"]))
+
+
+def test_no_text_at_all(shop):
+    (shop / "shop.item").write_text("item_id:token\ttitle:token\ni1\t\n")
+    with pytest.raises(DataError, match="title"):
+        build_interests(make_config())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"interest_k_min": 5, "interest_k_max": 4}, {"interest_k_min": 0}, {"interest_dtype": "int8"},
+     {"text_encoder_dim": "wide"}, {"interest_generator": "oracle"}, {"text_encoder": "no/such/folder/here"}],
+)  # fmt: skip
+def test_senseless_stage_1_settings(shop, wrong):
+    with pytest.raises((SettingError, DataError)) as caught:
+        build_interests(make_config(**wrong))
+    assert "\n" not in str(caught.value)
+    assert not list(shop.glob("*.safetensors"))

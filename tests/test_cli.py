@@ -1,0 +1,131 @@
+"""The commands as a user types them, in fresh processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[1] / "run_recbole_sam.py"
+QUICK = ["--epochs=1", "--text_encoder_dim=8", "--MAX_ITEM_LIST_LENGTH=8"]
+
+
+def call(*words, **environment):
+    return subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, env={**os.environ, **environment}, timeout=300
+    )
+
+
+def run(*words, **environment):
+    return call(str(SCRIPT), *words, **environment)
+
+
+def command(*words, **environment):
+    return call("-m", "recbole_sam", *words, **environment)
+
+
+def test_sam_from_nothing_to_a_result(shop):
+    first = run("--dataset=shop", *QUICK)
+    assert first.returncode == 0, first.stderr[-3000:]
+    assert "best valid" in first.stderr and "test result" in first.stderr
+    assert "Stage 1" in first.stderr and "SYNTHETIC" not in first.stderr
+    assert len(list(shop.glob("*.safetensors"))) == 1
+    second = run("--dataset=shop", *QUICK)
+    assert "Stage 1" not in second.stderr  # the interests were kept
+    result = [out.stderr.split("test result")[1] for out in (first, second)]
+    assert result[0].split("OrderedDict")[1] == result[1].split("OrderedDict")[1]
+
+
+def test_another_model_by_file_and_command_line(shop, tmp_path):
+    (tmp_path / "my.yaml").write_text("epochs: 1\nhidden_size: 32\nn_heads: 2\nmetrics: [NDCG]\nvalid_metric: NDCG@5\n")
+    done = run("--model=SASRec", "--dataset=shop", "--config_files=my.yaml", "--topk=[5]", "--hidden_size=16")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Embedding(26, 16" in done.stderr and "ndcg@5" in done.stderr and "recall" not in done.stderr
+
+
+def test_synthetic_data_is_announced_at_both_ends(shop):
+    (shop / "SYNTHETIC.md").write_text("made up")
+    done = run("--model=BPR", "--dataset=shop", "--epochs=1")
+    lines = [line for line in done.stderr.splitlines() if "SYNTHETIC DATA" in line]
+    assert len(lines) >= 2 and done.stderr.splitlines()[-1] == lines[-1]
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["--model=SAMM", "--dataset=shop"], "Did you mean SAM"),
+        (["--dataset=shopp"], "Did you mean shop"),
+        (["--dataset=shop", "--interst_dim=3"], "interest_dim"),
+        (["--dataset=shop", "epochs=1"], "--key=value"),
+        (["--dataset=shop", "--interest_k_min=9", "--interest_k_max=3"], "interest_k_min"),
+        (["--dataset=shop", "--n_heads=5", *QUICK], "n_heads"),
+        (["--dataset=shop", "--nproc=two"], "whole numbers"),
+        (["--dataset=shop", "--config_files=none.yaml"], "none.yaml"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_code_2(shop, words, sentence):
+    done = run(*words)
+    assert done.returncode == 2, done.stderr[-2000:]
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("recbole-sam: ") and sentence in last
+    assert "Traceback" not in done.stderr
+
+
+def test_help(shop):
+    done = run("--help")
+    assert done.returncode == 0 and "--config_files" in done.stdout
+
+
+def test_interests_command(shop):
+    words = ["interests", "--dataset=shop", "--text_encoder_dim=8", "--interest_k_max=4"]
+    done = command(*words)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "K=2" in done.stdout and "user u0" in done.stdout and "    - " in done.stdout
+    [file] = shop.glob("*.safetensors")
+    before = file.stat().st_mtime_ns
+    command(*words)
+    assert file.stat().st_mtime_ns == before
+    content = file.read_bytes()
+    command(*words, "--rebuild")
+    assert file.stat().st_mtime_ns != before and file.read_bytes() == content
+
+
+def test_interests_of_a_model_that_reads_none(shop):
+    done = command("interests", "--dataset=shop", "--model=SASRec")
+    assert done.returncode == 2 and "reads no interests" in done.stderr
+
+
+def test_leak_guard_through_the_script(shop):
+    assert run("--dataset=shop", *QUICK).returncode == 0
+    lines = (shop / "shop.inter").read_text().splitlines()
+    (shop / "shop.inter").write_text("\n".join([lines[0], *lines[2:]]) + "\n")
+    done = run("--dataset=shop", *QUICK)
+    assert done.returncode == 2
+    sentence = done.stderr.strip().splitlines()[-1]
+    assert "1 of 40 users" in sentence
+    import shlex
+
+    words = shlex.split(sentence.split("with: ")[1])
+    assert words[:3] == ["python", "-m", "recbole_sam"]
+    assert command(*words[3:]).returncode == 0  # the command it names mends it
+    assert run("--dataset=shop", *QUICK).returncode == 0
+
+
+def test_doctor_tells_what_is_here_and_never_a_key(shop):
+    done = command("doctor", DASHSCOPE_API_KEY="sk-secret-value")
+    assert done.returncode == 0, done.stderr[-2000:]
+    for word in ("recbole 1.2.1", "numpy_names", "CPU cores", "bert-base-uncased", "shop: data", "ml-100k"):
+        assert word in done.stdout
+    assert "DASHSCOPE_API_KEY: present" in done.stdout and "OPENAI_API_KEY: absent" in done.stdout
+    assert "secret" not in done.stdout + done.stderr
+
+
+def test_command_is_needed():
+    done = command()
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+
+
+def test_words_a_command_does_not_know():
+    done = command("doctor", "--verbose")
+    assert done.returncode == 2 and "--verbose" in done.stderr

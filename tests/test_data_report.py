@@ -1,0 +1,130 @@
+import builtins
+import html.parser
+import math
+
+import numpy as np
+import pytest
+
+from recbole_sam.data import filters, report
+from recbole_sam.data.folder import SYNTHETIC_MARKER
+from recbole_sam.data.interactions import collect
+from recbole_sam.data.items import Item
+from recbole_sam.data.prepare import Source, prepare
+from recbole_sam.data.skips import Skips
+from recbole_sam.errors import DataError
+
+VOID = {"meta", "path", "use", "br"}
+
+
+@pytest.fixture
+def drawn():
+    pytest.importorskip("matplotlib", reason="the extra [report] is not installed")
+
+
+def made(folder, start=1_400_000_000, titles=("Soap 5 < 6 & Co", "Comb")):
+    rows = [
+        (f"u{u}", f"i{i}", math.nan, start + 40 * 86_400 * i) for u in range(4) for i in range(6)
+    ]
+    items = [Item(f"i{n}", title) for n, title in enumerate(titles)]
+    skips = Skips()
+    skips.add("negative time", folder, 1)
+    files = (folder.parent / "source.csv",)
+    files[0].write_text("x")
+    source = Source("a <test>", rows, skips, files, lambda wanted: items, lines=99)
+    prepare(folder, source, filters.Filters(k_core="none"))
+    return report.write_report(folder).read_text(encoding="utf-8")
+
+
+class Balanced(html.parser.HTMLParser):
+    """Fails on tags that are not closed in order; collects addresses."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.links = [], []
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.links += [value for name, value in attributes if name in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_needs_no_other_file(drawn, tmp_path):
+    page = made(tmp_path / "x")
+    links = [link for link in Balanced(page).links if not link.startswith("#")]
+    assert links == []
+    assert page.count("<svg") == 4
+    names = {path.name for path in (tmp_path / "x").glob("report-*.png")}
+    assert names == {f"report-{kind}.png" for kind in ("lengths", "popularity", "time", "titles")}
+
+
+def test_what_the_page_says(drawn, tmp_path):
+    page = made(tmp_path / "x")
+    assert "Soap 5 &lt; 6 &amp; Co" in page
+    assert "a &lt;test&gt;" in page
+    assert "negative time" in page
+    assert "its publisher says 99" in page
+    assert "2014-05-13" in page
+    assert page.count('<span class="role test">') == 4
+    assert "<code>i5</code>" in page  # an item without a title
+
+
+def test_positions_are_not_shown_as_dates(drawn, tmp_path):
+    page = made(tmp_path / "x", start=0)
+    assert "1970" not in page
+    assert not (tmp_path / "x" / "report-time.png").exists()
+
+
+def test_synthetic_data_is_said_to_be(drawn, tmp_path):
+    made(tmp_path / "x")
+    (tmp_path / "x" / SYNTHETIC_MARKER).write_text("invented")
+    assert "synthetic" in report.write_report(tmp_path / "x").read_text(encoding="utf-8")
+
+
+def test_equal_data_gives_an_equal_page(drawn, tmp_path):
+    made(tmp_path / "x")
+    first = (tmp_path / "x" / "report.html").read_bytes()
+    assert report.write_report(tmp_path / "x").read_bytes() == first
+
+
+def test_numbers():
+    rows = [("u", "a", 1, 1), ("u", "b", 1, 2), ("v", "a", 1, 3)]
+    shown = report.summarise(collect(rows), {"a": "Soap", "b": ""})
+    assert shown == {
+        "users": "2",
+        "items": "2",
+        "interactions": "3",
+        "sparsity": "25.00 %",
+        "mean history": "1.5",
+        "median history": "2",
+        "longest history": "2",
+        "items with a title": "50.0 %",
+        "interactions with a title": "66.7 %",
+    }
+
+
+@pytest.mark.parametrize("values", [[1], [5] * 9, [1, 10_000], list(range(1, 500)), [0, 0, 3]])
+def test_a_histogram_shows_everyone(drawn, values):
+    axes = report.drawing().Figure().subplots()
+    report._draw_histogram(axes, np.array(values), "x", "y")
+    assert sum(bar.get_height() for bar in axes.patches) == len(values)
+
+
+def test_without_matplotlib_it_says_what_to_install(monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *rest, **more):
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(DataError, match=r"recbole-sam\[report\]"):
+        report.drawing()
