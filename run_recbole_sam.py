@@ -1,4 +1,4 @@
-"""Train and evaluate SAM, or any RecBole model: ``python run_recbole_sam.py --model=SAM --dataset=amazon-beauty``."""
+"""Train and evaluate: ``python run_recbole_sam.py --model=SAM --dataset=amazon-beauty``."""
 
 import sys
 

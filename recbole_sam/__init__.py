@@ -5,8 +5,9 @@ RecBole's own functions know the plugin's models, datasets and properties
 (:mod:`recbole_sam.registry`). It reads no network and loads no model.
 """
 
-from recbole_sam.version import VERSION as __version__
-
 from recbole_sam.registry import register
+from recbole_sam.version import VERSION
+
+__version__ = VERSION
 
 register()

@@ -100,21 +100,27 @@ def ray_tune():
     stand_in = types.ModuleType("ray")
     stand_in.tune = types.ModuleType("ray.tune")
     stand_in.tune.report = _report_to_live_ray
-    saved = {name: sys.modules.get(name) for name in ("ray", "ray.tune")}
-    sys.modules.update({"ray": stand_in, "ray.tune": stand_in.tune})
-    try:
+    with _stand_ins(stand_in, stand_in.tune):
         import recbole.quick_start.quick_start  # noqa: F401  binds the stand-in as its own ``tune``
-    finally:  # nobody else may mistake the stand-in for ray
-        for name, module in saved.items():
-            if module is None:
-                del sys.modules[name]
-            else:
-                sys.modules[name] = module
     return True
 
 
+@contextlib.contextmanager
+def _stand_ins(*modules):
+    """Modules that can be imported inside; after it, nobody may mistake them for those they stand in for."""
+    names = [module.__name__ for module in modules]
+    saved = {name: sys.modules[name] for name in names if name in sys.modules}
+    sys.modules.update(zip(names, modules, strict=True))
+    try:
+        yield
+    finally:
+        for name in names:
+            del sys.modules[name]
+        sys.modules.update(saved)
+
+
 def _report_to_live_ray(**metrics):
-    """``tune.report`` of RecBole's dialect, passed to whatever ray runs this process; outside ray, nothing."""
+    """``tune.report`` of RecBole's dialect, for the ray that runs this process; outside ray, nothing."""
     tune = sys.modules.get("ray.tune")
     if tune is None:
         return
@@ -122,6 +128,20 @@ def _report_to_live_ray(**metrics):
         tune.report(**metrics)
     elif tune.get_context().get_trial_id() is not None:
         tune.report(metrics)
+
+
+@_step("thop, with which RecBole counts operations, imports distutils, which Python 3.12 removed", "none yet")
+def thop_distutils():
+    if importlib.util.find_spec("distutils") is not None:  # setuptools brings its own
+        return False
+    from torch.torch_version import TorchVersion
+
+    stand_in = types.ModuleType("distutils")
+    stand_in.version = types.ModuleType("distutils.version")
+    stand_in.version.LooseVersion = TorchVersion  # thop compares versions of torch, nothing else
+    with _stand_ins(stand_in, stand_in.version):
+        import thop.profile  # noqa: F401
+    return True
 
 
 @_step("pandas 3 turns df[field].fillna(inplace=True) into a no-op, so missing values would stay", "none yet")
@@ -180,7 +200,7 @@ def pandas_fillna():
     return True
 
 
-@_step("pandas 3 applies agg(len) to the column as a whole, where RecBole means each sequence in it", "none yet")
+@_step("pandas 3 applies agg(len) to a column as a whole, where RecBole means each sequence in it", "none yet")
 def pandas_agg_len():
     if version("pandas") < (3,):
         return False
@@ -213,7 +233,8 @@ def _quiet_chained_assignment():
         yield
 
 
-@_step("torch 2.6 loads weights only by default, but RecBole's checkpoints hold a pickled Config", "#2174, #2212, #2215")
+@_step("torch 2.6 loads weights only by default, but RecBole's checkpoints hold a pickled Config",
+       "#2174, #2212, #2215")
 def torch_load():
     import torch
 
@@ -325,7 +346,7 @@ def folders_made_together():
     return True
 
 
-@_step("after downloading a dataset RecBole waits for other processes, even when there are none", "#1989, #2050")
+@_step("after downloading a dataset RecBole waits for other processes even when there are none", "#1989, #2050")
 def barrier_after_download():
     import torch
     from recbole.data.dataset.dataset import Dataset
@@ -363,4 +384,24 @@ def plain_metrics():
         return result
 
     Evaluator.evaluate = evaluate_plain
+    return True
+
+
+@_step("hyperopt 0.2.6 draws from numpy's Generator, but RecBole's exhaustive search hands it a RandomState",
+       "#1081, #1240, #1868")
+def exhaustive_search_draws():
+    if (version("hyperopt") or (0,)) < (0, 2, 6):
+        return False
+    import numpy as np
+    from recbole.trainer import hyper_tuning as module
+
+    class NumpyWithGenerators:
+        """numpy as ``recbole.trainer.hyper_tuning`` sees it: a RandomState is a Generator."""
+
+        random = types.SimpleNamespace(RandomState=np.random.default_rng)
+
+        def __getattr__(self, name):
+            return getattr(np, name)
+
+    module.np = NumpyWithGenerators()
     return True

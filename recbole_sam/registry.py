@@ -129,7 +129,8 @@ def _register_dataset_checks():
 
     @functools.wraps(load_data)
     def load_checked_data(self, token, dataset_path):
-        check.before_loading(self.config)
+        check.folder_of(self.config)
+        check.announce(self.config)
         with check.loading(self.config):
             load_data(self, token, dataset_path)
 
@@ -137,9 +138,8 @@ def _register_dataset_checks():
 
 
 def _register_workers():
-    from recbole.quick_start import quick_start
-
     import recbole
+    from recbole.quick_start import quick_start
 
     quick_start.run_recboles = run_recboles
     for module in (quick_start, recbole.quick_start):

@@ -2,9 +2,11 @@
 
 import sys
 from logging import getLogger
+from pathlib import Path
 
 from recbole_sam import configuration, registry
 from recbole_sam.data import check, store_location
+from recbole_sam.data.folder import is_synthetic
 from recbole_sam.errors import SettingError
 from recbole_sam.interests import stage1
 
@@ -53,7 +55,7 @@ def main(words=None):
         config_dict=dict(given),
         **processes,
     )
-    if check.is_synthetic(config["data_path"]):
+    if is_synthetic(Path(config["data_path"])):
         getLogger().warning(check.synthetic_notice(config))
     return result
 

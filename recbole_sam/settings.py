@@ -80,4 +80,4 @@ def check_names(given, model):
             raise SettingError(
                 f"the setting '{name}' is unknown to {model} and to RecBole: did you mean '{close[0]}'?"
             )
-        getLogger().warning("the setting '%s' is unknown to %s and to RecBole; it changes nothing", name, model)
+        getLogger().warning("the setting '%s' is unknown to %s and RecBole; it changes nothing", name, model)

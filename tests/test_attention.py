@@ -91,8 +91,9 @@ def test_cross_interest_layer_equals_loop():
                 for h in range(4):
                     rows = slice(h * head, (h + 1) * head)
                     q = weight[:D][rows] @ normed[i] + bias[:D][rows]
-                    keys = [weight[D : 2 * D][rows] @ views[b, j] + bias[D : 2 * D][rows] for j in range(k[b])]
-                    vals = [weight[2 * D :][rows] @ views[b, j] + bias[2 * D :][rows] for j in range(k[b])]
+                    real = views[b, : k[b]]
+                    keys = [weight[D : 2 * D][rows] @ x + bias[D : 2 * D][rows] for x in real]
+                    vals = [weight[2 * D :][rows] @ x + bias[2 * D :][rows] for x in real]
                     powers = [math.exp(float(q @ key) / math.sqrt(head)) for key in keys]
                     heads.append(sum(p / sum(powers) * v for p, v in zip(powers, vals, strict=True)))
                 attended = layer.attention.out_proj(torch.cat(heads))

@@ -57,7 +57,7 @@ def test_bytes_that_are_not_utf8(shop):
 
 def test_a_word_where_a_number_should_be(shop):
     (shop / "shop.inter").write_text(HEADER + "u1\ti1\tyesterday\n")
-    refused(DataError, "cannot read dataset 'shop'.*yesterday")
+    refused(DataError, "cannot read dataset 'shop'.*timestamp")
 
 
 def test_no_network_for_a_download_of_recbole(shop, monkeypatch):

@@ -5,8 +5,6 @@ import json
 import math
 import resource
 import shutil
-import subprocess
-import sys
 import threading
 import zipfile
 from functools import partial
@@ -294,22 +292,13 @@ def test_no_room_to_write(published, tmp_path):
     old = tmp_path / "dataset" / "x"
     old.mkdir(parents=True)
     (old / "x.inter").write_text("old")
-    script = (
-        "import argparse, sys\n"
-        "from recbole_sam.cli import prepare\n"
-        "from recbole_sam.errors import RecBoleSAMError\n"
-        "parser = argparse.ArgumentParser(); prepare.add_parser(parser.add_subparsers())\n"
-        "try:\n    prepare.run(parser.parse_args(sys.argv[1:]))\n"
-        "except RecBoleSAMError as error:\n    print(error)\n    sys.exit(2)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, "prepare", "--dataset=x", f"--reviews={many}",
-         f"--data_path={tmp_path / 'dataset'}", "--overwrite"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
-    )  # fmt: skip
-    assert done.returncode == 2, done.stderr
-    assert "could not be written and is as it was" in done.stdout
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(DataError, match="could not be written and is as it was"):
+            run("--dataset=x", f"--data_path={old.parent}", f"--reviews={many}", "--overwrite")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [path.name for path in (tmp_path / "dataset").iterdir()] == ["x"]
     assert (old / "x.inter").read_text() == "old"
 

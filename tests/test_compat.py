@@ -1,5 +1,6 @@
 """Each adjustment is proven needed: RecBole fails without it and works with it, in a fresh process."""
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -32,7 +33,8 @@ run_recbole(model="BPR", dataset="shop", config_dict=dict(
 HOLES = """
 from recbole.config import Config
 from recbole.data import create_dataset
-config = Config(model="BPR", dataset="holes", config_dict=dict(load_col=None, normalize_all=False, state="ERROR"))
+config = Config(model="BPR", dataset="holes", config_dict=dict(
+    load_col=None, normalize_all=False, state="ERROR"))
 dataset = create_dataset(config)
 item = dataset.item_feat
 assert not item.isnull().any().any(), item
@@ -125,15 +127,34 @@ from recbole.data import create_dataset
 assert create_dataset(Config(model="BPR", dataset="away", config_dict=dict(state="ERROR"))).user_num == 41
 """
 
+EXHAUSTIVE = """
+from recbole.trainer import HyperTuning
+def objective(settings, files):
+    score = settings["layers"] * settings["heads"]
+    return dict(model="BPR", best_valid_score=score, valid_score_bigger=True, best_valid_result={},
+                test_result={})
+tuning = HyperTuning(objective, params_dict=dict(choice=dict(layers=[1, 2, 3], heads=[2, 1])), early_stop=9)
+tuning.run()
+assert tuning.best_params == dict(layers=3, heads=2), tuning.best_params
+assert len(tuning.params2result) == 6, tuning.params2result
+"""
+
 QUIET = "warnings.simplefilter('error', FutureWarning)" + RUN
 PRINTED = RUN.replace("run_recbole(model", "result = run_recbole(model") + """
 assert "np.float64" not in repr(result["test_result"]), result
 """
 
 
-def run(code, skipped=""):
+# What holds before anything is imported.
+BEFORE = {
+    # Python 3.12 without setuptools, on any Python
+    "thop_distutils": "import sys\nsys.modules['distutils'] = None\n",
+}
+
+
+def run(code, skipped="", before=""):
     return subprocess.run(
-        [sys.executable, "-c", PRELUDE + code, skipped], capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", before + PRELUDE + code, skipped], capture_output=True, text=True, timeout=300
     )
 
 
@@ -157,13 +178,17 @@ def holes(tmp_path):
 
 
 def _installed(package):
-    return Version(__import__("importlib.metadata").metadata.version(package))
+    try:
+        return Version(importlib.metadata.version(package))
+    except importlib.metadata.PackageNotFoundError:
+        return Version("0")
 
 
 NEEDED = [
     pytest.param("numpy_names", RUN, marks=pytest.mark.skipif(
         _installed("numpy") < Version("2"), reason="numpy 1 has these names")),
     pytest.param("ray_tune", RUN),
+    pytest.param("thop_distutils", RUN),
     pytest.param("pandas_fillna", HOLES, marks=pytest.mark.skipif(
         _installed("pandas") < Version("3"), reason="pandas 2 fills in place")),
     pytest.param("pandas_agg_len", SEQUENCES, marks=pytest.mark.skipif(
@@ -179,15 +204,18 @@ NEEDED = [
     pytest.param("barrier_after_download", DOWNLOAD),
     pytest.param("plain_metrics", PRINTED, marks=pytest.mark.skipif(
         _installed("numpy") < Version("2"), reason="numpy 1 prints plain numbers")),
+    pytest.param("exhaustive_search_draws", EXHAUSTIVE, marks=pytest.mark.skipif(
+        _installed("hyperopt") < Version("0.2.6"), reason="no hyperopt, or one that takes a RandomState")),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name, code", NEEDED)
 def test_adjustment_is_needed_and_enough(name, code, shop, holes, free_port):
     code = code.replace("PORT", str(free_port))
-    without = run(code, skipped=name)
+    before = BEFORE.get(name, "")
+    without = run(code, skipped=name, before=before)
     assert without.returncode != 0, f"RecBole works without {name}: drop it"
-    adjusted = run(code)
+    adjusted = run(code, before=before)
     assert adjusted.returncode == 0, adjusted.stderr[-3000:]
 
 

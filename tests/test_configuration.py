@@ -46,7 +46,9 @@ def test_unusable_configuration_files(shop, tmp_path, content, word):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("wrong", [{"metrics": "Foo"}, {"topk": "0"}, {"eval_args": "3"}, {"loss_type": "MSE"}])
+@pytest.mark.parametrize(
+    "wrong", [{"metrics": "Foo"}, {"topk": "0"}, {"eval_args": "3"}, {"loss_type": "MSE"}]
+)
 def test_values_recbole_refuses_are_one_sentence(shop, wrong):
     with pytest.raises(SettingError):
         configuration.make_config({"dataset": "shop", **wrong})

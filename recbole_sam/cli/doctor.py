@@ -5,9 +5,9 @@ import platform
 from pathlib import Path
 
 from recbole_sam import __version__, compat, properties
-from recbole_sam.data import check
+from recbole_sam.data.folder import is_synthetic
+from recbole_sam.errors import DataError
 from recbole_sam.interests.encode import find_model
-from recbole_sam.errors import RecBoleSAMError
 
 PACKAGES = ("recbole", "torch", "numpy", "pandas", "transformers", "dashscope", "setuptools", "ray")
 API_KEYS = ("DASHSCOPE_API_KEY", "OPENAI_API_KEY")
@@ -82,9 +82,9 @@ def hardware():
 def text_encoder(name):
     """One line on whether a Transformers text encoder is found without a download."""
     try:
-        return f"{name}: found in {find_model(name)}"
-    except RecBoleSAMError as error:
-        return f"{name}: not found. {error}"
+        return f"{name}: found in {find_model(name, download=False)}"
+    except DataError:
+        return f"{name}: not found in ./{name}, LLMs/{name} or the Hugging Face cache (lsa needs none)"
 
 
 def datasets(folder):
@@ -94,7 +94,7 @@ def datasets(folder):
         if inter.stem != inter.parent.name:
             continue
         item = inter.with_suffix(".item")
-        kind = "SYNTHETIC sample" if check.is_synthetic(inter.parent) else "data"
+        kind = "SYNTHETIC sample" if is_synthetic(inter.parent) else "data"
         texts = "item file" if item.is_file() else "no item file, so no texts for SAM"
         lines.append(f"{inter.stem}: {kind} in {inter.parent}, {texts}")
     return lines

@@ -106,6 +106,12 @@ def read_item_texts(path, fields=("title",), id_field="item_id", separator=SEPAR
         DataError: the file is missing, empty, not UTF-8 or ragged, lacks a field, or the field is
             numeric.
     """
+    if not path.exists():
+        raise DataError(
+            f"{path} does not exist, so {path.stem} has no texts. Give it titles with: python -m "
+            f"recbole_sam prepare --dataset={path.stem} --atomic={path.parent} --meta=FILE "
+            "--overwrite (FILE: Amazon metadata; --items=TABLE for a table)."
+        )
     header = read_header(path, separator)
     for field in (id_field, *fields):
         if field not in header:

@@ -9,14 +9,8 @@ from recbole.utils import ModelType
 
 from recbole_sam import properties, settings
 from recbole_sam.data.card import card_line, read_card
+from recbole_sam.data.folder import is_synthetic
 from recbole_sam.errors import DataError, SettingError, UnknownNameError, nearest
-
-MARKER = "SYNTHETIC.md"
-
-
-def is_synthetic(folder):
-    """Whether a dataset folder holds the marker of made-up data."""
-    return (Path(folder) / MARKER).is_file()
 
 
 def synthetic_notice(config):
@@ -27,8 +21,8 @@ def synthetic_notice(config):
     )
 
 
-def before_loading(config):
-    """Checks that a dataset is there and has what the model needs; tells what it is.
+def folder_of(config):
+    """Checks that a dataset is there and has what the model needs.
 
     Args:
         config (Config): RecBole's configuration; ``data_path`` is the dataset's folder.
@@ -45,6 +39,11 @@ def before_loading(config):
         raise UnknownNameError(_unknown_dataset(name, folder))
     if config["benchmark_filename"] is None:
         _check_columns(folder / f"{name}.inter", config)
+
+
+def announce(config):
+    """Logs what a dataset is: its card in one line, and whether it is made up."""
+    folder = Path(config["data_path"])
     if is_synthetic(folder):
         getLogger().warning(synthetic_notice(config))
     card = read_card(folder)
@@ -118,7 +117,8 @@ def _check_columns(file, config):
     for column in filter(None, needed):
         if chosen != "*" and column not in chosen:
             raise SettingError(
-                f"load_col leaves out '{column}' of the .inter file: {config['model']} needs {', '.join(needed)}."
+                f"load_col leaves out '{column}' of the .inter file: {config['model']} needs "
+                f"{', '.join(needed)}."
             )
     if ":" not in header or not has_rows:
         raise DataError(f"{file} holds no interactions.")

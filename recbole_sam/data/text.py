@@ -85,11 +85,12 @@ def clean_token(text):
         give it another meaning (``"NA"``, ``"null"``, ``"[PAD]"``), or when it holds control
         characters or half a surrogate pair.
     """
-    text = (text or "").strip()
+    text = text or ""
+    if text.isalnum() and text not in MISSING_MARKS:  # nearly every id, and the quickest check
+        return text
+    text = text.strip()
     if text in MISSING_MARKS or text == PADDING_TOKEN:
         return ""
-    if text.isalnum():  # most ids, and quicker than the searches below
-        return text
     if _CONTROL.search(text) or _SURROGATE.search(text):
         return ""
     return text

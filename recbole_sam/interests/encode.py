@@ -263,11 +263,12 @@ def _import_transformers():
     return transformers
 
 
-def find_model(name):
+def find_model(name, download=True):
     """The folder of a pretrained model: a path, ``LLMs/<name>``, the hub's cache, or the hub.
 
     Args:
         name (str or Path): a path or a hub name such as ``bert-base-uncased``.
+        download (bool): whether the hub may be asked for a model that is not on this machine.
 
     Raises:
         DataError: the model is nowhere to be had.
@@ -288,6 +289,8 @@ def find_model(name):
             return folder
     except LocalEntryNotFoundError:
         pass  # not in the cache; a cached configuration without weights is of no more use
+    if not download:
+        raise DataError(f"There is no text encoder {text} on this machine.")
     logger.info("The text encoder %s is not on this machine: downloading it", text)
     try:
         return Path(snapshot_download(text, **wanted))

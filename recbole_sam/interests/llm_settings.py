@@ -63,6 +63,9 @@ class LLMSettings:
     """``openai`` only: the server, such as http://127.0.0.1:8000/v1."""
     api_key_env: str = "OPENAI_API_KEY"
     """``openai`` only: the environment variable that holds its key; local servers need none."""
+    extra_body: dict | None = None
+    """``openai`` only: more fields of the request, such as
+    {"chat_template_kwargs": {"enable_thinking": false}} for Qwen3 under vLLM."""
 
     batch_lines: int = 20_000
     """``dashscope-batch`` only: requests a file (the vendor takes up to 50,000)."""
@@ -90,6 +93,8 @@ class LLMSettings:
             self._check(name, lambda v: v > 0, "a number above 0")
         self._check("top_p", lambda v: 0 < v <= 1, "a number above 0, at most 1")
         self._check("max_failed_share", lambda v: 0 <= v <= 1, "a share from 0 to 1")
+        if self.extra_body is not None and not isinstance(self.extra_body, dict):
+            raise SettingError(f"{PREFIX}extra_body must be a mapping, not {self.extra_body!r}.")
         if self.temperature is not None:
             self._check("temperature", lambda v: 0 <= v < 2, "a number from 0 to below 2")
         if self.max_cost is not None:

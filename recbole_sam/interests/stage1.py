@@ -3,7 +3,7 @@
 from logging import getLogger
 from pathlib import Path
 
-from recbole_sam.data import store_location
+from recbole_sam.data import check, store_location
 from recbole_sam.data.atomic import read_item_texts
 from recbole_sam.data.text import clean_title
 from recbole_sam.errors import SettingError
@@ -32,6 +32,7 @@ def build(config):
     from recbole.utils import init_logger
 
     init_logger(config)
+    check.folder_of(config)
     settings = extract_settings(config)
     encoder = text_encoder(config)
     generator = make_generator(config["interest_generator"])

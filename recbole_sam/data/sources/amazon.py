@@ -103,19 +103,18 @@ def _records(path, skips, wanted=None):
         for number, line in enumerate(file, 1):
             if wanted is not None and _passed_over(line, wanted):
                 continue
-            record = _parse(line)
+            try:
+                record = _loads(line)
+            except ValueError:
+                record = _parse_odd(line)
             if isinstance(record, dict):
                 yield number, record
             elif line.strip():
                 skips.add(_why(line), path, number)
 
 
-def _parse(line):
-    """The record of a line of bytes; None when it holds none."""
-    try:
-        return _loads(line)
-    except ValueError:
-        pass
+def _parse_odd(line):
+    """The record of a line of bytes that is no plain JSON; None when it holds none."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError:

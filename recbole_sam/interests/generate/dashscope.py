@@ -218,7 +218,7 @@ class DashScopeClient:
 
 def _read(response):
     usage = response.usage or {}
-    used = (_number(usage.get("input_tokens")), _number(usage.get("output_tokens")))
+    used = (whole_number(usage.get("input_tokens")), whole_number(usage.get("output_tokens")))
     try:
         text = response.output.choices[0].message.content
     except (AttributeError, IndexError, KeyError, TypeError):
@@ -234,7 +234,8 @@ def readable(text, input_tokens, output_tokens):
     return CachedAnswer(text, False, input_tokens, output_tokens)
 
 
-def _number(value):
+def whole_number(value):
+    """A token count as reported; 0 for anything that is none."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 

@@ -1,0 +1,27 @@
+# The environment is made once, with the exact versions of requirements.lock (Python 3.11).
+PYTHON ?= python3.11
+VENV ?= .venv
+READY = $(VENV)/ready
+
+.PHONY: run test lint environment clean
+
+run: $(READY)
+	$(VENV)/bin/python run_recbole_sam.py --model=SAM --dataset=amazon-beauty
+
+test: $(READY)
+	$(VENV)/bin/python -m pytest
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+
+environment: $(READY)
+
+# torch first and pinned: a bare "torch" would fetch gigabytes where a CPU build is at hand.
+$(READY): requirements.lock setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint requirements.lock torch
+	$(VENV)/bin/python -m pip install --quiet --constraint requirements.lock --editable ".[test]"
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache

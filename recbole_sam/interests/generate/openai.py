@@ -1,0 +1,265 @@
+"""Any server that speaks the OpenAI chat protocol: vLLM, Ollama, llama.cpp, DashScope's compatible
+mode, OpenAI itself. One POST a call, so plain ``httpx`` (which Transformers installs anyway) does.
+"""
+
+import asyncio
+import logging
+import os
+import re
+from datetime import datetime, timezone
+from urllib.parse import urlsplit, urlunsplit
+
+from recbole_sam.errors import SettingError
+from recbole_sam.interests.budget import read_price
+from recbole_sam.interests.cache import AskedOf
+from recbole_sam.interests.failures import (
+    MalformedFailure,
+    ProviderStopError,
+    RefusedFailure,
+    RejectedFailure,
+    TransientFailure,
+    scrub,
+)
+from recbole_sam.interests.generate.dashscope import (
+    DEFAULT_TEMPERATURE,
+    FATAL,
+    price_region,
+    readable,
+    whole_number,
+)
+from recbole_sam.interests.generate.extractive import central_titles
+from recbole_sam.interests.generate.served import ServedGenerator, stop_error
+from recbole_sam.interests.limits import retry_after
+
+DEFAULT_URL = "https://api.openai.com/v1"
+_REFUSED = re.compile(r"data_?inspection_?failed|content_filter|content_policy", re.IGNORECASE)
+
+
+def make_openai(settings, fill=central_titles):
+    """The ``openai`` generator.
+
+    Args:
+        settings (LLMSettings): ``model`` is needed; ``base_url`` says where, ``extra_body`` adds fields.
+        fill (callable): phrases for what the model leaves open.
+
+    Returns:
+        ServedGenerator: ready.
+
+    Raises:
+        SettingError: no model, or an address that is none.
+    """
+    asked_of = asked_of_openai(settings)
+    region = settings.price_region
+    if region is None and "aliyuncs.com" in asked_of.provider:
+        region = price_region(asked_of.provider)
+    price = read_price(settings.prices(), region, asked_of.model) if region else None
+    return ServedGenerator("openai", OpenAIClient(settings, asked_of), settings, price, fill)
+
+
+def asked_of_openai(settings):
+    """Server, model and parameters. A password in the address is not part of it."""
+    if not settings.model:
+        raise SettingError(
+            "The openai generator needs a model: set llm_model to a name your server knows."
+        )
+    temperature = DEFAULT_TEMPERATURE if settings.temperature is None else settings.temperature
+    parameters = {"temperature": float(temperature), "top_p": float(settings.top_p)}
+    extra = settings.extra_body or {}
+    if "max_completion_tokens" not in extra:  # OpenAI's newer models take only this one
+        parameters["max_tokens"] = settings.max_tokens
+    server = public_url(settings.base_url or DEFAULT_URL)
+    if "aliyuncs.com" in server:
+        parameters["enable_thinking"] = False
+    prompt = settings.prompt()
+    return AskedOf(
+        f"openai {server}",
+        settings.model,
+        {**parameters, **extra},
+        f"{prompt.name}/{prompt.version}",
+    )
+
+
+def public_url(url):
+    """An address without user, password, query and a last slash.
+
+    Raises:
+        SettingError: it is no http or https address.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingError(
+            "llm_base_url must be an address such as http://127.0.0.1:8000/v1, and is not."
+        )
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+
+
+class OpenAIClient:
+    """A :class:`~recbole_sam.interests.generate.served.ChatClient` on one HTTP endpoint.
+
+    Args:
+        settings (LLMSettings): address, key variable, timeout, concurrency.
+        asked_of (AskedOf): model and parameters.
+    """
+
+    def __init__(self, settings, asked_of):
+        self.asked_of = asked_of
+        self._settings = settings
+        self._http = None
+        self._key = None
+
+    async def open(self):
+        """Opens the connections.
+
+        Raises:
+            ProviderStopError: ``httpx`` is missing, or the key cannot be one.
+        """
+        httpx = http_library("openai")
+        self._key = os.environ.get(self._settings.api_key_env, "").strip()
+        if not re.fullmatch(r"[!-~]*", self._key):
+            raise ProviderStopError(
+                f"The API key in {self._settings.api_key_env} holds blanks or other characters no key "
+                "has; set it again."
+            )
+        # RecBole shows everything from INFO up, and httpx has a line for every call.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        self._http = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+            timeout=None,
+            limits=httpx.Limits(max_connections=self._settings.concurrency),
+        )
+
+    async def close(self):
+        """Closes the connections and forgets the key."""
+        self._key = None
+        if self._http is not None:
+            await self._http.aclose()
+
+    async def ask(self, prompt):
+        """One POST to ``/chat/completions``; see :class:`ChatClient`."""
+        import httpx
+
+        url = (self._settings.base_url or DEFAULT_URL).rstrip("/") + "/chat/completions"
+        body = {
+            "model": self.asked_of.model,
+            "messages": [{"role": "user", "content": prompt}],
+            **self.asked_of.parameters,
+        }
+        response = failure = None
+        try:
+            response = await asyncio.wait_for(
+                self._http.post(url, json=body), self._settings.timeout
+            )
+        except asyncio.TimeoutError:  # noqa: UP041 - not the builtin before Python 3.11
+            failure = TransientFailure(f"no answer within {self._settings.timeout:g} s")
+        except httpx.TransportError as error:
+            failure = TransientFailure(f"connection lost ({type(error).__name__})")
+        if failure is not None:
+            raise failure  # unchained: the original carries the request, and the request the key
+        content = decoded(response)
+        if response.status_code == 200:
+            return read_completion(content)
+        code, message = error_of(content)
+        wait = retry_after(response.headers, datetime.now(timezone.utc))
+        raise chat_failure(
+            f"The server at {self.asked_of.provider.removeprefix('openai ')}",
+            response.status_code,
+            scrub(code, self._key),
+            scrub(message or response.text[:200], self._key),
+            wait,
+        )
+
+
+def http_library(generator):
+    """``httpx``, imported at first use.
+
+    Raises:
+        ProviderStopError: it is not installed.
+    """
+    try:
+        import httpx
+    except ImportError as error:
+        raise ProviderStopError(
+            f"The {generator} generator needs httpx: pip install 'recbole-sam[{generator}]'."
+        ) from error
+    return httpx
+
+
+def decoded(response):
+    """The JSON of an httpx response, or None when it is none."""
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        return None
+
+
+def read_completion(content):
+    """The answer in a chat completion.
+
+    Args:
+        content: decoded JSON of any kind.
+
+    Returns:
+        CachedAnswer: with the usage it reports.
+
+    Raises:
+        MalformedFailure: there is no text in it.
+        RefusedFailure: a content filter ended it.
+    """
+    if not isinstance(content, dict):
+        raise MalformedFailure("unreadable answer")
+    usage = content.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    used = [whole_number(usage.get(name)) for name in ("prompt_tokens", "completion_tokens")]
+    try:
+        choice = content["choices"][0]
+        text = choice["message"]["content"]
+        ended = choice.get("finish_reason")
+    except (KeyError, IndexError, TypeError, AttributeError):
+        text = ended = None
+    if ended == "content_filter":
+        raise RefusedFailure("refused by the provider's moderation")
+    return readable(text, *used)
+
+
+def error_of(content):
+    """Code and message of an error body, two str, whatever form it has."""
+    error = content.get("error", content) if isinstance(content, dict) else {}
+    if isinstance(error, str):
+        return "", error
+    if not isinstance(error, dict):
+        return "", ""
+    return str(error.get("code") or error.get("type") or ""), str(error.get("message") or "")
+
+
+def chat_failure(provider, status, code, message, wait=None):
+    """What an error response means for the run.
+
+    Args:
+        provider (str): begins the sentence of a fatal error.
+        status (int): of HTTP.
+        code (str), message (str): the server's own, without the key.
+        wait (float or None): of Retry-After, seconds.
+
+    Returns:
+        Exception: to be raised: a CallFailure about this prompt, or a ProviderStopError.
+    """
+    said = f"{status} {code}".strip()
+    if _REFUSED.search(code) or _REFUSED.search(message):
+        return RefusedFailure("refused by the provider's moderation")
+    for pattern, advice in FATAL:
+        if re.search(pattern, code):
+            return stop_error(provider, f"{said}: {message}", advice)
+    advice = {
+        401: "check the API key (llm_api_key_env names its variable).",
+        402: "the account has no credit.",
+        403: "the key may not do this.",
+        404: "check llm_base_url (it usually ends in /v1) and llm_model.",
+    }.get(status)
+    if advice:
+        return stop_error(provider, f"{said}: {message}", advice)
+    if status == 429:
+        return TransientFailure(f"throttled ({said})", wait, throttled=True)
+    if status in (408, 409, 425) or status >= 500:
+        return TransientFailure(f"the provider failed ({said})", wait)
+    return RejectedFailure(f"rejected ({said}: {' '.join(message.split())[:120]})")

@@ -1,0 +1,183 @@
+"""The transformers generator on a tiny model of Qwen's architecture, made here from a config."""
+
+import string
+
+import pytest
+import torch
+from llm_helpers import fast, make_requests
+
+from recbole_sam.errors import DataError, SettingError
+from recbole_sam.interests.contract import exchange
+from recbole_sam.interests.generate.base import STATUSES
+from recbole_sam.interests.generate.local import LocalGenerator, content_hash, find_folder
+
+transformers = pytest.importorskip("transformers")
+
+TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if enable_thinking is false %}<think></think>{% endif %}{% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A Qwen2 model with random weights and a tokenizer of single characters."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    path = tmp_path_factory.mktemp("tiny-qwen")
+    characters = sorted(set(string.printable) | set("é护"))
+    special = ["<|im_start|>", "<|im_end|>", "<|endoftext|>"]
+    vocabulary = {token: i for i, token in enumerate(special + characters)}
+    raw = Tokenizer(models.WordLevel(vocabulary, unk_token="?"))
+    raw.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    raw.decoder = decoders.Fuse()
+    raw.add_special_tokens(special)
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=raw, eos_token="<|im_end|>", pad_token="<|endoftext|>", unk_token="?"
+    )
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(path)
+    torch.manual_seed(3)
+    config = transformers.Qwen2Config(
+        vocab_size=len(vocabulary), hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=2048,
+        initializer_range=1.0, eos_token_id=1, pad_token_id=2, bos_token_id=None,
+    )  # fmt: skip
+    transformers.Qwen2ForCausalLM(config).save_pretrained(path)
+    return path
+
+
+def make(folder, cache, **changes):
+    settings = {"model": str(folder), "max_tokens": 40, "batch_size": 4, "device": "cpu", **changes}
+    return LocalGenerator(fast(cache, **settings))
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Counts the prompts that go through a model."""
+    calls = []
+    answer = LocalGenerator.answer
+
+    def counting(self, batch):
+        calls.append(len(batch))
+        return answer(self, batch)
+
+    monkeypatch.setattr(LocalGenerator, "answer", counting)
+    return calls
+
+
+def test_users_are_answered_in_batches_and_then_from_the_cache(folder, tmp_path, counted):
+    generator = make(folder, tmp_path)
+    requests = list(make_requests(10, k=3))
+    answers = {a.user: a for a in generator.generate(requests)}
+    assert len(answers) == 10 and set(counted[:2]) == {4}
+    for answer in answers.values():
+        assert answer.status in STATUSES[:3]
+        assert len(answer.phrases) == 3 == len(set(answer.phrases))
+    assert generator.report.asked == sum(counted) and generator.report.users == 10
+    before = len(counted)
+    assert {a.user: a for a in make(folder, tmp_path).generate(requests)} == answers
+    assert len(counted) == before
+
+
+def test_batched_equals_one_at_a_time(folder, tmp_path):
+    """Padding on the left, masked: a prompt's neighbours change nothing."""
+    generator = make(folder, tmp_path)
+    texts = ["one", "a longer question " * 3, "the longest of all the questions " * 6]
+    ids = [generator.encode(text) for text in texts]
+    alone = [generator.answer([row])[0] for row in ids]
+    assert generator.answer(ids) == alone
+    assert len({answer.text for answer in alone}) == 3
+    assert [answer.input_tokens for answer in alone] == list(map(len, ids))
+
+
+def test_the_answer_is_what_the_model_says_next(folder, tmp_path):
+    """Greedy decoding by hand, one token after the other, without a cache."""
+    generator = make(folder, tmp_path, max_tokens=12)
+    ids = generator.encode("what?")
+    grown = list(ids)
+    with torch.inference_mode():
+        for _ in range(12):
+            logits = generator._model(torch.tensor([grown])).logits[0, -1]
+            grown.append(int(logits.argmax()))
+            if grown[-1] == 1:
+                break
+    text = generator._tokenizer.decode(grown[len(ids) :], skip_special_tokens=True)
+    assert generator.answer([ids])[0].text == text
+
+
+def test_the_chat_template_is_the_models_own_with_thinking_off(folder, tmp_path):
+    generator = make(folder, tmp_path)
+    text = generator._tokenizer.decode(generator.encode("hi")).replace("\n", "")
+    assert text == "<|im_start|>userhi<|im_end|><|im_start|>assistant<think></think>"
+
+
+def test_equal_histories_are_generated_once(folder, tmp_path, counted):
+    one = next(make_requests(1))
+    same = [one._replace(user=f"u{i}") for i in range(9)]
+    answers = list(make(folder, tmp_path).generate(same))
+    assert len(answers) == 9 and len({a.phrases for a in answers}) == 1
+    assert sum(counted) <= 2
+
+
+def test_sampling_uses_the_temperature_and_the_seed(folder, tmp_path):
+    ids = make(folder, tmp_path).encode("hello")
+    greedy = make(folder, tmp_path).answer([ids])
+    drawn = [make(folder, tmp_path, temperature=1.5, seed=s).answer([ids]) for s in (1, 1, 2)]
+    assert drawn[0] == drawn[1] and len({str(d) for d in [greedy, *drawn]}) == 3
+
+
+def test_a_prompt_beyond_the_context_marks_its_user(folder, tmp_path):
+    long, short = make_requests(2)
+    long = long._replace(titles=tuple("a" * 190 for _ in range(12)))
+    generator = make(folder, tmp_path)
+    answers = {a.user: a for a in generator.generate([long, short])}
+    assert answers[long.user].status == "failed" and answers[short.user].phrases
+    assert "context" in str(generator.report.reasons)
+
+
+def test_the_fingerprint_changes_with_the_weights_and_settings(folder, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(folder, tmp_path / folder.name)
+    assert content_hash(copy) == content_hash(folder)
+    a, b = make(folder, tmp_path), make(copy, tmp_path)
+    assert a.fingerprint() == b.fingerprint()
+    assert make(folder, tmp_path, max_tokens=41).fingerprint() != a.fingerprint()
+    weights = copy / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    assert make(copy, tmp_path).fingerprint() != a.fingerprint()
+
+
+def test_missing_and_unfit_models_are_one_sentence(folder, tmp_path):
+    with pytest.raises(SettingError, match="llm_model"):
+        find_folder(None)
+    with pytest.raises(DataError, match="config.json"):
+        make(tmp_path / "nowhere", tmp_path)
+    import shutil
+
+    untuned = shutil.copytree(folder, tmp_path / "untuned")
+    (untuned / "chat_template.jinja").unlink(missing_ok=True)
+    with pytest.raises(SettingError, match="chat template"):
+        make(untuned, tmp_path)
+    (untuned / "model.safetensors").write_bytes(b"broken")
+    with pytest.raises(DataError, match="cannot be loaded"):
+        make(untuned, tmp_path)
+
+
+def test_it_is_the_exchange_of_all_generators(folder, tmp_path):
+    generator = make(folder, tmp_path)
+    request = next(make_requests(1))
+    steps = exchange(request, generator.prompt, generator.fill)
+    first = generator.answer([generator.encode(next(steps))])[0]
+    try:
+        second = steps.send(first)
+        with pytest.raises(StopIteration) as end:
+            steps.send(generator.answer([generator.encode(second)])[0])
+        expected = end.value.value
+    except StopIteration as end:
+        expected = end.value
+    assert list(generator.generate([request])) == [expected]

@@ -1,0 +1,164 @@
+"""The openai generator against a local server that speaks the chat protocol."""
+
+import json
+import logging
+import traceback
+from collections import Counter
+
+import pytest
+from llm_helpers import fast, make_requests
+from servers.llm_server import KEY, LLMServer, Reply
+
+from recbole_sam.errors import SettingError
+from recbole_sam.interests.failures import ProviderStopError
+from recbole_sam.interests.generate.base import COMPLETE, FAILED, REFUSED, REPAIRED
+from recbole_sam.interests.generate.openai import asked_of_openai, make_openai
+
+pytest.importorskip("httpx")
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    running = []
+
+    def start(script=None, **options):
+        server = LLMServer(script, **options)
+        server.__enter__()
+        running.append(server)
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        return server
+
+    yield start
+    for server in running:
+        server.__exit__()
+
+
+def run(server, folder, requests, **changes):
+    settings = fast(folder, **{"model": "tiny", "base_url": server.compatible_url, **changes})
+    generator = make_openai(settings)
+    return {answer.user: answer for answer in generator.generate(requests)}, generator
+
+
+def marked(word, reply):
+    return lambda prompt, attempt: reply(attempt) if word in prompt else None
+
+
+def test_users_are_answered_and_cached(serve, tmp_path):
+    server = serve()
+    answers, generator = run(server, tmp_path, make_requests(30, k=4))
+    assert all(a.status == COMPLETE and len(a.phrases) == 4 for a in answers.values())
+    assert len(answers) == 30 and generator.report.spending.output_tokens > 0
+    again, _ = run(server, tmp_path, make_requests(30, k=4))
+    assert again == answers and set(server.asked.values()) == {1}
+
+
+def test_what_is_sent(serve, tmp_path):
+    server = serve()
+    extra = {"chat_template_kwargs": {"enable_thinking": False}}
+    run(server, tmp_path, make_requests(1), extra_body=extra)
+    (body,) = server.bodies
+    assert body.pop("messages")[0]["role"] == "user"
+    assert body == {
+        "model": "tiny", "temperature": 0.3, "top_p": 0.8, "max_tokens": 500, **extra
+    }  # fmt: skip
+
+
+FAULTS = {
+    "429": lambda n: Reply(status=429, code="rate_limit_exceeded", headers={"Retry-After": "0.1"})
+    if n < 3
+    else None,
+    "500": lambda n: Reply(status=500, body=b"Internal Server Error") if n < 3 else None,
+    "hang": lambda n: Reply(delay=30) if n < 2 else None,
+    "cut": lambda n: Reply(cut=True) if n < 3 else None,
+    "dropped": lambda n: Reply(drop=True) if n < 3 else None,
+    "half JSON": lambda n: Reply(body=b'{"choices": [{"message"') if n < 3 else None,
+    "other JSON": lambda n: Reply(body=b'[{"choices": null}]') if n < 3 else None,
+    "no content": lambda n: Reply(
+        body=b'{"choices": [{"message": {"content": null}}], "usage": {"prompt_tokens": "x"}}'
+    )
+    if n < 3
+    else None,
+    "empty": lambda n: Reply(text="") if n < 3 else None,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_passing_faults_are_survived(serve, tmp_path, fault):
+    server = serve(marked("no 3-", FAULTS[fault]))
+    answers, _ = run(server, tmp_path, make_requests(8), timeout=0.6)
+    assert Counter(a.status for a in answers.values()) == {COMPLETE: 8}
+    assert {n for p, n in server.asked.items() if "no 3-" not in p} == {1}
+
+
+def test_lasting_faults_refusals_and_repairs(serve, tmp_path):
+    def script(prompt, attempt):
+        if "no 1-" in prompt:
+            return Reply(status=500, code="server_error")
+        if "no 2-" in prompt:
+            return Reply(status=400, code="data_inspection_failed", message="no")
+        if "no 3-" in prompt and "already answered" not in prompt:
+            return Reply(text="one phrase only")
+        if "no 4-" in prompt:
+            return Reply(status=400, code="context_length_exceeded", message="too long")
+        return None
+
+    server = serve(script)
+    answers, _ = run(server, tmp_path, make_requests(24), tries=2)
+    assert answers["u1"].status == FAILED and answers["u4"].status == FAILED
+    assert answers["u2"].status == REFUSED and len(answers["u2"].phrases) == 3
+    assert answers["u3"].status == REPAIRED and answers["u3"].phrases[0] == "one phrase only"
+    assert sum(a.status == COMPLETE for a in answers.values()) == 20
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(401, "invalid_api_key"), (402, "x"), (403, "x"), (404, "model_not_found"), (404, "")],
+)
+def test_fatal_errors_stop_at_once(serve, tmp_path, status, code):
+    server = serve(lambda p, n: Reply(status=status, code=code, message="the vendor's hint"))
+    with pytest.raises(ProviderStopError, match="the vendor's hint"):
+        run(server, tmp_path, make_requests(300), concurrency=4)
+    assert sum(server.asked.values()) <= 8
+
+
+def test_the_key_is_nowhere(serve, tmp_path, monkeypatch, caplog, capfd):
+    caplog.set_level(logging.DEBUG)
+    server = serve(marked("no 2-", lambda n: Reply(status=400, code=KEY, message=KEY)))
+    _, generator = run(server, tmp_path, make_requests(12))
+    seen = [json.dumps(generator.fingerprint()), *generator.report.lines()]
+    wrong = "sk-another-secret-key"
+    monkeypatch.setenv("OPENAI_API_KEY", wrong)
+    with pytest.raises(ProviderStopError) as caught:
+        run(server, tmp_path, make_requests(1, seed=5))
+    assert "***" in str(caught.value)
+    seen += traceback.format_exception(caught.value)
+    printed = capfd.readouterr()
+    seen += [printed.out, printed.err, caplog.text]
+    stored = b"".join(f.read_bytes() for f in tmp_path.rglob("*") if f.is_file())
+    for secret in (KEY, wrong):
+        assert secret.encode() not in stored and secret not in "\n".join(seen)
+
+
+def test_a_server_without_a_key_gets_none(serve, tmp_path, monkeypatch):
+    server = serve()
+    monkeypatch.delenv("OPENAI_API_KEY")
+    server._unauthorised = lambda request: (
+        Reply(status=401) if "Authorization" in request.headers else None
+    )
+    answers, _ = run(server, tmp_path, make_requests(2))
+    assert len(answers) == 2
+
+
+def test_settings_are_checked(tmp_path):
+    with pytest.raises(SettingError, match="llm_model"):
+        make_openai(fast(tmp_path))
+    for url in ("127.0.0.1:8000", "ftp://x/v1", "not an address"):
+        with pytest.raises(SettingError, match="llm_base_url"):
+            make_openai(fast(tmp_path, model="m", base_url=url))
+
+
+def test_a_password_in_the_address_is_not_recorded(tmp_path):
+    settings = fast(tmp_path, model="m", base_url="https://me:hush@host:81/v1/?token=hush")
+    asked = asked_of_openai(settings)
+    assert asked.provider == "openai https://host:81/v1"
+    assert "hush" not in json.dumps(make_openai(settings).fingerprint())
