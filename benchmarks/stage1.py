@@ -84,7 +84,12 @@ def main():
 
     folder = Path(options.folder or tempfile.mkdtemp())
     server = subprocess.Popen(
-        [sys.executable, str(ROOT / "tests/servers/llm_server.py"), "--latency", str(options.latency)],
+        [
+            sys.executable,
+            str(ROOT / "tests/servers/llm_server.py"),
+            "--latency",
+            str(options.latency),
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )

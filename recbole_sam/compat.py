@@ -94,8 +94,7 @@ def numpy_names():
 @_step("RecBole imports ray, for one call of tune.report; ray <= 2.6.3 cannot be imported with numpy 2 or "
        "setuptools 82, has no wheel for Python 3.12, and later versions changed the call", "#2155, #2215")
 def ray_tune():
-    live = sys.modules.get("ray.tune")
-    if live is not None and (version("ray") or (0,)) <= (2, 6, 3):
+    if _ray_can_be_imported():
         return False
     stand_in = types.ModuleType("ray")
     stand_in.tune = types.ModuleType("ray.tune")
@@ -103,6 +102,17 @@ def ray_tune():
     with _stand_ins(stand_in, stand_in.tune):
         import recbole.quick_start.quick_start  # noqa: F401  binds the stand-in as its own ``tune``
     return True
+
+
+def _ray_can_be_imported():
+    """Whether the ray that is installed is one that RecBole can use, told without importing it."""
+    installed = version("ray")
+    return bool(
+        installed
+        and installed <= (2, 6, 3)
+        and version("numpy") < (2,)
+        and importlib.util.find_spec("pkg_resources")
+    )
 
 
 @contextlib.contextmanager
@@ -126,8 +136,10 @@ def _report_to_live_ray(**metrics):
         return
     if version("ray") <= (2, 6, 3):
         tune.report(**metrics)
-    elif tune.get_context().get_trial_id() is not None:
-        tune.report(metrics)
+        return
+    session = tune if hasattr(tune, "get_context") else sys.modules["ray.train"]  # there before ray 2.43
+    if session.get_context().get_trial_id() is not None:
+        session.report(metrics)
 
 
 @_step("thop, with which RecBole counts operations, imports distutils, which Python 3.12 removed", "none yet")
@@ -200,7 +212,7 @@ def pandas_fillna():
     return True
 
 
-@_step("pandas 3 applies agg(len) to a column as a whole, where RecBole means each sequence in it", "none yet")
+@_step("pandas 3 applies agg(len) to a column as a whole; RecBole means each sequence in it", "none yet")
 def pandas_agg_len():
     if version("pandas") < (3,):
         return False
@@ -346,7 +358,7 @@ def folders_made_together():
     return True
 
 
-@_step("after downloading a dataset RecBole waits for other processes even when there are none", "#1989, #2050")
+@_step("after a download RecBole waits for other processes even when there are none", "#1989, #2050")
 def barrier_after_download():
     import torch
     from recbole.data.dataset.dataset import Dataset

@@ -93,10 +93,11 @@ def _register_properties():
             files.append(properties.dataset_file(dataset))
         for file in files:
             defaults = self._update_internal_config_dict(file) or {}
+            self.internal_config_dict.pop("source", None)  # how prepare gets the data: no setting of a run
             if file != properties.model_file(model):
                 # RecBole compares these when it decides whether a saved dataset may be used again.
                 listed = self.parameters["Dataset"]
-                listed += [key for key in defaults if key not in listed]
+                listed += [key for key in defaults if key not in (*listed, "source")]
         internal, external = self.internal_config_dict, self.external_config_dict
         loss = external.get("loss_type", internal.get("loss_type"))
         if model_class.type == ModelType.SEQUENTIAL and loss == "CE":

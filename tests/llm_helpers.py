@@ -15,9 +15,7 @@ def make_requests(count, k=3, items=5, seed=0, prefix="u"):
         titles = tuple(
             f"{chance.choice(THINGS)} {chance.choice(THINGS)} no {number}-{i}" for i in range(items)
         )
-        rankings = tuple(
-            tuple((g + i) % items for i in range(items)) for g in range(min(k, items))
-        )
+        rankings = tuple(tuple((g + i) % items for i in range(items)) for g in range(min(k, items)))
         yield InterestRequest(f"{prefix}{number}", titles, k, rankings)
 
 

@@ -151,6 +151,7 @@ def test_unusable_lines_are_counted(tmp_path, parser):
         "not a record of the expected form": 2,
         "last line cut off": 1,
     }
+    assert skips.repaired == {"time in milliseconds instead of seconds": 1}
     with pytest.raises(DataError, match="line 1: no usable user id"):
         reviews(path, Skips(strict=True))
 

@@ -154,7 +154,9 @@ def test_a_lasting_fault_marks_its_user_and_no_other(serve, tmp_path, fault):
 
 def test_a_refusal_marks_the_user_goes_on_and_is_not_asked_again(serve, tmp_path):
     refusal = Reply(
-        status=400, code="DataInspectionFailed", message="Input data may contain inappropriate content."
+        status=400,
+        code="DataInspectionFailed",
+        message="Input data may contain inappropriate content.",
     )
     server = serve(marked("no 3-", lambda n: refusal))
     requests = list(make_requests(6))
@@ -167,7 +169,11 @@ def test_a_refusal_marks_the_user_goes_on_and_is_not_asked_again(serve, tmp_path
 
 
 FATAL = {
-    "arrears": (400, "Arrearage", "Access denied, please make sure your account is in good standing."),
+    "arrears": (
+        400,
+        "Arrearage",
+        "Access denied, please make sure your account is in good standing.",
+    ),
     "unknown model": (404, "ModelNotFound", "The model x does not exist"),
     "unknown model, old form": (400, "InvalidParameter", "Model not exist."),
     "no access": (403, "Model.AccessDenied", "Model access denied."),
@@ -316,9 +322,7 @@ def test_max_users_stops_cleanly_and_resumes(serve, tmp_path):
 def test_max_cost_is_never_passed_and_resumes(serve, tmp_path):
     server = serve()
     prices = tmp_path / "prices.yaml"
-    prices.write_text(
-        "china: {currency: CNY, models: {qwen-flash: {input: 100, output: 1000}}}\n"
-    )
+    prices.write_text("china: {currency: CNY, models: {qwen-flash: {input: 100, output: 1000}}}\n")
     options = {"prices_file": str(prices), "max_tokens": 50, "price_region": "china"}
     ceiling = 0.4
     rounds, spent = 0, 0.0

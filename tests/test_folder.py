@@ -1,5 +1,7 @@
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -96,6 +98,19 @@ def test_a_death_after_the_two_renames_leaves_no_rest(real):
     real.with_name(".x.replaced").mkdir()
     fill(real, overwrite=True)
     assert names(real.parent) == ["x"]
+
+
+def test_what_a_killed_process_left_is_swept_up(real):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    rest = real.with_name(f".x.{dead.pid}.partial")
+    running = real.with_name(f".x.{os.getppid()}.partial")
+    others = [running, real.with_name(".x.y.partial"), real.with_name(f".x.y.{dead.pid}.partial")]
+    for folder in (rest, *others):
+        folder.mkdir()
+    fill(real, overwrite=True)
+    assert not rest.exists()
+    assert running.exists() and others[1].exists()
 
 
 def test_a_file_in_the_way(tmp_path):

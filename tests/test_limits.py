@@ -126,5 +126,11 @@ def test_retry_after_in_both_forms():
     assert retry_after({"Retry-After": date}, now) == 30
     past = format_datetime(now - timedelta(seconds=30), usegmt=True)
     assert retry_after({"Retry-After": past}, now) == 0
-    for useless in ({}, None, {"Retry-After": "soon"}, {"Retry-After": "nan"}, {"Retry-After": "inf"}):
+    for useless in (
+        {},
+        None,
+        {"Retry-After": "soon"},
+        {"Retry-After": "nan"},
+        {"Retry-After": "inf"},
+    ):
         assert retry_after(useless, now) is None

@@ -64,20 +64,24 @@ def test_what_is_sent(serve, tmp_path):
 
 
 FAULTS = {
-    "429": lambda n: Reply(status=429, code="rate_limit_exceeded", headers={"Retry-After": "0.1"})
-    if n < 3
-    else None,
+    "429": lambda n: (
+        Reply(status=429, code="rate_limit_exceeded", headers={"Retry-After": "0.1"})
+        if n < 3
+        else None
+    ),
     "500": lambda n: Reply(status=500, body=b"Internal Server Error") if n < 3 else None,
     "hang": lambda n: Reply(delay=30) if n < 2 else None,
     "cut": lambda n: Reply(cut=True) if n < 3 else None,
     "dropped": lambda n: Reply(drop=True) if n < 3 else None,
     "half JSON": lambda n: Reply(body=b'{"choices": [{"message"') if n < 3 else None,
     "other JSON": lambda n: Reply(body=b'[{"choices": null}]') if n < 3 else None,
-    "no content": lambda n: Reply(
-        body=b'{"choices": [{"message": {"content": null}}], "usage": {"prompt_tokens": "x"}}'
-    )
-    if n < 3
-    else None,
+    "no content": lambda n: (
+        Reply(
+            body=b'{"choices": [{"message": {"content": null}}], "usage": {"prompt_tokens": "x"}}'
+        )
+        if n < 3
+        else None
+    ),
     "empty": lambda n: Reply(text="") if n < 3 else None,
 }
 

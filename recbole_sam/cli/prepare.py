@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from .. import properties
 from ..data import download, filters, presets, report
 from ..data.card import card_line
 from ..data.folder import check_free
@@ -27,8 +28,8 @@ def add_parser(subparsers):
     parser = subparsers.add_parser(
         "prepare",
         help="make a RecBole dataset from published files",
-        description="Writes dataset/NAME/NAME.inter, NAME.item and card.json. Known datasets are "
-        "downloaded when no file is given: " + ", ".join(presets.names()) + ".",
+        description="Writes dataset/NAME/NAME.inter, NAME.item and card.json. Datasets known by "
+        f"name need no files, they are downloaded: {', '.join(properties.dataset_names())}.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -101,6 +102,7 @@ def summary(made, skips):
             f"{step['interactions']:>13,}"
         )
     lines += [f"left out: {sentence}" for sentence in skips.sentences()]
+    lines += [f"repaired: {count:,} x {why}" for why, count in made["repaired"].items()]
     lines += [f"note: {note}" for note in made["notes"]]
     lines += [
         f"items: {count:,} x {kind}" for kind, count in made.get("titles", {}).items() if count

@@ -2,9 +2,9 @@
 
 import contextlib
 import errno
+import glob
 import os
 import shutil
-import tempfile
 
 from ..errors import DataError
 
@@ -12,6 +12,7 @@ SYNTHETIC_MARKER = "SYNTHETIC.md"
 """A folder that holds this file holds invented data, which real data may replace unasked."""
 
 _OLD = ".replaced"
+_PARTIAL = ".partial"
 
 
 def is_synthetic(folder):
@@ -43,7 +44,8 @@ def replacing(folder, overwrite=False):
 
     Whatever goes wrong before, ``folder`` is as it was and the half-filled folder is gone. Files of
     the old folder that `prepare` did not make (interests, say) move along, unless the old one was
-    synthetic. Should the machine die between the two renames, the next call puts the old one back.
+    synthetic. Should the machine die between the two renames, the next call puts the old one back;
+    what a killed process left half-filled, the next call removes.
 
     Args:
         folder (pathlib.Path): where the dataset is to be.
@@ -60,14 +62,15 @@ def replacing(folder, overwrite=False):
     if old.exists():
         _recover(folder, old)
     check_free(folder, overwrite)
+    new = folder.with_name(f".{folder.name}.{os.getpid()}{_PARTIAL}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        new = type(folder)(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        _sweep(folder)
+        new.mkdir()
     except OSError as error:
         raise _cannot_write(folder, error) from error
     try:
         yield new
-        new.chmod(0o777 & ~_umask())
         if folder.exists():
             if not is_synthetic(folder):
                 _carry_over(folder, new)
@@ -116,7 +119,23 @@ def _cannot_write(folder, error):
     return DataError(f"{folder} could not be written and is as it was ({error.strerror}).")
 
 
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _sweep(folder):
+    """Removes what a killed process left half-filled beside ``folder``."""
+    for path in folder.parent.glob(f".{glob.escape(folder.name)}.*{_PARTIAL}"):
+        maker = path.name.removesuffix(_PARTIAL).rpartition(".")[2]
+        if maker.isdigit() and not _runs(int(maker)):
+            shutil.rmtree(path)
+
+
+def _runs(process):
+    if process == os.getpid():
+        return False  # an earlier process had our number
+    if os.name != "posix":
+        return True  # there, asking would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it runs, for somebody else
+    return True

@@ -82,6 +82,7 @@ def prepare(folder, source, chosen=None, overwrite=False):
             listed = [items.get(token) or Item(token) for token in tokens]
             _write_items(new / f"{name}.item", listed, source.title_field)
         made["skipped"] = dict(source.skips.counts)
+        made["repaired"] = dict(source.skips.repaired)
         made["notes"] = notes
         made["source"]["files"] = [_fingerprint(path) for path in source.files]
         made["files"] = [_fingerprint(path) for path in sorted(new.iterdir())]

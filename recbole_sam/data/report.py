@@ -256,6 +256,8 @@ def _page(name, card, interactions, texts, charts, synthetic):
         parts.append("<h2>What each filter left</h2>" + _steps(card["steps"]))
     if card.get("skipped"):
         parts.append("<h2>Lines left out</h2>" + _counts("reason", card["skipped"]))
+    if card.get("repaired"):
+        parts.append("<h2>Lines repaired</h2>" + _counts("reason", card["repaired"]))
     if "titles" in card:
         parts.append("<h2>Where the items' texts come from</h2>" + _counts("text", card["titles"]))
     parts.append("<h2>The first users' histories</h2>" + _histories(interactions, texts))

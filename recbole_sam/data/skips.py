@@ -10,8 +10,8 @@ NO_ITEM = "no usable item id"
 BAD_RATING = "rating is not a number"
 BAD_TIME = "time missing or not readable"
 NEGATIVE_TIME = "negative time"
+MILLISECONDS = "time in milliseconds instead of seconds"
 OTHER_BEHAVIOUR = "other behaviour"
-REPEATED_ITEM = "item listed before"
 
 
 class Skips:
@@ -24,6 +24,7 @@ class Skips:
     def __init__(self, strict=False):
         self.strict = strict
         self.counts = {}
+        self.repaired = {}
         self.examples = {}
 
     def add(self, reason, path, line):
@@ -44,6 +45,10 @@ class Skips:
             )
         self.counts[reason] = self.counts.get(reason, 0) + 1
         self.examples.setdefault(reason, f"{path.name}, line {line}")
+
+    def repair(self, reason):
+        """Counts a row that is used after all, because what is wrong with it is plain."""
+        self.repaired[reason] = self.repaired.get(reason, 0) + 1
 
     def sentences(self):
         """What was left out, a line a reason, with where it was first seen.

@@ -1,8 +1,8 @@
 """What a run will cost, what it has cost, and where it must stop.
 
-Prices stand in ``properties/prices.yaml``, which users edit. A reserved call is counted at its dearest
-(all of ``llm_max_tokens`` written) until the provider says what it really used, so ``llm_max_cost`` is
-a ceiling and not a hope.
+Prices stand in ``properties/prices.yaml``, which users edit. A reserved call is counted at its
+dearest (all of ``llm_max_tokens`` written) until the provider says what it really used, so
+``llm_max_cost`` is a ceiling and not a hope.
 """
 
 import math

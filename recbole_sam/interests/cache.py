@@ -2,8 +2,8 @@
 
 One SQLite file in write-ahead mode, keyed by everything that shapes an answer. An answer is on disk
 before anybody hears of it. A prompt is *claimed* before it is asked, so that two processes on the
-same cache never ask the same prompt; a claim dies with its process, whichever way that ends, because
-it is worth only as much as a file lock that the operating system drops.
+same cache never ask the same prompt; a claim dies with its process, whichever way that ends,
+because it is worth only as much as a file lock that the operating system drops.
 
 SQLite's write-ahead mode needs shared memory: all processes on one cache run on one machine.
 """
@@ -35,7 +35,8 @@ _SCHEMA = """
 CREATE TABLE answers (
     key TEXT PRIMARY KEY, refused INTEGER NOT NULL, text TEXT NOT NULL,
     input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
-    provider TEXT NOT NULL, model TEXT NOT NULL, prompt_version TEXT NOT NULL, stored_at TEXT NOT NULL
+    provider TEXT NOT NULL, model TEXT NOT NULL, prompt_version TEXT NOT NULL,
+    stored_at TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX claims_of_owner ON claims (owner);

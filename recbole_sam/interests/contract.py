@@ -1,8 +1,8 @@
 """Exactly K phrases for a user, whatever the model writes.
 
-One user's whole exchange is a Python generator that knows nothing of networks: it yields the text to
-ask and is sent the answer. Live calls, batch jobs and a local model all drive the same exchange, so
-they cannot disagree about what an answer is worth.
+One user's whole exchange is a Python generator that knows nothing of networks: it yields the text
+to ask and is sent the answer. Live calls, batch jobs and a local model all drive the same
+exchange, so they cannot disagree about what an answer is worth.
 """
 
 from recbole_sam.interests.generate.base import (
@@ -27,13 +27,13 @@ def exchange(request, prompt, fill):
             when the model leaves something open.
 
     Yields:
-        str: a prompt; at most two. Send back its :class:`~recbole_sam.interests.cache.CachedAnswer`,
-        or None when no answer could be had.
+        str: a prompt; at most two. Send back its
+        :class:`~recbole_sam.interests.cache.CachedAnswer`, or None when no answer could be had.
 
     Returns:
         InterestAnswer: too many phrases are cut to the first k; too few are asked for once more
-        (``repaired``), then drawn from the titles (``filled``). A refused user gets phrases from the
-        titles (``refused``), an unanswered one none (``failed``).
+        (``repaired``), then drawn from the titles (``filled``). A refused user gets phrases from
+        the titles (``refused``), an unanswered one none (``failed``).
     """
     asked = question(prompt, request.titles, request.k)
     first = yield asked

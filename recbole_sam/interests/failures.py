@@ -1,4 +1,5 @@
-"""What can go wrong between us and a language model, and the sentences a user sees when a run stops.
+"""What can go wrong between us and a language model, and the sentences a user sees when a run
+stops.
 
 Two families. The first three never reach the user: they tell the retry loop what happened to ONE
 call. The others end a run; everything answered before is in the cache, so the same command resumes.
@@ -27,11 +28,12 @@ class TransientFailure(CallFailure):
 
 
 class MalformedFailure(TransientFailure):
-    """An answer came (and may have been paid for) but holds nothing usable: tried again, but few times.
+    """An answer came, and may have been paid for, but holds nothing usable: few further tries.
 
     Args:
         reason (str): what is wrong with it.
-        input_tokens (int), output_tokens (int): what the provider said it used, 0 when it did not say.
+        input_tokens (int): what the provider said it used, 0 when it said nothing.
+        output_tokens (int): the same of the output.
     """
 
     def __init__(self, reason, input_tokens=0, output_tokens=0):
@@ -58,6 +60,10 @@ class InterruptedRunError(RecBoleSAMError):
 
 class LimitReachedError(RecBoleSAMError):
     """``llm_max_cost`` or ``llm_max_users`` is reached; the same command goes on from here."""
+
+
+class PendingBatchError(RecBoleSAMError):
+    """Prompts of this run are in a batch job that has not been collected."""
 
 
 class TooManyFailuresError(RecBoleSAMError):

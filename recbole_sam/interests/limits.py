@@ -2,8 +2,8 @@
 
 Three limits hold at once: calls in flight, calls a minute, tokens a minute. The last two are paced
 evenly (the vendor enforces its minute by the second), with one second's worth of slack. When the
-provider says 429 the calls in flight are halved and everybody waits; each success wins a little back
-(additive increase, multiplicative decrease, as in TCP).
+provider says 429 the calls in flight are halved and everybody waits; each success wins a little
+back (additive increase, multiplicative decrease, as in TCP).
 """
 
 import asyncio
@@ -65,9 +65,7 @@ class Throttle:
                     continue
                 earliest = now - SLACK_SECONDS
                 self._next_call = max(self._next_call, earliest) + self._seconds_a_call
-                self._next_token = (
-                    max(self._next_token, earliest) + tokens * self._seconds_a_token
-                )
+                self._next_token = max(self._next_token, earliest) + tokens * self._seconds_a_token
                 self.running += 1
                 return now
 
@@ -129,8 +127,8 @@ def retry_after(headers, now):
         now (datetime.datetime): aware, the present.
 
     Returns:
-        float or None: seconds, at least 0; None when the header is missing or unreadable. Both forms
-        of RFC 9110, section 10.2.3, are read.
+        float or None: seconds, at least 0; None when the header is missing or unreadable. Both
+        forms of RFC 9110, section 10.2.3, are read.
     """
     from email.utils import parsedate_to_datetime
 

@@ -22,10 +22,11 @@ class LLMSettings:
     """
 
     model: str | None = None
-    """The model's name (dashscope: qwen-flash, as the vendor retires the paper's qwen-turbo), or for
-    ``transformers`` its folder."""
+    """The model's name (dashscope: qwen-flash, as the vendor retires the paper's qwen-turbo), or
+    for ``transformers`` its folder."""
     temperature: float | None = None
-    """Paper: 0.3, for served models; ``transformers`` defaults to 0, greedy, which is repeatable."""
+    """Paper: 0.3, for served models; ``transformers`` defaults to 0, greedy, which is
+    repeatable."""
     top_p: float = 0.8
     """Nucleus sampling (paper: 0.8)."""
     max_tokens: int = 500
@@ -85,6 +86,9 @@ class LLMSettings:
         whole = ("max_tokens", "concurrency", "tries", "batch_lines", "batch_size")
         for name in whole:
             self._check(name, lambda v: v >= 1, "a whole number from 1", int)
+        self._check(
+            "batch_lines", lambda v: v <= 50_000, "at most 50,000 (the vendor's limit)", int
+        )
         if self.max_users is not None:
             self._check("max_users", lambda v: v >= 0, "a whole number from 0", int)
         for name in ("requests_per_minute", "tokens_per_minute", "backoff"):

@@ -1,10 +1,11 @@
 """From whatever a language model writes to a list of interest phrases. Pure functions, no state.
 
-Models are asked for one phrase a line and mostly obey. When they do not, they number, bullet, quote,
-write JSON, wrap everything in a code fence, think aloud or greet first. All of that is decoration and
-is taken off; the words of a phrase are never changed.
+Models are asked for one phrase a line and mostly obey. When they do not, they number, bullet,
+quote, write JSON, wrap everything in a code fence, think aloud or greet first. All of that is
+decoration and is taken off; the words of a phrase are never changed.
 """
 
+import functools
 import json
 import re
 import unicodedata
@@ -97,7 +98,9 @@ def meaning_key(phrase):
     """
     folded = unicodedata.normalize("NFKC", phrase).casefold()
     words = re.findall(r"\w+", folded)
-    stems = {w[:-1] if len(w) > 3 and w.endswith("s") and not w.endswith("ss") else w for w in words}
+    stems = {
+        w[:-1] if len(w) > 3 and w.endswith("s") and not w.endswith("ss") else w for w in words
+    }
     return frozenset(stems - _SMALL_WORDS) or frozenset(stems) or frozenset({folded})
 
 
@@ -142,6 +145,7 @@ def scripts(text):
     return {_script(c) for c in set(text) if c.isalpha()}
 
 
+@functools.lru_cache(maxsize=8192)
 def _script(letter):
     name = unicodedata.name(letter, "UNKNOWN").removeprefix("FULLWIDTH ").removeprefix("HALFWIDTH ")
     first = name.partition(" ")[0].partition("-")[0]
@@ -198,7 +202,9 @@ def _from_lines(text):
 
 def _is_talk(line, count):
     """A heading or greeting rather than a phrase."""
-    return line.endswith((":", "：")) or (count > 1 and bool(_PREAMBLE.match(line)) and len(line) > 40)
+    return line.endswith((":", "：")) or (
+        count > 1 and bool(_PREAMBLE.match(line)) and len(line) > 40
+    )
 
 
 def _split_line(line, k):

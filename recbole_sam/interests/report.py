@@ -25,6 +25,8 @@ class RunReport:
         self.retries = 0
         self.reasons = Counter()
         """Short reasons of calls that gave no answer."""
+        self.expected_input = self.expected_output = 0
+        """The estimated tokens of the answers in ``asked``, to be compared with the real ones."""
         self._clock = clock
         self._start = clock()
 
@@ -40,6 +42,11 @@ class RunReport:
     def rate(self):
         """Users a second since the start."""
         return self.users / max(1e-9, self._clock() - self._start)
+
+    def expect(self, input_tokens, output_tokens):
+        """Adds the estimate of one answered prompt."""
+        self.expected_input += input_tokens
+        self.expected_output += output_tokens
 
     def line(self, total=None):
         """One line of progress.
@@ -60,15 +67,27 @@ class RunReport:
         """The summary at the end, a list of str."""
         return [
             f"users                {self.users:>14,}",
-            *(f"  {name:<19}{self.statuses[name]:>14,}" for name in STATUSES if self.statuses[name]),
+            *(
+                f"  {name:<19}{self.statuses[name]:>14,}"
+                for name in STATUSES
+                if self.statuses[name]
+            ),
             f"answers paid for     {self.asked:>14,}",
             f"answers from cache   {self.from_cache:>14,}",
             f"calls repeated       {self.retries:>14,}",
-            f"input tokens         {self.spending.input_tokens:>14,}",
-            f"output tokens        {self.spending.output_tokens:>14,}",
-            f"cost                 {self.cost():>14}",
+            f"input tokens         {self.spending.input_tokens:>14,}"
+            f"   (estimated {self.expected_input:,})",
+            f"output tokens        {self.spending.output_tokens:>14,}"
+            f"   (estimated {self.expected_output:,})",
+            f"cost                 {self.cost():>14}" + self._expected_cost(),
             *(f"  {count:,} x {reason}" for reason, count in self.reasons.most_common(5)),
         ]
+
+    def _expected_cost(self):
+        price = self.spending.price
+        if price is None:
+            return ""
+        return f"   (estimated {price.of(self.expected_input, self.expected_output):,.4f})"
 
     def cost(self):
         """The cost so far as text; real usage at the table's price."""

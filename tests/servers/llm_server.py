@@ -1,8 +1,8 @@
 """A small language-model service on 127.0.0.1 that speaks three protocols and fails on request.
 
 DashScope's generation protocol, the OpenAI chat protocol, and the files and batches of DashScope's
-compatible mode. What it does to each call is decided by a script: a function from the prompt and the
-number of times it has been asked (from 1) to a :class:`Reply`, or None for a good answer.
+compatible mode. What it does to each call is decided by a script: a function from the prompt and
+the number of times it has been asked (from 1) to a :class:`Reply`, or None for a good answer.
 
 It counts: ``asked`` how often a prompt arrived, ``answered`` how often its answer was sent.
 
@@ -24,7 +24,9 @@ from aiohttp import web
 
 KEY = "sk-test-0123456789abcdef-SECRET"
 
-ADJECTIVES = "soft green loud small rare plain dark quick warm round bold thin sweet old deep".split()
+ADJECTIVES = (
+    "soft green loud small rare plain dark quick warm round bold thin sweet old deep".split()
+)
 NOUNS = "soap comb lamp brush cream towel mirror ribbon powder basket candle razor sponge".split()
 
 
@@ -224,7 +226,9 @@ class LLMServer:
 
     async def _upload(self, request):
         if self._unauthorised(request):
-            return web.json_response({"error": {"message": "no", "code": "invalid_api_key"}}, status=401)
+            return web.json_response(
+                {"error": {"message": "no", "code": "invalid_api_key"}}, status=401
+            )
         form = await request.post()
         assert form["purpose"] == "batch"
         name = f"file-batch-{len(self.files) + 1}"

@@ -23,7 +23,7 @@ from .. import skips as reasons
 from ..items import Item
 from ..lines import open_bytes
 from ..text import clean_token
-from .table import parse_number, parse_price, parse_time
+from .table import LATEST_SECOND, parse_number, parse_price, parse_time
 
 try:
     from orjson import loads as _loads
@@ -53,6 +53,8 @@ def read_reviews(path, skips):
         if user is None and "user_id" in record:
             user, item = record["user_id"], record.get("parent_asin") or item
             rating, time = record.get("rating"), record.get("timestamp")
+        elif isinstance(time, (int, float)) and time >= LATEST_SECOND:
+            skips.repair(reasons.MILLISECONDS)
         user, item = _token(user), _token(item)
         if not user or not item:
             skips.add(reasons.NO_ITEM if user else reasons.NO_USER, path, number)

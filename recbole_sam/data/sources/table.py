@@ -29,7 +29,8 @@ ITEM_NAMES = {
 }
 """The same for items."""
 
-_LATEST_SECOND = 1e11  # the year 5138; a larger number counts smaller units
+LATEST_SECOND = 1e11
+"""The year 5138; a larger number counts milliseconds or microseconds."""
 
 
 class Columns(NamedTuple):
@@ -185,7 +186,7 @@ def parse_time(cell):
             return _seconds(datetime.fromisoformat(_text(cell).strip().replace("Z", "+00:00")))
         except ValueError:
             return None
-    while abs(number) >= _LATEST_SECOND:
+    while abs(number) >= LATEST_SECOND:
         number /= 1000
     return number
 

@@ -1,8 +1,8 @@
 """A causal language model on this machine: the ``transformers`` generator.
 
 Prompts go through the model's own chat template and are generated in batches, on a GPU in bfloat16.
-Greedy by default, because sampling in batches cannot be repeated: what a prompt draws depends on its
-neighbours. Answers are kept in the same cache as paid ones; a local model costs time.
+Greedy by default, because sampling in batches cannot be repeated: what a prompt draws depends on
+its neighbours. Answers are kept in the same cache as paid ones; a local model costs time.
 """
 
 import hashlib
@@ -39,6 +39,7 @@ class LocalGenerator:
     """
 
     name = "transformers"
+    price = None
 
     def __init__(self, settings, fill=central_titles):
         self.settings = settings
@@ -244,8 +245,8 @@ def content_hash(folder):
         folder (Path): of the model.
 
     Returns:
-        str: from the names and sizes of all files, the content of small ones, and both ends of files
-        above 16 MiB: hashing tens of gigabytes of weights at every start would take minutes.
+        str: from the names and sizes of all files, the content of small ones, and both ends of
+        files above 16 MiB: hashing tens of gigabytes of weights at every start would take minutes.
     """
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.iterdir() if p.is_file()):

@@ -39,7 +39,8 @@ def make_openai(settings, fill=central_titles):
     """The ``openai`` generator.
 
     Args:
-        settings (LLMSettings): ``model`` is needed; ``base_url`` says where, ``extra_body`` adds fields.
+        settings (LLMSettings): ``model`` is needed; ``base_url`` says where, ``extra_body`` adds
+            fields.
         fill (callable): phrases for what the model leaves open.
 
     Returns:

@@ -5,9 +5,9 @@ keeps a bounded window of users in work, so that routing and encoding in the cal
 with the calls. Whatever ends the run - the last user, Ctrl-C, a limit, a fatal error - what is in
 flight is finished and kept first.
 
-The order of things for one prompt: claim it, ask, write the answer to the cache, wait until it is on
-disk, and only then use it. So a process that is killed loses at most the answers that were still on
-the wire.
+The order of things for one prompt: claim it, ask, write the answer to the cache, wait until it is
+on disk, and only then use it. So a process that is killed loses at most the answers that were
+still on the wire.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from recbole_sam.interests.failures import (
     InterruptedRunError,
     LimitReachedError,
     MalformedFailure,
+    PendingBatchError,
     ProviderStopError,
     RefusedFailure,
     RejectedFailure,
@@ -78,9 +79,14 @@ class ServedGenerator:
         self.prompt = settings.prompt()
         self.report = RunReport(self._spending())
 
+    @property
+    def asked_of(self):
+        """Provider, model and parameters, an AskedOf."""
+        return self.client.asked_of
+
     def fingerprint(self):
         """Provider, model, parameters, and the prompt with a hash of its text."""
-        return fingerprint(self.name, self.client.asked_of, self.prompt)
+        return fingerprint(self.name, self.asked_of, self.prompt)
 
     def generate(self, requests):
         """Streams; at most ``4 * llm_concurrency`` users are in work.
@@ -103,7 +109,7 @@ class ServedGenerator:
                         yield run.next()
                 while run.waiting:
                     yield run.next()
-                self._check_failures(at_least=1)
+                check_failures(self.report, self.settings, at_least=1)
             except KeyboardInterrupt:
                 run.finish()
                 raise InterruptedRunError(
@@ -117,21 +123,32 @@ class ServedGenerator:
         """Notes an answer and stops a run that mostly fails."""
         self.report.statuses[answer.status] += 1
         if answer.status == FAILED:
-            self._check_failures(FEWEST_FAILED)
+            check_failures(self.report, self.settings, FEWEST_FAILED)
         return answer
-
-    def _check_failures(self, at_least):
-        failed = self.report.statuses[FAILED]
-        if failed >= at_least and self.report.failed_share() > self.settings.max_failed_share:
-            reasons = "; ".join(f"{n} x {reason}" for reason, n in self.report.reasons.most_common(3))
-            raise TooManyFailuresError(
-                f"{failed:,} of {self.report.users:,} users got no answer (llm_max_failed_share is "
-                f"{self.settings.max_failed_share}); the last reasons: {reasons}. Answers so far are "
-                "kept; mend the cause and run the same command again."
-            )
 
     def _spending(self):
         return Spending(self.price, self.settings.max_cost, self.settings.max_tokens)
+
+
+def check_failures(report, settings, at_least):
+    """Ends a run that mostly fails.
+
+    Args:
+        report (RunReport): of the run.
+        settings (LLMSettings): with ``max_failed_share``.
+        at_least (int): failed users before their share counts.
+
+    Raises:
+        TooManyFailuresError: with the most frequent reasons.
+    """
+    failed = report.statuses[FAILED]
+    if failed >= at_least and report.failed_share() > settings.max_failed_share:
+        reasons = "; ".join(f"{n} x {reason}" for reason, n in report.reasons.most_common(3))
+        raise TooManyFailuresError(
+            f"{failed:,} of {report.users:,} users got no answer (llm_max_failed_share is "
+            f"{settings.max_failed_share}); the commonest reasons: {reasons}. Answers so far are "
+            "kept; mend the cause and run the same command again."
+        )
 
 
 def fingerprint(name, asked_of, prompt):
@@ -172,8 +189,7 @@ class _Run:
         self.cache = cache
         self.window = 4 * settings.concurrency
         self.waiting = 0
-        counted = settings.max_cost is not None or settings.tokens_per_minute
-        self._counter = TokenCounter(self.client.asked_of.model) if counted else None
+        self._counter = TokenCounter(self.client.asked_of.model)
         self._random = random.Random()  # jitter: must differ between processes
         self._news = queue.SimpleQueue()
         self._shared = {}
@@ -181,7 +197,9 @@ class _Run:
         self._reserved = 0
         self._finished = False
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="llm-calls", daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="llm-calls", daemon=True
+        )
 
     # in the caller's thread
 
@@ -279,12 +297,14 @@ class _Run:
     async def _obtain(self, key, prompt, request):
         while True:
             self._check_stop()
-            claim = await asyncio.wrap_future(self.cache.claim(key))
+            claim = self.cache.get(key)  # at once, without a turn of the writing thread
+            if claim is None:
+                claim = await asyncio.wrap_future(self.cache.claim(key))
             if isinstance(claim, CachedAnswer):
                 self.report.from_cache += 1
                 return claim
             if isinstance(claim, InBatch):
-                raise LimitReachedError(
+                raise PendingBatchError(
                     f"A prompt of this run is part of batch job {claim.job}, which has not been "
                     "collected. Finish it with --interest_generator=dashscope-batch (same "
                     "llm_cache_dir) instead of paying for it twice."
@@ -302,7 +322,7 @@ class _Run:
 
     async def _ask(self, key, prompt, request):
         """Asks until there is an answer, a refusal, or no try left (None)."""
-        tokens = self._counter.count(prompt) if self._counter else 0
+        tokens = self._counter.count(prompt)
         expected = tokens + TOKENS_PER_PHRASE * request.k
         failures = malformed = throttled = 0
         while True:
@@ -319,6 +339,7 @@ class _Run:
                 self._reserved -= 1
                 self._settled.set()
             if answer is not None:
+                self.report.expect(tokens, TOKENS_PER_PHRASE * request.k)
                 return answer
             self.report.reasons[str(failure)] += 1
             if not isinstance(failure, TransientFailure):

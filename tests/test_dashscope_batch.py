@@ -1,0 +1,255 @@
+"""The batch service against a local one: files, jobs, results, and crashes between any two
+steps."""
+
+import json
+from collections import Counter
+
+import pytest
+from llm_helpers import fast, make_requests
+from servers.llm_server import KEY, LLMServer, Reply
+
+from recbole_sam.interests.cache import AnswerCache
+from recbole_sam.interests.failures import (
+    InterruptedRunError,
+    LimitReachedError,
+    PendingBatchError,
+    ProviderStopError,
+)
+from recbole_sam.interests.generate.base import COMPLETE, FAILED, FILLED, REFUSED, REPAIRED
+
+dashscope = pytest.importorskip("dashscope")
+pytest.importorskip("httpx")
+from recbole_sam.interests.generate import dashscope_batch  # noqa: E402
+from recbole_sam.interests.generate.dashscope import make_dashscope  # noqa: E402
+from recbole_sam.interests.generate.dashscope_batch import BatchGenerator, Jobs, Service  # noqa: E402
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    running = []
+
+    def start(script=None, **options):
+        server = LLMServer(script, **options)
+        server.__enter__()
+        running.append(server)
+        monkeypatch.setattr(dashscope, "base_compatible_api_url", server.compatible_url)
+        monkeypatch.setattr(dashscope, "base_http_api_url", server.dashscope_url)
+        monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
+        return server
+
+    yield start
+    for server in running:
+        server.__exit__()
+
+
+def run(folder, requests, **changes):
+    generator = BatchGenerator(fast(folder, **{"batch_poll": 0.02, **changes}))
+    return {answer.user: answer for answer in generator.generate(requests)}, generator
+
+
+def test_users_are_answered_by_jobs_and_live_calls_find_the_answers(serve, tmp_path):
+    server = serve(batch_seconds=0.1)
+    requests = list(make_requests(25, k=4))
+    answers, generator = run(tmp_path, requests, batch_lines=10)
+    assert len(answers) == 25 and {a.status for a in answers.values()} == {COMPLETE}
+    assert len(server.batches) == 3 and set(server.asked.values()) == {1}
+    assert generator.report.asked == 25
+    live = {a.user: a for a in make_dashscope(fast(tmp_path)).generate(requests)}
+    assert live == answers and set(server.asked.values()) == {1}
+    again, _ = run(tmp_path, requests)
+    assert again == answers and len(server.batches) == 3
+    assert list((tmp_path / "batches").iterdir()) == []
+
+
+def test_what_is_sent(serve, tmp_path):
+    server = serve()
+    run(tmp_path, make_requests(2), batch_window="48h")
+    (batch,) = server.batches.values()
+    assert batch["endpoint"] == "/v1/chat/completions" and batch["completion_window"] == "48h"
+    for line in server.files[batch["input_file_id"]].decode().splitlines():
+        entry = json.loads(line)
+        assert len(entry["custom_id"]) == 64
+        assert entry["body"].pop("messages")[0]["role"] == "user"
+        assert entry["body"] == {
+            "model": "qwen-flash", "temperature": 0.3, "top_p": 0.8, "max_tokens": 500,
+            "enable_thinking": False,
+        }  # fmt: skip
+
+
+def test_it_costs_half(serve, tmp_path):
+    serve()
+    requests = list(make_requests(6))
+    _, batch = run(tmp_path / "a", requests)
+    live = make_dashscope(fast(tmp_path / "b"))
+    list(live.generate(requests))
+    assert batch.report.spending.cost == pytest.approx(live.report.spending.cost / 2)
+
+
+def test_repairs_refusals_failures_and_lines_without_a_result(serve, tmp_path):
+    def script(prompt, attempt):
+        repair = "already answered" in prompt
+        if "no 1-" in prompt and not repair:
+            return Reply(text="one phrase only")
+        if "no 2-" in prompt:
+            return Reply(status=400, code="data_inspection_failed", message="no")
+        if "no 3-" in prompt:
+            return Reply(status=500, code="internal_error")
+        if "no 4-" in prompt:
+            return Reply(status=400, code="invalid_parameter", message="too long")
+        if "no 5-" in prompt and attempt == 1:
+            return Reply(drop=True)
+        if "no 6-" in prompt and attempt < 3:
+            return Reply(status=503, code="busy")
+        if "no 7-" in prompt:
+            return Reply(text="never enough")
+        return None
+
+    server = serve(script)
+    answers, generator = run(tmp_path, make_requests(40))
+    found = {user: a.status for user, a in answers.items() if a.status != COMPLETE}
+    assert found == {"u1": REPAIRED, "u2": REFUSED, "u3": FAILED, "u4": FAILED, "u7": FILLED}
+    assert answers["u1"].phrases[0] == "one phrase only" and len(answers["u2"].phrases) == 3
+    per_user = Counter()
+    for prompt, count in server.asked.items():
+        for number in (2, 3, 4, 5, 6):
+            if f"no {number}-" in prompt:
+                per_user[number] += count
+    assert per_user == {2: 1, 3: 3, 4: 1, 5: 2, 6: 3}
+
+
+class Crash(BaseException):
+    """The process is gone: nothing catches this."""
+
+
+STEPS = {
+    "before the upload": (Service, "upload", "before"),
+    "after the upload": (Service, "upload", "after"),
+    "before the job exists": (Service, "create", "before"),
+    "after the job exists": (Service, "create", "after"),
+    "while waiting": (Service, "show", "after"),
+    "before the download": (Service, "download", "before"),
+    "after the download": (Service, "download", "after"),
+    "after the answers are kept": (Jobs, "_read", "after"),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_crash_at_any_step_submits_nothing_twice(serve, tmp_path, monkeypatch, step):
+    owner, method, when = STEPS[step]
+    server = serve(batch_seconds=0.05)
+    original = getattr(owner, method)
+
+    def crashing(self, *arguments):
+        if when == "after":
+            original(self, *arguments)
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, method, crashing)
+        with pytest.raises(Crash):
+            run(tmp_path, make_requests(12))
+    # meanwhile a live run must not pay for what the job holds
+    if method in ("create", "show"):
+        with pytest.raises(PendingBatchError, match="dashscope-batch"):
+            list(make_dashscope(fast(tmp_path)).generate(make_requests(12)))
+    answers, _ = run(tmp_path, make_requests(12))
+    assert len(answers) == 12 and {a.status for a in answers.values()} == {COMPLETE}
+    assert len(server.batches) == 1 and set(server.asked.values()) == {1}
+
+
+def test_a_lost_answer_to_create_does_not_create_twice(serve, tmp_path, monkeypatch):
+    import httpx
+
+    server = serve()
+    post = httpx.Client.post
+    lost = []
+
+    def losing(self, url, **options):
+        response = post(self, url, **options)
+        if url == "/batches" and not lost:
+            lost.append(response)
+            raise httpx.ReadTimeout("lost")
+        return response
+
+    monkeypatch.setattr(httpx.Client, "post", losing)
+    answers, _ = run(tmp_path, make_requests(5))
+    assert lost and len(answers) == 5 and len(server.batches) == 1
+
+
+def test_ctrl_c_while_waiting_says_what_is_under_way(serve, tmp_path, monkeypatch):
+    server = serve(batch_seconds=0.2)
+
+    def interrupted(seconds):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dashscope_batch.time, "sleep", interrupted)
+        with pytest.raises(InterruptedRunError, match="1 batch jobs are with the vendor"):
+            run(tmp_path, make_requests(5))
+    answers, _ = run(tmp_path, make_requests(5))
+    assert len(answers) == 5 and len(server.batches) == 1
+
+
+def test_a_declined_job_is_one_sentence_and_frees_its_prompts(serve, tmp_path):
+    server = serve()
+    server.batch_faults["work"] = Reply(code="model_not_found", message="no such model for batches")
+    with pytest.raises(ProviderStopError, match="no such model for batches"):
+        run(tmp_path, make_requests(3))
+    server.batch_faults.clear()
+    answers, _ = run(tmp_path, make_requests(3))
+    assert len(answers) == 3 and set(server.asked.values()) == {1}
+
+
+def test_arrears_and_a_wrong_key_stop_at_once(serve, tmp_path, monkeypatch):
+    server = serve()
+    server.batch_faults["create"] = Reply(status=400, code="Arrearage", message="settle your bill")
+    with pytest.raises(ProviderStopError, match="settle your bill"):
+        run(tmp_path, make_requests(3))
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-wrong")
+    with pytest.raises(ProviderStopError) as caught:
+        run(tmp_path / "other", make_requests(3))
+    assert "sk-wrong" not in str(caught.value)
+
+
+def test_an_expired_job_keeps_what_it_has_and_the_rest_goes_again(serve, tmp_path):
+    server = serve(lambda p, n: Reply(drop=True) if n == 1 and "no 3-" in p else None)
+    server.batch_faults["expire"] = True
+    answers, _ = run(tmp_path, make_requests(8))
+    assert {a.status for a in answers.values()} == {COMPLETE}
+    assert sorted(server.asked.values()) == [1] * 7 + [2]
+
+
+def test_max_users_and_max_cost_submit_what_is_allowed_and_resume(serve, tmp_path):
+    server = serve()
+    with pytest.raises(LimitReachedError, match="llm_max_users"):
+        run(tmp_path, make_requests(10), max_users=4)
+    assert len(server.asked) == 4
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("china: {currency: CNY, models: {qwen-flash: {input: 100, output: 1000}}}\n")
+    changes = {"prices_file": str(prices), "price_region": "china", "max_tokens": 500}
+    with pytest.raises(LimitReachedError, match="llm_max_cost"):
+        run(tmp_path / "b", make_requests(10), max_cost=1.2, **changes)
+    assert 0 < len(server.asked) - 4 < 10
+    answers, _ = run(tmp_path, make_requests(10))
+    assert len(answers) == 10
+
+
+def test_two_generators_at_once_wait_for_the_same_job(serve, tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    server = serve(batch_seconds=0.3)
+    with ThreadPoolExecutor(2) as pool:
+        one, two = (pool.submit(run, tmp_path, list(make_requests(20))) for _ in range(2))
+        assert one.result()[0] == two.result()[0]
+    assert set(server.asked.values()) == {1}
+
+
+def test_the_key_is_in_no_file(serve, tmp_path):
+    serve(lambda p, n: Reply(status=400, code=KEY, message=KEY) if "no 1-" in p else None)
+    _, generator = run(tmp_path, make_requests(12), batch_lines=5)
+    stored = b"".join(f.read_bytes() for f in tmp_path.rglob("*") if f.is_file())
+    assert KEY.encode() not in stored
+    told = [json.dumps(generator.fingerprint()), *generator.report.lines()]
+    assert KEY not in "\n".join(told) and "***" in "\n".join(told)
+    with AnswerCache(tmp_path) as cache:
+        assert cache.count() == 11
