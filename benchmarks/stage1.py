@@ -65,18 +65,30 @@ def measure(generator, requests):
     }
 
 
+def users_of(options):
+    """Requests of ``--users`` users with ``--distinct`` different histories, made as they go."""
+    from llm_helpers import make_requests
+
+    distinct = options.distinct or options.users
+    for lap in range(0, options.users, distinct):
+        count = min(distinct, options.users - lap)
+        for request in make_requests(count, options.k, options.items):
+            yield request._replace(user=f"{request.user}-{lap}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--k", type=int, default=5)
     parser.add_argument("--items", type=int, default=20)
+    parser.add_argument("--distinct", type=int, default=0, help="histories; default: one a user")
+    parser.add_argument("--once", action="store_true", help="without the second, cached pass")
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--folder", default=None, help="for the cache; default: a temporary one")
     options = parser.parse_args()
 
     import dashscope
-    from llm_helpers import make_requests
     from servers.llm_server import KEY
 
     from recbole_sam.interests.generate.dashscope import make_dashscope
@@ -105,8 +117,8 @@ def main():
         )
         print(json.dumps({"python": platform.python_version(), "cores": os.cpu_count(),
                           "dashscope": dashscope.version.__version__, **vars(options)}))  # fmt: skip
-        for name in ("asked", "cached"):
-            requests = make_requests(options.users, options.k, options.items)
+        for name in ("asked",) if options.once else ("asked", "cached"):
+            requests = users_of(options)
             print(name, json.dumps(measure(make_dashscope(settings), requests)), flush=True)
         size = sum(f.stat().st_size for f in (folder / "cache").rglob("*") if f.is_file())
         print("cache file:", round(size / 1e6, 1), "MB")

@@ -137,7 +137,7 @@ def _report_to_live_ray(**metrics):
     if version("ray") <= (2, 6, 3):
         tune.report(**metrics)
         return
-    session = tune if hasattr(tune, "get_context") else sys.modules["ray.train"]  # there before ray 2.43
+    session = tune if hasattr(tune, "get_context") else sys.modules["ray.train"]  # where older rays have it
     if session.get_context().get_trial_id() is not None:
         session.report(metrics)
 
@@ -396,6 +396,21 @@ def plain_metrics():
         return result
 
     Evaluator.evaluate = evaluate_plain
+    return True
+
+
+@_step("scipy 1.13 removed dok_matrix._update, with which RecBole's graph models fill their matrix",
+       "#2034, #2090, #2185")
+def dok_matrix_update():
+    from scipy.sparse import dok_matrix
+
+    if hasattr(dok_matrix, "_update"):
+        return False
+
+    def update(self, data):
+        self._dict.update(data)
+
+    dok_matrix._update = update
     return True
 
 

@@ -1,9 +1,10 @@
 """What the tests of the language-model generators share."""
 
 import random
+from dataclasses import replace
 
 from recbole_sam.interests.generate.base import InterestRequest
-from recbole_sam.interests.llm_settings import LLMSettings
+from recbole_sam.interests.llm_settings import LLMSettings, make_llm_generator
 
 THINGS = "shampoo comb lipstick perfume razor towel candle mirror soap brush lotion ribbon".split()
 
@@ -65,6 +66,16 @@ def build_store(url, folder, users, path, options=None):
         ExtractSettings(k_max=4, chunk=16),
         path,
     )
+
+
+class Elsewhere:
+    """Makes generators with a cache of their own, as on another machine."""
+
+    def __init__(self, name, folder):
+        self.name, self.folder = name, folder
+
+    def __call__(self, settings):
+        return make_llm_generator(self.name, replace(settings, cache_dir=str(self.folder)))
 
 
 PRELOAD = [

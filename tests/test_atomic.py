@@ -83,7 +83,7 @@ def test_recbole_itself_reads_back_what_was_written(tmp_path):
 )
 def test_any_clean_title_survives_pandas_and_our_own_reader(tmp_path_factory, titles):
     path = tmp_path_factory.mktemp("roundtrip") / "x.item"
-    rows = [(f"i{number}", title) for number, title in enumerate(titles)]
+    rows = [(f'"i{number}', title) for number, title in enumerate(titles)]
     atomic.write_rows(path, ITEM, rows)
     frame = as_recbole_reads(path)
     assert frame["item_id:token"].tolist() == [token for token, _ in rows]

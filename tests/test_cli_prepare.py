@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import recbole
 
 from recbole_sam import properties
 from recbole_sam.cli import prepare as command
@@ -142,6 +143,14 @@ def test_an_atomic_folder_gets_its_titles(published, tmp_path):
     assert texts(tmp_path / "again", "categories") == texts(folder, "categories")
 
 
+def test_the_titles_of_ml_100k_survive_filtering(tmp_path):
+    folder = Path(recbole.__file__).parent / "dataset_example" / "ml-100k"
+    run("--dataset=dense", f"--data_path={tmp_path}", f"--atomic={folder}", "--min-count=50",
+        "--title-column=movie_title")  # fmt: skip
+    assert texts(tmp_path / "dense", "movie_title")["1"] == "Toy Story"
+    assert 0 < len(texts(tmp_path / "dense", "movie_title")) < 1682
+
+
 def test_an_atomic_folder_that_is_none(tmp_path):
     with pytest.raises(DataError, match="holds 0 .inter files"):
         run("--dataset=x", f"--data_path={tmp_path}", f"--atomic={tmp_path}")
@@ -171,6 +180,11 @@ def test_a_log_without_a_line_of_names(tmp_path):
     log.write_text("".join(f"{u},{i},9,pv,{u + i}\n" for u in range(5) for i in range(5)))
     run("--dataset=x", f"--data_path={tmp_path}", f"--interactions={log}",
         "--header=user,item,category,behavior,time")  # fmt: skip
+    items = tmp_path / "items.csv"  # has its own line of names
+    items.write_text("item,title\n" + "".join(f"{i},Title {i}\n" for i in range(5)))
+    run("--dataset=y", f"--data_path={tmp_path}", f"--interactions={log}", f"--items={items}",
+        "--header=user,item,category,behavior,time")  # fmt: skip
+    assert texts(tmp_path / "y")["3"] == "Title 3"
     assert read_card(tmp_path / "x")["counts"]["interactions"] == 25
 
 

@@ -127,6 +127,8 @@ from recbole.data import create_dataset
 assert create_dataset(Config(model="BPR", dataset="away", config_dict=dict(state="ERROR"))).user_num == 41
 """
 
+GRAPH = RUN.replace("BPR", "LightGCN")
+
 EXHAUSTIVE = """
 from recbole.trainer import HyperTuning
 def objective(settings, files):
@@ -205,6 +207,8 @@ NEEDED = [
     pytest.param("barrier_after_download", DOWNLOAD),
     pytest.param("plain_metrics", PRINTED, marks=pytest.mark.skipif(
         _installed("numpy") < Version("2"), reason="numpy 1 prints plain numbers")),
+    pytest.param("dok_matrix_update", GRAPH, marks=pytest.mark.skipif(
+        _installed("scipy") < Version("1.13"), reason="this scipy still has it")),
     pytest.param("exhaustive_search_draws", EXHAUSTIVE, marks=pytest.mark.skipif(
         _installed("hyperopt") < Version("0.2.6"), reason="no hyperopt, or one that takes a RandomState")),
 ]  # fmt: skip

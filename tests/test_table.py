@@ -115,7 +115,7 @@ def test_items_with_categories_and_price(tmp_path):
 def test_behaviours(tmp_path):
     path = put(tmp_path, "user,item,behavior_type,time\na,b,pv,1\na,c,buy,2\na,d,fav,3\n")
     assert len(interactions(path)) == 3
-    skips = Skips()
+    skips = Skips(strict=True)
     rows = interactions(path, skips=skips, behaviours={"buy", "fav"})
     assert [row[1] for row in rows] == ["c", "d"]
     assert skips.counts == {"other behaviour": 1}

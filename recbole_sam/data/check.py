@@ -5,6 +5,7 @@ import urllib.error
 from logging import getLogger
 from pathlib import Path
 
+import yaml
 from recbole.utils import ModelType
 
 from recbole_sam import properties, settings
@@ -34,7 +35,7 @@ def folder_of(config):
     """
     name, folder = config["dataset"], Path(config["data_path"])
     if not folder.is_dir():
-        if name in settings.recbole_dataset_names() - set(properties.dataset_names()):
+        if name in settings.recbole_dataset_names() and not _is_another_dataset(name):
             return  # RecBole downloads it
         raise UnknownNameError(_unknown_dataset(name, folder))
     if config["benchmark_filename"] is None:
@@ -75,6 +76,12 @@ def loading(config):
         raise DataError(
             f"cannot read dataset '{config['dataset']}' in {config['data_path']}: {error}"
         ) from error
+
+
+def _is_another_dataset(name):
+    """Whether RecBole's download of this name is not what our preset of the same name means."""
+    file = properties.dataset_file(name)
+    return file.is_file() and "recbole_name" in yaml.safe_load(file.read_text("utf-8")).get("source", {})
 
 
 def _unknown_dataset(name, folder):

@@ -76,7 +76,8 @@ def prepare(folder, source, chosen=None, overwrite=False):
         _write_interactions(new / f"{name}.inter", interactions)
         if source.items is not None:
             tokens = [interactions.item_tokens[code] for code in np.unique(interactions.items)]
-            items, made["titles"] = titles_of(source.items(set(tokens)), set(tokens))
+            wanted = set(tokens)
+            items, made["titles"] = titles_of(source.items(wanted), wanted)
             _refuse_foreign_items(source, items, tokens)
             # RecBole drops interactions with items that the .item file does not list.
             listed = [items.get(token) or Item(token) for token in tokens]

@@ -39,11 +39,13 @@ p { margin: .25rem 0; max-width: 48rem }
   margin-top: 1.5rem }
 .tile { background: #fff; border: 1px solid #e4e4e0; border-radius: .5rem; padding: .75rem 1rem }
 .tile b { display: block; font-size: 1.5rem; line-height: 1.3; font-weight: 600 }
-table { border-collapse: collapse; background: #fff; border: 1px solid #e4e4e0 }
+table { border-collapse: collapse; background: #fff; border: 1px solid #e4e4e0; display: block;
+  width: fit-content; max-width: 100%; overflow-x: auto }
 th, td { padding: .35rem .9rem; text-align: right; border-bottom: 1px solid #eee }
 th:first-child, td:first-child { text-align: left }
 th { font-weight: 600; background: #f3f3ef }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1rem }
+.charts { display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)) }
 figure { margin: 0; background: #fff; border: 1px solid #e4e4e0; border-radius: .5rem;
   padding: 1rem }
 figure svg { width: 100%; height: auto; display: block }
@@ -313,11 +315,11 @@ def _histories(interactions, texts):
             token = interactions.item_tokens[interactions.items[row]]
             title = _text(texts[token]) if texts.get(token) else f"<code>{_text(token)}</code>"
             entries.append(f"<li>{_day(interactions.times[row])}{title}{mark}</li>")
-        skipped = f" ({first} older ones not shown)" if first else ""
+        head = f"{len(rows)} item" + ("s" if len(rows) > 1 else "")
+        head += f" ({first} older ones not shown)" if first else ""
         parts.append(
-            f"<details open><summary><b>{_text(interactions.user_tokens[user])}</b>: "
-            f'{len(rows)} items{skipped}</summary><ol start="{first + 1}">{"".join(entries)}</ol>'
-            "</details>"
+            f"<details open><summary><b>{_text(interactions.user_tokens[user])}</b>: {head}"
+            f'</summary><ol start="{first + 1}">{"".join(entries)}</ol></details>'
         )
     return "\n".join(parts)
 

@@ -52,6 +52,33 @@ def exchange(request, prompt, fill):
     return _answer(request, found, fill, FILLED)
 
 
+def replay(request, prompt, fill, key_of, lookup):
+    """One user's exchange with answers that are there already.
+
+    Args:
+        request (InterestRequest), prompt (Prompt), fill (callable): as for :func:`exchange`.
+        key_of (callable): from a prompt to its key, such as ``AskedOf.key``.
+        lookup (callable): from a key to a CachedAnswer, or None.
+
+    Returns:
+        tuple: the InterestAnswer, or None when an answer is wanting; and the (key, CachedAnswer)
+        pairs it was made of.
+    """
+    steps = exchange(request, prompt, fill)
+    asked = next(steps)
+    used = []
+    while True:
+        key = key_of(asked)
+        answer = lookup(key)
+        if answer is None:
+            return None, used
+        used.append((key, answer))
+        try:
+            asked = steps.send(answer)
+        except StopIteration as end:
+            return end.value, used
+
+
 def usable(text, request, prompt):
     """The phrases of an answer that can be kept.
 

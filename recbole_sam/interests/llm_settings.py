@@ -2,12 +2,21 @@
 
 import math
 from dataclasses import asdict, dataclass, fields
+from importlib import import_module
 from pathlib import Path
 
-from recbole_sam.errors import SettingError
+from recbole_sam.errors import SettingError, nearest
 from recbole_sam.interests.prompts import INTERESTS, read_template
 
 PREFIX = "llm_"
+
+LLM_GENERATORS = {
+    "dashscope": "recbole_sam.interests.generate.dashscope:make_dashscope",
+    "dashscope-batch": "recbole_sam.interests.generate.dashscope_batch:BatchGenerator",
+    "openai": "recbole_sam.interests.generate.openai:make_openai",
+    "transformers": "recbole_sam.interests.generate.local:LocalGenerator",
+}
+"""The generators that ask a language model; each is called with ``settings=LLMSettings(...)``."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,13 @@ class LLMSettings:
     batch_window: str = "24h"
     """``dashscope-batch`` only: how long the vendor may take, ``24h`` to ``336h``."""
 
+    ray_workers: int = 2
+    """``interest_engine: ray`` only: processes on the cluster; they share the limits above."""
+    ray_block: int = 256
+    """``interest_engine: ray`` only: users given to a process at once; the unit of restarting."""
+    ray_address: str | None = None
+    """``interest_engine: ray`` only: of the cluster; default: ``RAY_ADDRESS``, else a local one."""
+
     batch_size: int = 8
     """``transformers`` only: prompts generated together."""
     device: str | None = None
@@ -83,7 +99,8 @@ class LLMSettings:
     """``transformers`` only: of sampling, when the temperature is not 0."""
 
     def __post_init__(self):
-        whole = ("max_tokens", "concurrency", "tries", "batch_lines", "batch_size")
+        whole = ("max_tokens", "concurrency", "tries", "batch_lines", "batch_size", "ray_workers")
+        whole += ("ray_block",)
         for name in whole:
             self._check(name, lambda v: v >= 1, "a whole number from 1", int)
         self._check(
@@ -142,6 +159,26 @@ class LLMSettings:
         from recbole_sam import properties
 
         return properties.folder() / "prices.yaml"
+
+
+def make_llm_generator(name, settings):
+    """A generator that asks a language model, imported only now.
+
+    Args:
+        name (str): a key of :data:`LLM_GENERATORS`.
+        settings (LLMSettings): what to ask, of whom, how fast.
+
+    Raises:
+        SettingError: there is no such generator, or a setting does not suit it.
+        DataError: a file it needs is missing.
+    """
+    if name not in LLM_GENERATORS:
+        raise SettingError(
+            f"There is no language-model generator {name!r}; there are "
+            f"{', '.join(LLM_GENERATORS)}.{nearest(name, LLM_GENERATORS)}"
+        )
+    module, factory = LLM_GENERATORS[name].split(":")
+    return getattr(import_module(module), factory)(settings=settings)
 
 
 def names():

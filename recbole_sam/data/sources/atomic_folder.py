@@ -63,22 +63,24 @@ def read_interactions(path, skips):
             yield *tokens, stars, seconds
 
 
-def read_items(path):
-    """The items of an ``.item`` file that has a field ``title``.
+def read_items(path, title_field, wanted):
+    """The items of an ``.item`` file that has titles.
 
     Args:
         path (pathlib.Path): the file.
+        title_field (str): its field with the titles.
+        wanted (set of str): item tokens; others are passed over.
 
     Yields:
         Item: token, title, and brand and categories where the file has them.
 
     Raises:
-        DataError: the file is unreadable or has no titles.
+        DataError: the file is unreadable or has no such field.
     """
     header = read_header(path)
-    titles = read_item_texts(path, ["title"])
+    titles = read_item_texts(path, [title_field])
     brands = read_item_texts(path, ["brand"]) if "brand" in header else {}
     shelves = read_item_texts(path, ["categories"]) if "categories" in header else {}
-    for token, title in titles.items():
+    for token in titles.keys() & wanted:
         shelf = tuple(filter(None, shelves.get(token, "").split(", ")))
-        yield Item(token, title, brands.get(token, ""), shelf)
+        yield Item(token, titles[token], brands.get(token, ""), shelf)

@@ -87,7 +87,7 @@ def read_interactions(path, columns, skips, delimiter=None, names=None, behaviou
         )  # fmt: skip
     for line, cells in table:
         if behaviour is not None and _text(cells[behaviour]) not in behaviours:
-            skips.add(reasons.OTHER_BEHAVIOUR, path, line)
+            skips.pass_over(reasons.OTHER_BEHAVIOUR, path, line)
             continue
         user_token, item_token = clean_token(_text(cells[user])), clean_token(_text(cells[item]))
         if not user_token or not item_token:

@@ -1,0 +1,198 @@
+"""Which source the options of ``prepare`` mean."""
+
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ...errors import DataError, SettingError, UnknownNameError, nearest
+from .. import download, presets
+from ..prepare import Source
+from ..skips import Skips
+from . import amazon, atomic_folder, movielens, table
+
+
+def preset_of(args):
+    """The preset the options mean.
+
+    Args:
+        args (argparse.Namespace): ``dataset`` and ``preset``.
+
+    Returns:
+        Preset or None: None when the user's own files need none.
+
+    Raises:
+        UnknownNameError: ``--preset`` names none.
+    """
+    preset = presets.load(args.preset or args.dataset)
+    if preset is None and args.preset:
+        raise UnknownNameError(
+            f"There is no preset {args.preset!r}.{nearest(args.preset, presets.names())}"
+        )
+    return preset
+
+
+def open_source(args, preset):
+    """The source the options mean, downloaded first if need be.
+
+    Args:
+        args (argparse.Namespace): of ``prepare``.
+        preset (Preset or None): as `preset_of` returns it.
+
+    Returns:
+        Source: opened; nothing is read yet but the names of a table's columns.
+
+    Raises:
+        DataError: a file is missing or could not be downloaded.
+        SettingError: two sources are given, or one that only the user can give is not.
+        UnknownNameError: no file is given and the name is unknown.
+    """
+    skips = Skips(args.strict)
+    ways = {
+        "interactions": _open_tables,
+        "atomic": _open_atomic,
+        "reviews": _open_amazon,
+        "archive": _open_movielens,
+    }
+    given = [way for way in ways if getattr(args, way)]
+    if len(given) > 1:
+        raise SettingError(f"--{given[0]} and --{given[1]} are two sources; give one.")
+    if given:
+        return ways[given[0]](args, preset, skips)
+    if preset and preset.files:
+        for role, path in _download(args, preset).items():
+            if getattr(args, role) is None:
+                setattr(args, role, path)
+        return open_source(args, preset)
+    if preset:
+        raise SettingError(f"The {preset.title} is yours: give it with --interactions=FILE.")
+    raise UnknownNameError(
+        f"{args.dataset} is not a dataset known here, so give its files (--interactions=, "
+        f"--reviews= or --atomic=).{nearest(args.dataset, presets.names())}"
+    )
+
+
+def _download(args, preset):
+    """Paths in the cache by role, fetched where they are missing."""
+    cache = Path(args.cache) if args.cache else download.cache_folder()
+    paths = {}
+    for role, remote in preset.files.items():
+        paths[role] = cache / remote.name
+        if getattr(args, role) or paths[role].is_file():
+            continue
+        try:
+            if args.offline:
+                raise download.FetchError("--offline was given")
+            with tqdm(desc=remote.name, unit="B", unit_scale=True, disable=None) as bar:
+                download.fetch(
+                    remote, cache, report=lambda done, total, bar=bar: _show(bar, done, total)
+                )
+        except download.FetchError as error:
+            names = [each.name for each in preset.files.values()]
+            options = " ".join(f"--{part}={each.name}" for part, each in preset.files.items())
+            raise DataError(
+                f"{preset.title} could not be downloaded ({error}). Fetch {' and '.join(names)} by "
+                f"hand from {preset.page} and run: python -m recbole_sam prepare "
+                f"--dataset={args.dataset} {options}"
+            ) from None
+    return paths
+
+
+def _show(bar, done, total):
+    bar.total = total
+    bar.update(done - bar.n)
+
+
+def _open_amazon(args, preset, skips):
+    path = Path(args.reviews)
+    known = args.meta or args.items
+    # The name and the published length hold for the published file only.
+    remote = preset.files.get("reviews") if preset else None
+    published = remote is not None and path.name == remote.name
+    return Source(
+        preset.title if published else "Amazon reviews",
+        amazon.read_reviews(path, skips),
+        skips,
+        (path, Path(known)) if known else (path,),
+        _described(args, preset, skips),
+        remote.lines if published else None,
+    )
+
+
+def _open_movielens(args, preset, skips):
+    path = Path(args.archive)
+    return Source(
+        "MovieLens 1M",
+        movielens.read_ratings(path, skips),
+        skips,
+        (path,),
+        lambda wanted: movielens.read_movies(path, skips),
+        title_field=preset.title_field if preset else "title",
+    )
+
+
+def _open_atomic(args, preset, skips):
+    inter = atomic_folder.inter_file(Path(args.atomic))
+    title = args.title_column or "title"
+    item = inter.with_suffix(".item")
+    if args.meta or args.items:
+        items = _described(args, preset, skips)
+        known = Path(args.meta or args.items)
+    elif item.is_file():
+        items = partial(atomic_folder.read_items, item, title)
+        known = item
+    else:
+        items = known = None
+    return Source(
+        f"RecBole dataset {inter.stem}",
+        atomic_folder.read_interactions(inter, skips),
+        skips,
+        (inter, known) if known else (inter,),
+        items,
+        title_field=title if known == item else "title",
+    )
+
+
+def _open_tables(args, preset, skips):
+    columns = _columns(args, preset)
+    names = args.header.split(",") if args.header else None
+    path = Path(args.interactions)
+    rows = table.read_interactions(path, columns, skips, args.delimiter, names, _behaviours(args))
+    items, known = _described(args, preset, skips), args.meta or args.items
+    if items is None and table.has_titles(path, columns, args.delimiter, names):
+        # a log with the title in every row
+        items, known = (
+            lambda wanted: table.read_items(path, columns, skips, args.delimiter, names),
+            path,
+        )
+    return Source(
+        preset.title if preset and preset.reader == "table" else "table",
+        rows,
+        skips,
+        tuple(dict.fromkeys(Path(each) for each in (path, known) if each)),
+        items,
+    )
+
+
+def _described(args, preset, skips):
+    """The items of ``--meta`` or ``--items``; None without either."""
+    if args.meta:
+        return partial(amazon.read_metadata, Path(args.meta), skips)
+    if args.items:
+        columns = _columns(args, preset)
+        return lambda wanted: table.read_items(Path(args.items), columns, skips, args.delimiter)
+    return None
+
+
+def _columns(args, preset):
+    usual = (preset.columns or {}) if preset else {}
+    return table.Columns(
+        **{
+            name: getattr(args, f"{name}_column") or usual.get(name)
+            for name in table.Columns._fields
+        }
+    )
+
+
+def _behaviours(args):
+    return set(args.behaviours.split(",")) if args.behaviours else None
