@@ -142,6 +142,16 @@ def _report_to_live_ray(**metrics):
         session.report(metrics)
 
 
+@_step("in a worker of Ray, RecBole takes Ray's own command line for its settings", "none yet")
+def ray_worker_words():
+    if os.path.basename(sys.argv[0]) != "default_worker.py":
+        return False
+    from recbole.config.configurator import Config
+
+    Config._load_cmd_line = lambda self: {}
+    return True
+
+
 @_step("thop, with which RecBole counts operations, imports distutils, which Python 3.12 removed", "none yet")
 def thop_distutils():
     if importlib.util.find_spec("distutils") is not None:  # setuptools brings its own

@@ -35,6 +35,11 @@ def interests_file():
     return folder() / "interests.yaml"
 
 
+def llm_file():
+    """The YAML with the defaults of the generators that ask a language model."""
+    return folder() / "llm.yaml"
+
+
 def dataset_names():
     """The names of all datasets the plugin has a preset for."""
     return sorted(file.stem for file in (folder() / "dataset").glob("*.yaml"))

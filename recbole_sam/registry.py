@@ -86,7 +86,7 @@ def _register_properties():
         ours = model in properties.model_names()
         files = []
         if ours and uses_interests(model):
-            files.append(properties.interests_file())
+            files += [properties.interests_file(), properties.llm_file()]
         if ours:
             files.append(properties.model_file(model))
         if properties.dataset_file(dataset).is_file():

@@ -59,7 +59,8 @@ def recbole_names():
 @functools.cache
 def own_names():
     """Every setting of the plugin's own, a set of str."""
-    files = [properties.interests_file(), *(properties.folder() / "model").glob("*.yaml")]
+    files = [properties.interests_file(), properties.llm_file()]
+    files += (properties.folder() / "model").glob("*.yaml")
     return set().union(*map(keys, files))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from recbole_sam.cli.main import main
+from recbole_sam.data.store import InterestStore
 
 SCRIPT = Path(__file__).resolve().parents[1] / "run_recbole_sam.py"
 QUICK = ["--epochs=1", "--text_encoder_dim=8", "--MAX_ITEM_LIST_LENGTH=8"]
@@ -85,7 +86,7 @@ def test_interests_command(shop):
     words = ["interests", "--dataset=shop", "--text_encoder_dim=8", "--interest_k_max=4"]
     done = command(*words)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "K=2" in done.stdout and "user u0" in done.stdout and "    - " in done.stdout
+    assert "coverage: 40 users" in done.stdout and "user u0" in done.stdout and "  - " in done.stdout
     [file] = shop.glob("*.safetensors")
     before = file.stat().st_mtime_ns
     command(*words)
@@ -128,3 +129,42 @@ def test_words_the_command_line_does_not_know(capsys, words):
     with pytest.raises(SystemExit) as left:
         main(words)
     assert left.value.code == 2 and "usage" in capsys.readouterr().err
+
+
+def test_interests_stats_show_export_and_import(shop, capsys):
+    words = ["--dataset=shop", "--text_encoder_dim=8", "--state=WARNING"]
+    assert main(["interests", *words]) == 0
+    capsys.readouterr()
+    assert main(["interests", "stats", *words]) == 0
+    assert "most frequent phrases" in capsys.readouterr().out
+    assert main(["interests", "show", "--user=u3", *words]) == 0
+    shown = capsys.readouterr().out
+    assert "user u3" in shown and "<- K" in shown and "interests (complete)" in shown
+    assert main(["interests", "export", "mine.csv", *words]) == 0
+    [file] = shop.glob("*.safetensors")
+    before = InterestStore.open(file)
+    phrases = [before.phrases_of(row) for row in range(before.n_users)]
+    assert main(["interests", "import", "mine.csv", *words]) == 2  # loses nothing unasked
+    assert main(["interests", "import", "mine.csv", "--rebuild", *words]) == 0
+    after = InterestStore.open(file)
+    assert [after.phrases_of(row) for row in range(after.n_users)] == phrases
+    assert after.fingerprint["generator"]["name"] == "imported"
+    assert main(["run", *words, "--epochs=1"]) == 0
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["show"], "--user=U"),
+        (["show", "--user=nobody"], "nobody"),
+        (["export"], "name one file"),
+        (["import"], "name the files"),
+        (["stats", "stray"], "--key=value"),
+        (["--dry-run"], "extractive"),
+    ],
+)
+def test_mistakes_with_interests(shop, capsys, words, sentence):
+    settings = ["--dataset=shop", "--text_encoder_dim=8", "--state=WARNING"]
+    assert main(["interests", *settings]) == 0
+    assert main(["interests", *words, *settings]) == 2
+    assert sentence in capsys.readouterr().err.strip().splitlines()[-1]

@@ -127,6 +127,12 @@ from recbole.data import create_dataset
 assert create_dataset(Config(model="BPR", dataset="away", config_dict=dict(state="ERROR"))).user_num == 41
 """
 
+WORKER = """
+from recbole.config import Config
+config = Config(model="BPR", dataset="shop", config_dict=dict(state="ERROR"))
+assert "worker-id" not in config
+"""
+
 GRAPH = RUN.replace("BPR", "LightGCN")
 
 EXHAUSTIVE = """
@@ -149,6 +155,7 @@ assert "np.float64" not in repr(result["test_result"]), result
 
 # What holds before anything is imported.
 BEFORE = {
+    "ray_worker_words": "import sys\nsys.argv[:1] = ['ray/default_worker.py', '--worker-id=1']\n",
     # Python 3.12 without setuptools, on any Python
     "thop_distutils": "import sys\nsys.modules['distutils'] = None\n",
 }
@@ -191,6 +198,7 @@ NEEDED = [
         _installed("numpy") < Version("2"), reason="numpy 1 has these names")),
     pytest.param("ray_tune", RUN, marks=pytest.mark.skipif(
         compat._ray_can_be_imported(), reason="RecBole can import this ray itself")),
+    pytest.param("ray_worker_words", WORKER),
     pytest.param("thop_distutils", RUN),
     pytest.param("pandas_fillna", HOLES, marks=pytest.mark.skipif(
         _installed("pandas") < Version("3"), reason="pandas 2 fills in place")),

@@ -1,4 +1,5 @@
 import pytest
+import yaml
 from recbole.config import Config
 
 from recbole_sam import properties
@@ -41,12 +42,11 @@ def test_recbole_reads_a_preset_and_loads_the_time(name):
     assert config["load_col"]["inter"] == ["user_id", "item_id", "timestamp"]
 
 
-def test_presets_change_nothing_of_recbole_but_the_columns():
-    import yaml
-
+def test_presets_change_nothing_of_recbole_but_columns_and_history_length():
     for name in properties.dataset_names():
         settings = yaml.safe_load(properties.dataset_file(name).read_text(encoding="utf-8"))
-        assert set(settings) <= {"load_col", "item_text_fields", "source"}
+        assert set(settings) <= {"load_col", "item_text_fields", "source", "MAX_ITEM_LIST_LENGTH"}
+        assert settings.get("MAX_ITEM_LIST_LENGTH", 20) == 20  # the paper's
 
 
 def test_the_preset_with_titles_for_recbole_s_own_names():

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def cluster():
     """A local Ray instance of two processes that find this project's modules."""
-    environment = {"PYTHONPATH": os.pathsep.join(sys.path), "OPENAI_API_KEY": KEY}
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path), "RAY_TEST_KEY": KEY}
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
@@ -48,8 +48,8 @@ def cluster():
 
 
 def settings_of(server, folder, **changes):
-    given = {"model": "tiny", "base_url": server.compatible_url, "ray_block": 10, **changes}
-    return fast(folder, **given)
+    given = {"model": "tiny", "base_url": server.compatible_url, "ray_block": 10}
+    return fast(folder, api_key_env="RAY_TEST_KEY", **{**given, **changes})
 
 
 def by_user(answers):

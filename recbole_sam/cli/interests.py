@@ -3,31 +3,52 @@
 from recbole_sam import configuration, registry
 from recbole_sam.data import store_location
 from recbole_sam.data.store import InterestStore
-from recbole_sam.errors import SettingError
+from recbole_sam.errors import DataError, SettingError
 from recbole_sam.interests import stage1
+from recbole_sam.interests.describe import store_lines, user_lines
+from recbole_sam.interests.exporting import FORMS, export_interests
+from recbole_sam.interests.extract import catalogue
+from recbole_sam.interests.importing import import_interests, read_interests
 
 SHOWN_USERS = 3
+SHORT = {"max_cost": "llm_max_cost", "max_users": "llm_max_users", "cache_dir": "llm_cache_dir"}
 
 
 def add_parser(subparsers):
     """Adds the subcommand ``interests``, which takes any RecBole setting as ``--key=value``."""
     parser = subparsers.add_parser(
         "interests",
-        help="build the interests of a dataset (Stage 1) and show them",
-        description="Builds the interests of a dataset's training split, with any setting of the run "
-        "script as --key=value, for example --dataset=ml-100k --interest_k_max=6.",
+        help="build the interests of a dataset (Stage 1), show, import or export them",
+        description="Stage 1 of a dataset's training split, with any setting of the run script as "
+        "--key=value, for example --dataset=ml-100k --interest_k_max=6.",
         allow_abbrev=False,
     )
+    parser.add_argument(
+        "action",
+        nargs="?",
+        choices=tuple(ACTIONS),
+        default="build",
+        help="build (default); stats; show --user=U; import FILE ...; export FILE",
+    )
+    parser.add_argument("files", nargs="*", metavar="FILE", help="of import and export")
     parser.add_argument("--rebuild", action="store_true", help="build again what is there already")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="ask nothing: count prompts, tokens, price and time"
+    )
+    parser.add_argument("--user", metavar="U", help="of show: a user token")
+    parser.add_argument("--form", choices=FORMS, default=FORMS[0], help="of export to CSV")
+    parser.add_argument("--max-cost", metavar="X", help="short for --llm_max_cost")
+    parser.add_argument("--max-users", metavar="N", help="short for --llm_max_users")
+    parser.add_argument("--cache-dir", metavar="DIR", help="short for --llm_cache_dir")
     parser.set_defaults(takes_settings=True)
     return parser
 
 
 def run(args):
-    """Builds the interests unless they are there, and shows the K histogram and a few users.
+    """Does what was asked with the interests of one configuration.
 
     Args:
-        args (argparse.Namespace): ``rebuild`` and ``settings``.
+        args (argparse.Namespace): as :func:`add_parser` defines it, and ``settings``.
 
     Returns:
         int: 0.
@@ -35,34 +56,91 @@ def run(args):
     Raises:
         RecBoleSAMError: one sentence on what is wrong.
     """
-    config = configuration.make_config(configuration.parse_words(args.settings))
+    words = [f"--{name}={getattr(args, short)}" for short, name in SHORT.items() if getattr(args, short)]
+    config = configuration.make_config(configuration.parse_words(args.settings + words))
     if not registry.uses_interests(config["model"]):
         raise SettingError(f"{config['model']} reads no interests: name a model that does, such as SAM.")
-    path = store_location.path(config)
-    if args.rebuild or not path.exists():
-        stage1.build(config)
-    store = InterestStore.open(path)
-    print("\n".join(describe(store)))
+    if args.files and args.action not in ("import", "export"):
+        raise SettingError(f"cannot read '{args.files[0]}': settings are given as --key=value.")
+    print("\n".join(ACTIONS[args.action](config, args)))
     return 0
 
 
-def describe(store):
-    """Lines that show a store: where it is, its K histogram, the phrases of a few users.
-
-    Args:
-        store (InterestStore): the open store.
-
-    Returns:
-        list of str: the lines.
-    """
-    counts = store.offsets[1:] - store.offsets[:-1]
-    lines = [f"{store.path}: {store.n_users:,} users, {store.n_phrases:,} phrases, width {store.width}"]
-    for k in range(int(counts.max(initial=0)) + 1):
-        users = int((counts == k).sum())
-        if users:
-            lines.append(f"  K={k:<3} {users:>9,} users  {'#' * round(50 * users / len(counts))}")
-    shown = [row for row in range(store.n_users) if counts[row]][:SHOWN_USERS]
-    for row in shown:
-        lines.append(f"  user {store.users[row]}")
-        lines += [f"    - {phrase}" for phrase in store.phrases_of(row)]
+def build(config, args):
+    """Builds the interests unless they are there; lines with the K histogram and a few users."""
+    path = store_location.path(config)
+    if args.dry_run:
+        return stage1.build(config, dry_run=True).lines()
+    if args.rebuild or not path.exists():
+        stage1.build(config)
+    store = InterestStore.open(path)
+    shown = [row for row in range(store.n_users) if store.offsets[row] < store.offsets[row + 1]]
+    lines = [str(path), *store_lines(store, most=0)]
+    for row in shown[:SHOWN_USERS]:
+        lines.append(f"user {store.users[row]}")
+        lines += [f"  - {phrase}" for phrase in store.phrases_of(row)]
     return lines
+
+
+def stats(config, args):
+    """Lines with the K histogram, coverage, phrase lengths and the most frequent phrases."""
+    store = InterestStore.open(store_location.path(config))
+    return [str(store.path), *store_lines(store)]
+
+
+def show(config, args):
+    """Lines with one user's history, groups, score of every K, and phrases."""
+    if not args.user:
+        raise SettingError("name a user token: interests show --dataset=... --user=U")
+    store = InterestStore.open(store_location.path(config))
+    [row] = store.rows([args.user])
+    if row < 0:
+        raise DataError(f"{store.path} has no user '{args.user}'.")
+    texts = stage1.item_titles(config)
+    encoder = stage1.text_encoder(config).fit(catalogue(texts))
+    history = dict(zip(*stage1.training_data(config), strict=True))[args.user]
+    titles = [texts[item] for item in history if texts.get(item)]
+    return user_lines(
+        args.user,
+        titles,
+        encoder.encode(titles),
+        stage1.extract_settings(config),
+        store.phrases_of(row),
+        store.status_names[store.statuses[row]],
+    )
+
+
+def take_in(config, args):
+    """Makes a store of interests that somebody else made; lines with what was taken."""
+    if not args.files:
+        raise SettingError("name the files: interests import interests.pt interests.csv --dataset=...")
+    path = store_location.path(config)
+    if path.exists() and not args.rebuild:
+        raise SettingError(f"{path} exists already: add --rebuild to replace it.")
+    imported = read_interests(args.files)
+    encoder = None
+    if imported.vectors is None:
+        encoder = stage1.text_encoder(config).fit(catalogue(stage1.item_titles(config)))
+    users, histories = stage1.training_data(config)
+    summary = import_interests(
+        imported, users, histories, encoder, path, config["interest_dtype"], stage1.origin(config)
+    )
+    return [
+        f"{summary.matched:,} of {summary.users:,} users have interests now, {summary.phrases:,} distinct "
+        f"phrases of width {summary.width}; {summary.unknown:,} users of the files are not in the dataset",
+        "The files do not say which items they were made from: that nothing of validation or test went into "
+        "them rests on your word.",
+        f"kept in {path}",
+    ]
+
+
+def give_out(config, args):
+    """Writes the interests to a CSV, TSV or JSONL file; a line with the count."""
+    if len(args.files) != 1:
+        raise SettingError("name one file: interests export interests.csv --dataset=...")
+    store = InterestStore.open(store_location.path(config))
+    users = export_interests(store, args.files[0], args.form)
+    return [f"{users:,} users written to {args.files[0]}"]
+
+
+ACTIONS = {"build": build, "stats": stats, "show": show, "import": take_in, "export": give_out}

@@ -6,10 +6,13 @@ import shlex
 from pathlib import Path
 
 from recbole_sam import settings
-from recbole_sam.properties import interests_file
+from recbole_sam.properties import interests_file, llm_file
 
 # Settings that change how the file is reached or read, not what is in it.
 _NOT_CONTENT = {"interest_store", "interest_dim", "train_targets", "text_batch_size"}
+# What a language model is asked, and how.
+_LLM_CONTENT = ("llm_model", "llm_temperature", "llm_top_p", "llm_max_tokens", "llm_prompt_file",
+                "llm_base_url", "llm_extra_body", "llm_seed")  # fmt: skip
 # RecBole's settings that decide which items are training items.
 _SPLIT = ("eval_args", "user_inter_num_interval", "item_inter_num_interval", "rm_dup_inter",
           "val_interval", "filter_inter_by_user_or_item", "benchmark_filename", "USER_ID_FIELD",
@@ -26,6 +29,8 @@ def content(config):
         dict: name to value, JSON-able.
     """
     names = sorted(settings.keys(interests_file()) - _NOT_CONTENT) + list(_SPLIT)
+    if config["interest_generator"] != "extractive":
+        names += _LLM_CONTENT
     values = {name: config[name] for name in names}
     # how samples are ranked in evaluation does not change which items are held out
     values["eval_args"] = {k: v for k, v in config["eval_args"].items() if k != "mode"}
@@ -65,6 +70,7 @@ def path(config):
 def command(config):
     """What to type to build the interests of a configuration again, as one shell command."""
     relevant = set(content(config)) | {"data_path", "interest_store", "text_batch_size"}
+    relevant |= settings.keys(llm_file())
     given = config.external_config_dict
     words = ["python", "-m", "recbole_sam", "interests", f"--dataset={config['dataset']}"]
     if config["model"] != "SAM":

@@ -46,7 +46,8 @@ def store_lines(store, most=10):
             f"{what} a phrase: {median:.0f} in the median, {low:.0f} to {high:.0f} for 90 %"
         )
     uses = np.bincount(store.phrase_index, minlength=len(phrases))
-    lines.append("most frequent phrases:")
+    if most:
+        lines.append("most frequent phrases:")
     for row in heapq.nsmallest(most, range(len(phrases)), key=lambda i: (-uses[i], phrases[i])):
         lines.append(f"  {uses[row]:>8,} {phrases[row]}")
     return lines

@@ -171,7 +171,7 @@ def extract(
             f"None of the {table.items} items in the training histories has a title, and interests "
             "are made of titles: give the dataset an .item file with texts (prepare --items=...)."
         )
-    encoder.fit(sorted({title for title in titles.values() if title}))
+    encoder.fit(catalogue(titles))
     vectors = np.concatenate(list(_encoded(table.titles, encoder, "titles", progress)))
     identifier = Identifier(
         vectors,
@@ -219,6 +219,15 @@ def extract(
         width=vectors.shape[1],
         seconds=time.perf_counter() - started,
     )
+
+
+def catalogue(titles):
+    """What a text encoder learns from: the distinct titles of the whole catalogue, sorted.
+
+    Args:
+        titles (mapping of str to str): item token to title.
+    """
+    return sorted({title for title in titles.values() if title})
 
 
 def _number(users, histories, titles, longest):

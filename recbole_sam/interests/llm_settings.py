@@ -161,6 +161,19 @@ class LLMSettings:
         return properties.folder() / "prices.yaml"
 
 
+IDENTITY = (
+    "model",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "prompt_file",
+    "base_url",
+    "extra_body",
+    "seed",
+)
+"""Settings that change the answers; all others change only speed, money and place."""
+
+
 def make_llm_generator(name, settings):
     """A generator that asks a language model, imported only now.
 

@@ -3,39 +3,41 @@
 from logging import getLogger
 from pathlib import Path
 
-from recbole_sam.data import check, store_location
+from recbole_sam.data import check, presets, store_location
 from recbole_sam.data.atomic import read_item_texts
 from recbole_sam.data.text import clean_title
-from recbole_sam.errors import SettingError
+from recbole_sam.errors import DataError, SettingError
+from recbole_sam.interests.dry_run import DryRunFinished
 from recbole_sam.interests.encode import make_encoder
 from recbole_sam.interests.extract import ExtractSettings, extract
-from recbole_sam.interests.generate import make_generator
+from recbole_sam.interests.generators import configured_generator
 from recbole_sam.interests.progress import Progress
 
 _TRANSFORMERS_SETTINGS = ("pooling", "max_length", "batch_size", "normalize")
 
 
-def build(config):
+def build(config, dry_run=False):
     """Builds the interests of a configuration's training split and keeps them.
 
     Args:
         config (Config): of a model that reads interests. Its dataset is loaded here as RecBole loads it,
             and only what the split leaves for training is read.
+        dry_run (bool): whether only to find out what a language model would be asked; nothing is kept.
 
     Returns:
-        ExtractSummary: counts and time.
+        ExtractSummary: counts and time; an Estimate after a dry run.
 
     Raises:
-        RecBoleSAMError: the dataset has no texts, a setting makes no sense, or the store cannot be written.
+        RecBoleSAMError: the dataset has no texts, a setting makes no sense, the store cannot be written,
+            or a language model stopped the run; what it answered until then is kept.
     """
-    from recbole.data import create_dataset
     from recbole.utils import init_logger
 
     init_logger(config)
     check.folder_of(config)
     settings = extract_settings(config)
     encoder = text_encoder(config)
-    generator = make_generator(config["interest_generator"])
+    generator = configured_generator(config, dry_run)
     titles = item_titles(config)
     path = store_location.path(config)
     logger = getLogger()
@@ -43,23 +45,49 @@ def build(config):
         "Stage 1: interests of '%s' from its training items, generator %s, text encoder %s",
         config["dataset"], config["interest_generator"], config["text_encoder"],
     )  # fmt: skip
-    dataset = create_dataset(config)
-    users, histories = zip(*dataset.training_histories(dataset.split()), strict=True)
-    with Progress(config["show_progress"]) as progress:
-        summary = extract(
-            users,
-            histories,
-            titles,
-            encoder,
-            generator,
-            settings,
-            path,
-            extra={"dataset": config["dataset"], "configuration": store_location.content(config)},
-            progress=progress,
-        )
+    users, histories = training_data(config)
+    report = getattr(generator, "report", None)
+    try:
+        with Progress(config["show_progress"], report) as progress:
+            summary = extract(
+                users,
+                histories,
+                titles,
+                encoder,
+                generator,
+                settings,
+                path,
+                extra=origin(config),
+                progress=progress,
+            )
+    except DryRunFinished as finished:
+        return finished.estimate
+    finally:
+        if report is not None and report.users:
+            logger.info("Stage 1, %s:\n%s", generator.name, "\n".join(report.lines()))
     logger.info("Stage 1: %s", describe(summary))
     logger.info("Stage 1: kept in %s", path)
     return summary
+
+
+def training_data(config):
+    """The users of a configuration and the newest items of their training histories.
+
+    Args:
+        config (Config): of a model that reads interests.
+
+    Returns:
+        tuple: user tokens and, for each, its item tokens, oldest first.
+    """
+    from recbole.data import create_dataset
+
+    dataset = create_dataset(config)
+    return tuple(zip(*dataset.training_histories(dataset.split()), strict=True))
+
+
+def origin(config):
+    """What the store's fingerprint says of the data and the settings, a dict."""
+    return {"dataset": config["dataset"], "configuration": store_location.content(config)}
 
 
 def item_titles(config):
@@ -77,6 +105,12 @@ def item_titles(config):
     fields = config["item_text_fields"]
     fields = [fields] if isinstance(fields, str) else fields
     path = Path(config["data_path"]) / f"{config['dataset']}.item"
+    other = presets.titled(config["dataset"])
+    if other is not None and not path.is_file():
+        raise DataError(
+            f"'{config['dataset']}' is RecBole's download, which has ratings and no titles: the same "
+            f"category with titles is '{other}' (python -m recbole_sam prepare --dataset={other})."
+        )
     texts = read_item_texts(path, fields, config["ITEM_ID_FIELD"], config["field_separator"])
     return {token: clean_title(text) for token, text in texts.items()}
 

@@ -1,0 +1,43 @@
+"""The interest generator that a configuration asks for."""
+
+from recbole_sam.errors import SettingError
+from recbole_sam.interests.dry_run import DryRun
+from recbole_sam.interests.generate import make_generator
+from recbole_sam.interests.llm_settings import LLM_GENERATORS, LLMSettings, make_llm_generator
+
+ENGINES = ("local", "ray")
+
+
+def configured_generator(config, dry_run=False):
+    """A generator by ``interest_generator``, ``interest_engine`` and the ``llm_`` settings.
+
+    Args:
+        config (mapping): RecBole's ``Config`` or a dict.
+        dry_run (bool): whether only to find out what a language model would be asked.
+
+    Returns:
+        InterestGenerator: with a ``report`` (RunReport) when it asks a language model.
+
+    Raises:
+        SettingError: a name or value makes no sense, or something needed is not installed.
+        DataError: a file is missing.
+    """
+    name = config["interest_generator"]
+    engine = (config["interest_engine"] if "interest_engine" in config else None) or "local"
+    if engine not in ENGINES:
+        raise SettingError(f"interest_engine must be {' or '.join(ENGINES)}, not {engine!r}.")
+    if name not in LLM_GENERATORS:
+        if dry_run or engine == "ray":
+            raise SettingError(
+                f"The generator {name!r} asks no language model: there is nothing to "
+                f"{'estimate' if dry_run else 'spread'}. Use one of {', '.join(LLM_GENERATORS)}."
+            )
+        return make_generator(name)
+    settings = LLMSettings.from_config(config)
+    if dry_run:
+        return DryRun(make_llm_generator(name, settings))
+    if engine == "ray":
+        from recbole_sam.interests.ray_engine import make_ray
+
+        return make_ray(name, settings)
+    return make_llm_generator(name, settings)

@@ -1,0 +1,82 @@
+"""Settings of the language-model generators, and the generator a configuration asks for."""
+
+import pytest
+import yaml
+from llm_helpers import make_requests
+
+from recbole_sam import properties
+from recbole_sam.errors import DataError, SettingError
+from recbole_sam.interests import llm_settings
+from recbole_sam.interests.generators import configured_generator
+from recbole_sam.interests.llm_settings import LLMSettings
+
+
+def test_the_yaml_holds_exactly_our_defaults():
+    path = properties.folder() / "llm.yaml"
+    table = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert table.pop("interest_engine") == "local"
+    assert table == llm_settings.defaults()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("concurrency", 0), ("concurrency", 1.5), ("concurrency", True), ("tries", 0),
+        ("max_tokens", "500"), ("top_p", 0), ("top_p", 1.1), ("temperature", 2), ("timeout", 0),
+        ("timeout", float("nan")), ("max_failed_share", 1.5), ("max_cost", -1), ("max_users", -1),
+        ("requests_per_minute", -1), ("batch_lines", 50_001), ("extra_body", "x"), ("ray_block", 0),
+    ],
+)  # fmt: skip
+def test_bad_values_are_one_sentence_with_the_full_name(name, value):
+    with pytest.raises(SettingError, match=f"llm_{name}"):
+        LLMSettings(**{name: value})
+
+
+def test_settings_are_taken_from_a_configuration_by_their_full_names():
+    config = {"llm_model": "m", "llm_top_p": None, "llm_tries": 3, "interest_k_max": 4}
+    assert LLMSettings.from_config(config) == LLMSettings(model="m", tries=3)
+
+
+def test_every_generator_can_be_asked_for(tmp_path):
+    pytest.importorskip("dashscope")
+    base = {"llm_cache_dir": str(tmp_path), "llm_model": "m"}
+    for name in ("dashscope", "dashscope-batch", "openai"):
+        generator = configured_generator({**base, "interest_generator": name})
+        assert generator.name == name and generator.fingerprint()["model"] == "m"
+        dry = configured_generator({**base, "interest_generator": name}, dry_run=True)
+        assert dry.fingerprint() == generator.fingerprint()
+    with pytest.raises(DataError, match="llm_model"):
+        configured_generator({**base, "interest_generator": "transformers"})
+    request = next(make_requests(1, k=2))
+    (answer,) = configured_generator({"interest_generator": "extractive"}).generate([request])
+    assert len(answer.phrases) == 2
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(SettingError, match="local or ray"):
+        configured_generator({"interest_generator": "openai", "interest_engine": "cloud"})
+    with pytest.raises(SettingError, match="nothing to estimate"):
+        configured_generator({"interest_generator": "extractive"}, dry_run=True)
+    with pytest.raises(SettingError, match="nothing to spread"):
+        configured_generator({"interest_generator": "extractive", "interest_engine": "ray"})
+    with pytest.raises(SettingError, match="Did you mean dashscope"):
+        llm_settings.make_llm_generator("dashscop", LLMSettings())
+
+
+def test_only_settings_that_change_answers_change_the_fingerprint(tmp_path):
+    pytest.importorskip("dashscope")
+    template = tmp_path / "p.txt"
+    template.write_text("{titles} {k}")
+    changes = {
+        "model": "other", "temperature": 1.0, "top_p": 0.5, "max_tokens": 9,
+        "prompt_file": str(template), "base_url": "http://h/v1", "extra_body": {"a": 1}, "seed": 1,
+        "concurrency": 1, "tries": 1, "timeout": 1.0, "max_users": 1, "backoff": 0.0,
+        "requests_per_minute": 1, "cache_dir": str(tmp_path), "batch_size": 1, "ray_workers": 1,
+    }  # fmt: skip
+    base = {"model": "m"}
+    before = llm_settings.make_llm_generator("openai", LLMSettings(**base)).fingerprint()
+    for name, value in changes.items():
+        settings = LLMSettings(**{**base, name: value})
+        after = llm_settings.make_llm_generator("openai", settings).fingerprint()
+        ours = name in llm_settings.IDENTITY and name != "seed"  # the seed is of transformers
+        assert (after != before) == ours, name
