@@ -1,6 +1,10 @@
 """What the tests of the language-model generators share."""
 
+import functools
+import multiprocessing
+import os
 import random
+import sys
 from dataclasses import replace
 
 from recbole_sam.interests.generate.base import InterestRequest
@@ -39,8 +43,6 @@ def build_store(url, folder, users, path, options=None):
 
     A function of a module, so that a fresh process can run it.
     """
-    import os
-
     import dashscope
     import torch
     from servers.llm_server import KEY
@@ -88,3 +90,34 @@ PRELOAD = [
     "llm_helpers",
 ]
 """What a fresh process needs; loaded once, in the server that processes are forked from."""
+
+
+@functools.cache
+def fresh_processes():
+    """A context for processes that have our modules from the start and share nothing else.
+
+    They are forked from a small server: starting Python and importing torch for each takes seconds.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)  # or the preloading finds nothing
+    warm = context.Process(target=len, args=((),))
+    warm.start()
+    warm.join()
+    if before is None:
+        del os.environ["PYTHONPATH"]
+    else:
+        os.environ["PYTHONPATH"] = before
+    return context
+
+
+def claim_and_wait(folder, key, told):
+    """Claims a prompt, says so, and never ends by itself."""
+    import time
+
+    from recbole_sam.interests.cache import AnswerCache
+
+    cache = AnswerCache(folder)
+    told.put(cache.claim(key).result())
+    time.sleep(3600)

@@ -86,6 +86,14 @@ def test_loss_is_the_full_softmax(model_and_batch):
     torch.testing.assert_close(model.calculate_loss(batch), expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("alpha", 1.5), ("cutoff", -1), ("hidden_act", "gel"), ("n_heads", 3)]
+)
+def test_settings_that_make_no_sense_are_refused(tmp_path, name, value):
+    with pytest.raises(SettingError, match=name):
+        circle_model(tmp_path, "BSARec", **{name: value})
+
+
 def test_unknown_loss_is_refused(tmp_path):
     write_circle(tmp_path)
     config = circle_config(tmp_path, "BSARec", loss_type="CE")

@@ -3,13 +3,10 @@
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
-import textwrap
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+from llm_helpers import claim_and_wait, fresh_processes
 
 from recbole_sam.interests.cache import (
     FILE_NAME,
@@ -80,30 +77,17 @@ def test_closing_gives_up_the_claims(tmp_path):
 
 
 def test_the_claims_of_a_killed_process_are_free_at_once(tmp_path):
-    script = textwrap.dedent("""
-        import sys, time
-        from recbole_sam.interests.cache import AnswerCache
-        cache = AnswerCache(sys.argv[1])
-        print(cache.claim("k").result(), flush=True)
-        time.sleep(60)
-    """)
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).resolve().parents[1],
-    )
-    try:
-        assert process.stdout.readline().strip() == MINE
-        with AnswerCache(tmp_path) as cache:
-            assert cache.claim("k").result() == THEIRS
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            assert cache.claim("k").result() == MINE
-        assert list((tmp_path / "owners").iterdir()) == []
-    finally:
-        process.kill()
-        process.stdout.close()
+    processes = fresh_processes()
+    told = processes.SimpleQueue()
+    process = processes.Process(target=claim_and_wait, args=(tmp_path, "k", told))
+    process.start()
+    assert told.get() == MINE
+    with AnswerCache(tmp_path) as cache:
+        assert cache.claim("k").result() == THEIRS
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        assert cache.claim("k").result() == MINE
+    assert list((tmp_path / "owners").iterdir()) == []
 
 
 def test_what_killed_processes_left_behind_is_swept_up(tmp_path):

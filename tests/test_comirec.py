@@ -94,3 +94,9 @@ def test_history_without_any_item_gives_finite_scores(model_and_batch):
 def test_unknown_extractor_is_refused(tmp_path):
     with pytest.raises(SettingError, match="'GRU'.*SA or DR"):
         circle_model(tmp_path, "ComiRec", interest_extractor="GRU")
+
+
+@pytest.mark.parametrize("name", ["interest_size", "routing_iterations"])
+def test_numbers_below_one_are_refused(tmp_path, name):
+    with pytest.raises(SettingError, match=f"{name}=0"):
+        circle_model(tmp_path, "ComiRec", **{name: 0})

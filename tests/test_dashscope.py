@@ -13,8 +13,10 @@ from llm_helpers import fast, make_requests
 from servers.llm_server import KEY, LLMServer, Reply, good_answer
 
 from recbole_sam.errors import RecBoleSAMError, SettingError
+from recbole_sam.interests.cache import AnswerCache
 from recbole_sam.interests.contract import exchange
 from recbole_sam.interests.failures import (
+    CacheError,
     InterruptedRunError,
     LimitReachedError,
     ProviderStopError,
@@ -351,8 +353,13 @@ def test_a_ceiling_without_a_price_is_refused(serve, tmp_path):
 
 def test_ctrl_c_finishes_what_is_in_flight_and_the_same_command_goes_on(serve, tmp_path):
     server = serve(latency=0.3)
-    interrupt = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
-    interrupt.start()
+
+    def interrupt():
+        while not server.answered:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(InterruptedRunError, match="same command"):
         run(tmp_path, make_requests(400), concurrency=8)
     time.sleep(0.5)  # nothing may still arrive
@@ -375,6 +382,26 @@ def test_leaving_early_keeps_what_was_paid_for(serve, tmp_path):
     server.latency = 0.0
     run(tmp_path, make_requests(100))
     assert set(server.asked.values()) == {1}
+
+
+def test_a_full_disk_stops_the_run_and_keeps_what_is_there(serve, tmp_path, monkeypatch):
+    server = serve()
+    connect = AnswerCache._connect
+
+    def small(self):
+        connection = connect(self)
+        connection.execute("PRAGMA max_page_count = 24")  # "database or disk is full" beyond
+        return connection
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AnswerCache, "_connect", small)
+        with pytest.raises(CacheError, match="full.*llm_cache_dir"):
+            run(tmp_path, make_requests(400), concurrency=4)
+    with AnswerCache(tmp_path) as cache:
+        kept = cache.count()
+    assert 0 < kept and len(server.asked) <= kept + 16
+    _, generator = run(tmp_path, make_requests(400))
+    assert generator.report.from_cache == kept
 
 
 def test_users_are_taken_in_as_they_are_needed(serve, tmp_path):

@@ -20,6 +20,15 @@ TEMPLATE = (
 )
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads only get in each other's way on matrices this small."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A Qwen2 model with random weights and a tokenizer of single characters."""

@@ -90,3 +90,9 @@ def test_saved_models_keep_their_routing_logits(tmp_path):
 def test_power_that_makes_no_sense_is_refused(tmp_path, power):
     with pytest.raises(SettingError, match="label_power"):
         circle_model(tmp_path, "MIND", label_power=power)
+
+
+@pytest.mark.parametrize("name", ["interest_size", "routing_iterations"])
+def test_numbers_below_one_are_refused(tmp_path, name):
+    with pytest.raises(SettingError, match=f"{name}=0"):
+        circle_model(tmp_path, "MIND", **{name: 0})

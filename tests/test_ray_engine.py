@@ -13,6 +13,7 @@ from llm_helpers import Elsewhere, fast, make_requests
 from servers.llm_server import KEY, LLMServer, Reply
 
 from recbole_sam.errors import SettingError
+from recbole_sam.interests.cache import AnswerCache
 from recbole_sam.interests.failures import (
     LimitReachedError,
     ProviderStopError,
@@ -113,8 +114,13 @@ def test_a_worker_that_is_killed_midway_is_restarted_and_nothing_received_is_los
             while sum(server.answered.values()) < before + 40:
                 time.sleep(0.01)
             server.hold = True
-            time.sleep(0.5)
+            with AnswerCache(tmp_path / "r") as cache:
+                while cache.count() < sum(server.answered.values()) - before:
+                    time.sleep(0.01)  # what was on the wire arrives
+            running = server.running
             os.kill(seen[0], signal.SIGKILL)
+            while server.running == running:
+                time.sleep(0.01)
             time.sleep(0.2)
             server.hold = False
 

@@ -1,14 +1,12 @@
 """kill -9 at any point, two processes at once: nothing is paid twice, the store is the same."""
 
-import multiprocessing
 import os
 import random
 import signal
-import sys
 import time
 
 import pytest
-from llm_helpers import PRELOAD, build_store
+from llm_helpers import build_store, fresh_processes
 from servers.llm_server import LLMServer
 
 from recbole_sam.interests.cache import AnswerCache
@@ -21,18 +19,7 @@ LATENCY = 0.02
 
 @pytest.fixture(scope="module")
 def processes():
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)  # or the preloading finds nothing
-    warm = context.Process(target=len, args=((),))
-    warm.start()
-    warm.join()
-    if before is None:
-        del os.environ["PYTHONPATH"]
-    else:
-        os.environ["PYTHONPATH"] = before
-    return context
+    return fresh_processes()
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +66,12 @@ def test_kill_9_at_quiet_moments_pays_for_no_prompt_twice(processes, tmp_path, u
             goal = before + chance.randint(1, 30)
             wait_for(lambda goal=goal: sum(server.answered.values()) >= goal)
             server.hold = True
-            time.sleep(0.3)
+            with AnswerCache(tmp_path / "cache") as cache:
+                # what was on the wire has arrived
+                wait_for(lambda cache=cache: cache.count() == len(server.answered))
             os.kill(process.pid, signal.SIGKILL)
             process.join()
-            time.sleep(0.1)
+            wait_for(lambda: server.running == 0)
             server.hold = False
             assert not store.exists(), number
         process = processes.Process(target=build_store, args=arguments)

@@ -1,15 +1,16 @@
 """The same answers from many processes: users in blocks, on a Ray cluster.
 
-The driver routes users and writes the store, as without Ray; what is spread out is asking, which takes
-nearly all the time. So the store cannot differ from the local one. Each process runs the ordinary
-generator on blocks of users, with an equal share of the limits and the cache of its own machine. The
-raw answers come back with the block and are kept in the DRIVER's cache before they count, so a
-restarted driver does not depend on which machine a block went to before.
+The driver routes users and writes the store, as without Ray; what is spread out is asking, which
+takes nearly all the time. So the store cannot differ from the local one. Each process runs the
+ordinary generator on blocks of users, with an equal share of the limits and the cache of its own
+machine. The raw answers come back with the block and are kept in the DRIVER's cache before they
+count, so a restarted driver does not depend on which machine a block went to before.
 
-A process that dies is restarted and given its block again; on the same machine its cache has what it
-was answered until then. The key is never sent: every machine has its own DASHSCOPE_API_KEY.
+A process that dies is restarted and given its block again; on the same machine its cache has what
+it was answered until then. The key is never sent: every machine has its own DASHSCOPE_API_KEY.
 
-Used of Ray are only remote classes with restarts, get, wait and kill: 2.6.3 and 2.60 have them alike.
+Used of Ray are only remote classes with restarts, get, wait and kill, which have not changed from
+2.6.3 to 2.60.
 """
 
 from dataclasses import replace
@@ -34,7 +35,7 @@ class RayGenerator:
     """An :class:`InterestGenerator` that spreads another one over a cluster.
 
     Args:
-        generator: the generator, made by ``make(settings)``; it tells what is asked, and never asks.
+        generator: made by ``make(settings)``; it tells what is asked, and never asks.
         settings (LLMSettings): of the whole run; ``ray_workers``, ``ray_block``, ``ray_address``.
         make (callable): from settings to a generator; must be importable on the workers.
 

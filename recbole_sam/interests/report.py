@@ -72,7 +72,7 @@ class RunReport:
                 for name in STATUSES
                 if self.statuses[name]
             ),
-            f"answers paid for     {self.asked:>14,}",
+            f"answers received     {self.asked:>14,}",
             f"answers from cache   {self.from_cache:>14,}",
             f"calls repeated       {self.retries:>14,}",
             f"input tokens         {self.spending.input_tokens:>14,}"

@@ -18,6 +18,8 @@ from recbole_sam.errors import SettingError
 from recbole_sam.models.frequency import split_frequencies
 from recbole_sam.models.padding import causal_mask, left_pad
 
+ACTIVATIONS = ("gelu", "relu", "sigmoid", "swish", "tanh")  # what RecBole's FeedForward knows
+
 
 class FrequencyLayer(nn.Module):
     """Rescales a sequence's high frequencies: LN(x + Drop(low + beta^2 * high)).
@@ -89,6 +91,7 @@ class BSARec(SequentialRecommender):
         self.layer_norm_eps = config["layer_norm_eps"]
         self.initializer_range = config["initializer_range"]
         self.loss_type = config["loss_type"]
+        self._check_settings(config)
 
         # define layers and loss
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)
@@ -108,6 +111,23 @@ class BSARec(SequentialRecommender):
 
         # parameters initialization
         self.apply(self._init_weights)
+
+    @staticmethod
+    def _check_settings(config):
+        if config["hidden_size"] % config["n_heads"] != 0:
+            raise SettingError(
+                f"hidden_size={config['hidden_size']} does not divide into "
+                f"n_heads={config['n_heads']} heads: choose a multiple."
+            )
+        if config["hidden_act"] not in ACTIVATIONS:
+            raise SettingError(
+                f"hidden_act={config['hidden_act']!r} is unknown: set it to one of "
+                f"{', '.join(ACTIVATIONS)}."
+            )
+        if not 0 <= config["alpha"] <= 1:
+            raise SettingError(f"alpha={config['alpha']} is no share: set it from 0 to 1.")
+        if config["cutoff"] < 0:
+            raise SettingError(f"cutoff={config['cutoff']} makes no sense: set it from 0 on.")
 
     def _init_weights(self, module):
         if isinstance(module, (nn.Linear, nn.Embedding)):

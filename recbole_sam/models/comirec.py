@@ -82,6 +82,9 @@ class ComiRec(SequentialRecommender):
                 f"interest_extractor={self.interest_extractor!r} is none of ComiRec's: set it to "
                 "SA or DR."
             )
+        for name in ("interest_size", "routing_iterations"):
+            if config[name] < 1:
+                raise SettingError(f"{name}={config[name]} makes no sense: set it from 1 on.")
 
         # define layers and loss
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)

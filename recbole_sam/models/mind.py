@@ -87,6 +87,9 @@ class MIND(SequentialRecommender):
                 f"label_power={config['label_power']} makes no sense: set a number from 1 on, or "
                 ".inf for the best match alone."
             )
+        for name in ("interest_size", "routing_iterations"):
+            if config[name] < 1:
+                raise SettingError(f"{name}={config[name]} makes no sense: set it from 1 on.")
 
         # define layers and loss
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)

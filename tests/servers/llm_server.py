@@ -188,9 +188,9 @@ class LLMServer:
         reply = self.script(prompt, self.asked[prompt]) or Reply()
         if self.latency or reply.delay:
             await asyncio.sleep(self.latency + reply.delay)
-        while self.hold:
+        while self.hold and not _gone(request):
             await asyncio.sleep(0.01)
-        if request.transport is None or request.transport.is_closing():
+        if _gone(request):
             return web.Response()  # nobody is there to be answered
         if reply.drop:
             request.transport.abort()
@@ -309,6 +309,10 @@ class LLMServer:
                 self.files[file] = ("\n".join(lines) + "\n").encode()
                 batch[kind] = file
         batch["status"] = "expired" if self.batch_faults.get("expire") else "completed"
+
+
+def _gone(request):
+    return request.transport is None or request.transport.is_closing()
 
 
 def _usage(prompt, text):
