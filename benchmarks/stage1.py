@@ -48,7 +48,7 @@ def measure(generator, requests):
     before = memory_mb()
     peak = Peak()
     peak.start()
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     users = sum(1 for _ in generator.generate(requests))
     seconds = time.perf_counter() - start
     peak.going = False
@@ -57,6 +57,7 @@ def measure(generator, requests):
         "users": users,
         "seconds": round(seconds, 1),
         "users_per_second": round(users / seconds, 1),
+        "cpu_ms_per_user": round(1000 * (time.process_time() - cpu) / users, 2),
         "memory_before_mb": round(before),
         "memory_peak_mb": round(peak.most),
         "asked": generator.report.asked,

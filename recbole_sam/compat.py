@@ -138,7 +138,10 @@ def _report_to_live_ray(**metrics):
         tune.report(**metrics)
         return
     session = tune if hasattr(tune, "get_context") else sys.modules["ray.train"]  # where older rays have it
-    if session.get_context().get_trial_id() is not None:
+    with warnings.catch_warnings():  # ray warns when it is asked outside a trial
+        warnings.simplefilter("ignore")
+        trial = session.get_context().get_trial_id()
+    if trial is not None:
         session.report(metrics)
 
 

@@ -75,6 +75,16 @@ def test_tokens_are_counted_by_the_sdk_offline_or_by_the_stated_rule():
     assert rule.count("护发产品很好") == 4 and rule.count("") == 1
 
 
+def test_a_run_counts_the_first_prompts_and_goes_by_length_from_there(monkeypatch):
+    from recbole_sam.interests import budget
+
+    monkeypatch.setattr(budget, "ROUGHLY_AFTER", 2)
+    counter = TokenCounter("other")
+    assert [counter.roughly("abcd" * n) for n in (10, 30)] == [10, 30]
+    assert counter.roughly("护" * 400) == 100  # the rule of CJK is not asked any more
+    assert counter.roughly("") == 1 and TokenCounter("other").roughly("护" * 6) == 4
+
+
 def test_the_ceiling_counts_calls_in_flight_at_their_dearest():
     spending = Spending(Price(1.0, 1.0, "CNY", ""), max_cost=0.0025, max_output=900)
     assert spending.reserve(100) and spending.reserve(100)

@@ -290,10 +290,10 @@ def test_concurrency_is_kept(serve, tmp_path):
 
 def test_requests_a_minute_are_kept(serve, tmp_path):
     server = serve()
-    run(tmp_path, make_requests(40), requests_per_minute=1200, concurrency=40)
+    run(tmp_path, make_requests(60), requests_per_minute=1200, concurrency=60)
     first, last = min(server.started_at), max(server.started_at)
-    # one second's worth (20) at once, the other 20 at 20 a second
-    assert last - first >= 0.9
+    # one second's worth (20) at once, the other 40 at 20 a second; a busy machine blurs it
+    assert last - first >= 1.4
 
 
 def test_when_most_users_fail_the_run_stops_before_it_spends_the_rest(serve, tmp_path):

@@ -12,6 +12,7 @@ from recbole_sam.data import store_location
 from recbole_sam.data.histories import history_hash
 from recbole_sam.data.store import InterestStore, write_store
 from recbole_sam.errors import LeakGuardError, SettingError, StoreMissingError
+from recbole_sam.interests.llm_settings import IDENTITY
 
 SPLITS = {
     "leave one out": {"LS": "valid_and_test"},
@@ -221,3 +222,12 @@ def test_settings_that_do_not_change_interests_share_the_file(shop):
     same = make_config(train_targets="last", hidden_size=32, learning_rate=0.1, eval_args=ranked)
     assert store_location.path(same) == store_location.path(make_config())
     assert store_location.path(make_config(interest_k_max=5)) != store_location.path(make_config())
+
+
+def test_what_a_language_model_is_asked_names_the_file(shop):
+    assert set(store_location._LLM_CONTENT) == {f"llm_{name}" for name in IDENTITY}
+    asked = dict(interest_generator="dashscope", llm_model="qwen-flash")
+    same = make_config(**asked, llm_concurrency=2, interest_engine="ray")
+    assert store_location.path(same) == store_location.path(make_config(**asked))
+    other = make_config(interest_generator="dashscope", llm_model="qwen-turbo")
+    assert store_location.path(other) != store_location.path(make_config(**asked))

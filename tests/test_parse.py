@@ -108,12 +108,15 @@ def test_near_duplicates_by_words_not_by_looks():
 
 
 def test_script_of_the_answer_is_compared_with_the_titles():
-    assert parse.foreign("护发产品", ["Hair care oil", "Comb"])
-    assert parse.foreign("уход за волосами", ["Hair care oil"])
-    assert not parse.foreign("crème pour cheveux", ["Hair care oil"])
-    assert not parse.foreign("Haarpflege", ["Hair oil 护发 mixed"])
-    assert not parse.foreign("ヘアケア", ["ヘアケア シャンプー 洗髪"])
-    assert not parse.foreign("123", ["Hair"]) and not parse.foreign("hair", ["123"])
+    def foreign(phrase, *titles):
+        return parse.foreign(phrase, parse.scripts(" ".join(titles)))
+
+    assert foreign("护发产品", "Hair care oil", "Comb")
+    assert foreign("уход за волосами", "Hair care oil")
+    assert not foreign("crème pour cheveux", "Hair care oil")
+    assert not foreign("Haarpflege", "Hair oil 护发 mixed")
+    assert not foreign("ヘアケア", "ヘアケア シャンプー 洗髪")
+    assert not foreign("123", "Hair") and not foreign("hair", "123")
 
 
 words = st.text(alphabet=string.ascii_letters + "äöé护发肤", min_size=2, max_size=9)

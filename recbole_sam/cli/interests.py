@@ -11,7 +11,12 @@ from recbole_sam.interests.extract import catalogue
 from recbole_sam.interests.importing import import_interests, read_interests
 
 SHOWN_USERS = 3
-SHORT = {"max_cost": "llm_max_cost", "max_users": "llm_max_users", "cache_dir": "llm_cache_dir"}
+SHORT = {
+    "max_cost": "llm_max_cost",
+    "max_users": "llm_max_users",
+    "cache_dir": "llm_cache_dir",
+    "engine": "interest_engine",
+}
 
 
 def add_parser(subparsers):
@@ -40,6 +45,7 @@ def add_parser(subparsers):
     parser.add_argument("--max-cost", metavar="X", help="short for --llm_max_cost")
     parser.add_argument("--max-users", metavar="N", help="short for --llm_max_users")
     parser.add_argument("--cache-dir", metavar="DIR", help="short for --llm_cache_dir")
+    parser.add_argument("--engine", metavar="E", help="short for --interest_engine: local or ray")
     parser.set_defaults(takes_settings=True)
     return parser
 

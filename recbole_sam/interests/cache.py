@@ -155,11 +155,6 @@ class AnswerCache:
         Returns:
             Future: of a :class:`CachedAnswer`, :class:`InBatch`, :data:`MINE` or :data:`THEIRS`.
         """
-        found = self.get(key)
-        if found is not None:
-            future = Future()
-            future.set_result(found)
-            return future
         return self._submit(_claim, key)
 
     def store(self, key, asked_of, answer):

@@ -13,7 +13,7 @@ from recbole_sam.interests.generate.base import (
     REPAIRED,
     InterestAnswer,
 )
-from recbole_sam.interests.parse import distinct, foreign, parse_phrases
+from recbole_sam.interests.parse import distinct, foreign, parse_phrases, scripts
 from recbole_sam.interests.prompts import question, repair_question
 
 
@@ -93,7 +93,8 @@ def usable(text, request, prompt):
     phrases = parse_phrases(text, request.k)
     if not prompt.same_language:
         return phrases
-    return [phrase for phrase in phrases if not foreign(phrase, request.titles)]
+    title_scripts = scripts(" ".join(request.titles))
+    return [phrase for phrase in phrases if not foreign(phrase, title_scripts)]
 
 
 def _answer(request, found, fill, status):

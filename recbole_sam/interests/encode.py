@@ -72,6 +72,7 @@ class LSAEncoder:
         """
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
+        from threadpoolctl import threadpool_limits
 
         texts = sorted(set(texts))
         self._content = _digest(texts)
@@ -79,7 +80,7 @@ class LSAEncoder:
             token_pattern=TOKEN_PATTERN,
             sublinear_tf=True,
             strip_accents="unicode",
-            dtype=np.float32,
+            dtype=np.float64,
         )
         words_of = self._words.build_analyzer()
         if len({word for text in texts for word in words_of(text)}) < 2:
@@ -88,8 +89,10 @@ class LSAEncoder:
                 "encoder has nothing to learn from; give items with titles."
             )
         table = self._words.fit_transform(texts)
-        with np.errstate(invalid="ignore"):  # the share of variance explained, of a single title
-            width = min(self.dim, *table.shape)
+        width = min(self.dim, *table.shape)
+        # One thread, in double precision: the same vectors to the last bit however many cores there are.
+        # np.errstate: the share of variance explained, of a single title.
+        with threadpool_limits(1), np.errstate(invalid="ignore"):
             self._svd = TruncatedSVD(width, random_state=self.seed).fit(table)
         return self
 
@@ -99,8 +102,7 @@ class LSAEncoder:
             raise RuntimeError("LSAEncoder.fit comes before encode")
         if not len(texts):
             return np.zeros((0, len(self._svd.components_)), np.float32)
-        vectors = self._svd.transform(self._words.transform(texts)).astype(np.float32)
-        return _normalised(vectors)
+        return _normalised(self._svd.transform(self._words.transform(texts))).astype(np.float32)
 
     def fingerprint(self):
         """Name, settings, and the SHA-256 of the titles learnt from."""

@@ -7,6 +7,7 @@ phrases. Requests, answers and the phrases' embeddings stream.
 import time
 from array import array
 from collections import Counter
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -189,10 +190,11 @@ def extract(
     answers = _Answers(table.users, asked, generator.name)
     # A user without any title is not asked for, and is done from the start.
     done = answers.skip(table.offsets[1:] == table.offsets[:-1])
-    for answer in generator.generate(requests):
-        answers.add(answer)
-        done += 1
-        progress("users", done, len(table.users))
+    with closing(generator.generate(requests)) as stream:  # however it ends, calls in flight are kept
+        for answer in stream:
+            answers.add(answer)
+            done += 1
+            progress("users", done, len(table.users))
     phrases, offsets, index = answers.ragged()
     write_store(
         path,

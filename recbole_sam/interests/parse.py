@@ -124,20 +124,19 @@ def distinct(phrases, taken=()):
     return kept
 
 
-def foreign(phrase, titles):
+def foreign(phrase, title_scripts):
     """Whether a phrase is written in none of the scripts its titles are written in.
 
     Args:
         phrase (str): a bare phrase.
-        titles (iterable of str): the item titles the model was shown.
+        title_scripts (set of str): :func:`scripts` of the item titles the model was shown.
 
     Returns:
         bool: true for Chinese characters on English titles and the like; false when either side
         has no letters.
     """
-    theirs = scripts(" ".join(titles))
     ours = scripts(phrase)
-    return bool(ours and theirs) and not ours & theirs
+    return bool(ours and title_scripts) and not ours & title_scripts
 
 
 def scripts(text):

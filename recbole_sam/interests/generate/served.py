@@ -189,7 +189,9 @@ class _Run:
         self.cache = cache
         self.window = 4 * settings.concurrency
         self.waiting = 0
-        self._counter = TokenCounter(self.client.asked_of.model)
+        counter = TokenCounter(self.client.asked_of.model)
+        # A ceiling needs every prompt counted, for the pace of calls a guess will do.
+        self._count = counter.count if settings.max_cost is not None else counter.roughly
         self._random = random.Random()  # jitter: must differ between processes
         self._news = queue.SimpleQueue()
         self._shared = {}
@@ -322,7 +324,7 @@ class _Run:
 
     async def _ask(self, key, prompt, request):
         """Asks until there is an answer, a refusal, or no try left (None)."""
-        tokens = self._counter.count(prompt)
+        tokens = self._count(prompt)
         expected = tokens + TOKENS_PER_PHRASE * request.k
         failures = malformed = throttled = 0
         while True:
