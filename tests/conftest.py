@@ -1,6 +1,7 @@
 """What all tests share: small real datasets, and RecBole configurations that write nowhere else."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -20,6 +21,8 @@ def apart(tmp_path, monkeypatch):
     for name in ("DASHSCOPE_API_KEY", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setitem(os.environ, "HF_HUB_OFFLINE", "1")
+    # a shell that starts the tests in the background makes them, and their children, deaf to Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

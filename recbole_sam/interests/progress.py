@@ -8,11 +8,11 @@ class Progress:
 
     Args:
         shown (bool): whether to show anything.
-        report (RunReport, optional): of a language model's run, whose cost is shown beside the users.
+        cost (callable, optional): tells the cost so far, a str that is shown beside the users.
     """
 
-    def __init__(self, shown=True, report=None):
-        self._shown, self._report, self._stage, self._bar = shown, report, None, None
+    def __init__(self, shown=True, cost=None):
+        self._shown, self._cost, self._stage, self._bar = shown, cost, None, None
 
     def __call__(self, stage, done, total):
         if not self._shown:
@@ -21,8 +21,8 @@ class Progress:
             self.close()
             self._stage = stage
             self._bar = tqdm(total=total, desc=f"Stage 1 {stage:>8}", ncols=100)
-        if self._report is not None and stage == "users":
-            self._bar.set_postfix_str(self._report.cost(), refresh=False)
+        if self._cost is not None and stage == "users":
+            self._bar.set_postfix_str(self._cost(), refresh=False)
         self._bar.update(done - self._bar.n)
 
     def close(self):

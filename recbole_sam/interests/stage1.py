@@ -46,9 +46,10 @@ def build(config, dry_run=False):
         config["dataset"], config["interest_generator"], config["text_encoder"],
     )  # fmt: skip
     users, histories = training_data(config)
-    report = getattr(generator, "report", None)
+    asks = hasattr(generator, "report")  # every run of a language model has a report of its own
     try:
-        with Progress(config["show_progress"], report) as progress:
+        cost = (lambda: generator.report.cost()) if asks else None
+        with Progress(config["show_progress"], cost) as progress:
             summary = extract(
                 users,
                 histories,
@@ -63,8 +64,8 @@ def build(config, dry_run=False):
     except DryRunFinished as finished:
         return finished.estimate
     finally:
-        if report is not None and report.users:
-            logger.info("Stage 1, %s:\n%s", generator.name, "\n".join(report.lines()))
+        if asks and generator.report.users:
+            logger.info("Stage 1, %s:\n%s", generator.name, "\n".join(generator.report.lines()))
     logger.info("Stage 1: %s", describe(summary))
     logger.info("Stage 1: kept in %s", path)
     return summary

@@ -146,7 +146,8 @@ class SAM(SequentialRecommender):
         positions = recency_positions(item_seq_len, item_seq.shape[1])
         items = self.dropout(self.item_embedding(item_seq) * math.sqrt(self.hidden_size))
         keys = items + self.position_embedding(positions)
-        views, _ = interest_aware_attention(queries, keys, items, item_seq != 0)
+        mask = torch.arange(item_seq.shape[1], device=user.device) < item_seq_len.unsqueeze(1)
+        views, _ = interest_aware_attention(queries, keys, items, mask)
         for layer in self.cross_interest_layers:
             views = layer(views, interest_mask)
         return masked_mean(views, interest_mask)  # [B d]
