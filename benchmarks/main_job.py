@@ -115,7 +115,6 @@ def train(words, model, work):
         "valid": result(lines, "best valid"),
         "test": result(lines, "test result"),
         "epochs": sum("training [time" in line for line in lines),
-        "epoch_seconds": median(re.search(r"training \[time: ([\d.]+)s", line) for line in lines),
     }
 
 
@@ -145,23 +144,16 @@ def result(lines, label):
     return dict(ast.literal_eval(line[line.index("OrderedDict(") + len("OrderedDict(") :].strip()[:-1]))
 
 
-def median(matches):
-    """The median of the first groups of those matches that are one."""
-    values = sorted(float(match[1]) for match in matches if match)
-    return values[len(values) // 2]
-
-
 def write(args, name, results):
     """Writes the table of all results so far."""
-    heads = ["model", "ranking", *METRICS, "valid ndcg@10", "epochs", "s/epoch"]
+    heads = ["model", "ranking", *METRICS, "valid ndcg@10", "epochs"]
     rows = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for done in results:
         cells = [done["model"], done["protocol"], *(f"{done['test'][metric]:.4f}" for metric in METRICS)]
         if "valid" in done:
             cells += [f"{done['valid']['ndcg@10']:.4f}", str(done["epochs"])]
-            cells.append(f"{done['epoch_seconds']:.1f}")
         else:
-            cells += ["", "", ""]
+            cells += ["", ""]
         rows.append("| " + " | ".join(cells) + " |")
     shown = " ".join(f'"{word}"' if "'" in word else word for word in results[0]["command"])
     text = f"""# The main job on {name}
@@ -178,7 +170,7 @@ Test results of the epoch that was best on validation (full ranking). `full` ran
 positive among 100 uniform negatives, by the same trained model: the two are not comparable. Every model has its own
 default YAML; split, history length, batch size, epochs and patience are the same for all. RecBole masks
 seen items for general models (BPR) and not for sequential ones. One seed: differences of a few
-thousandths say nothing. Seconds an epoch were measured on a machine shared with other work.
+thousandths say nothing.
 
 """  # noqa: E501
     (ROOT / "benchmarks" / "main_job.md").write_text(text + "\n".join(rows) + "\n")

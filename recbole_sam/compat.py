@@ -225,6 +225,17 @@ def pandas_fillna():
     return True
 
 
+@_step("pandas 2.2 warns in every run of the same fillna, which still works there", "none yet")
+def pandas_fillna_warning():
+    if not (2, 2) <= version("pandas") < (3,):
+        return False
+    warnings.filterwarnings(
+        "ignore", message="A value is trying to be set on a copy", category=FutureWarning,
+        module=r"recbole\.data\.",
+    )  # fmt: skip
+    return True
+
+
 @_step("pandas 3 applies agg(len) to a column as a whole; RecBole means each sequence in it", "none yet")
 def pandas_agg_len():
     if version("pandas") < (3,):

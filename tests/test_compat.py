@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from packaging.version import Version
 
 from recbole_sam import compat
@@ -158,7 +159,13 @@ assert tuning.best_params == dict(layers=3, heads=2), tuning.best_params
 assert len(tuning.params2result) == 6, tuning.params2result
 """
 
-QUIET = "warnings.simplefilter('error', FutureWarning)" + RUN
+UNWARNED = """
+seen = []
+warnings.showwarning = lambda message, *rest: seen.append(str(message))
+""" + RUN + """
+assert not [message for message in seen if "chained assignment" in message], seen
+"""
+QUIET = "warnings.filterwarnings('error', message='.*torch.cuda.amp')" + RUN
 PRINTED = RUN.replace("run_recbole(model", "result = run_recbole(model") + """
 assert "np.float64" not in repr(result["test_result"]), result
 """
@@ -213,15 +220,19 @@ NEEDED = [
     pytest.param("thop_distutils", RUN),
     pytest.param("pandas_fillna", HOLES, marks=pytest.mark.skipif(
         _installed("pandas") < Version("3"), reason="pandas 2 fills in place")),
+    pytest.param("pandas_fillna_warning", UNWARNED, marks=pytest.mark.skipif(
+        not Version("2.2") <= _installed("pandas") < Version("3"), reason="this pandas does not warn")),
     pytest.param("pandas_agg_len", SEQUENCES, marks=pytest.mark.skipif(
         _installed("pandas") < Version("3"), reason="pandas 2 applies it to each")),
     pytest.param("torch_load", RUN, marks=pytest.mark.skipif(
         _installed("torch") < Version("2.6"), reason="this torch unpickles fully by default")),
     pytest.param("amp_names", QUIET, marks=pytest.mark.skipif(
         _installed("torch") < Version("2.4"), reason="this torch does not deprecate torch.cuda.amp")),
-    pytest.param("distributed_on_cpu", DISTRIBUTED),
+    pytest.param("distributed_on_cpu", DISTRIBUTED, marks=pytest.mark.skipif(
+        torch.cuda.is_available(), reason="this machine has CUDA")),
     pytest.param("distributed_checkpoint", CHECKPOINT, marks=pytest.mark.skipif(
-        not hasattr(os, "fork"), reason="this system cannot fork")),
+        torch.cuda.is_available() or not hasattr(os, "fork"),
+        reason="two forked processes on the CPU are needed")),
     pytest.param("folders_made_together", FOLDERS),
     pytest.param("barrier_after_download", DOWNLOAD),
     pytest.param("plain_metrics", PRINTED, marks=pytest.mark.skipif(

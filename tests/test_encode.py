@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 import torch
+from conftest import WORDS
 
 from recbole_sam.errors import DataError, SettingError
 from recbole_sam.interests.encode import (
@@ -22,7 +23,6 @@ TITLES = [
     "剃须刀 电动",
     "电动牙刷",
 ]
-WORDS = "[PAD] [UNK] [CLS] [SEP] red lip ##stick face cream aloe gel shaver for men a b c".split()
 
 
 def cosine(encoder, first, second):
@@ -69,40 +69,6 @@ def test_lsa_is_narrower_for_few_titles_or_words(titles, width):
 def test_lsa_refuses_titles_without_words(titles):
     with pytest.raises(DataError, match="fewer than two different words"):
         LSAEncoder().fit(titles)
-
-
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory):
-    """A folder with a BERT of two small layers and seventeen word pieces."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    folder = tmp_path_factory.mktemp("LLMs") / "tiny-bert"
-    vocabulary = {word: i for i, word in enumerate(WORDS)}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(WORDS),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=64,
-    )
-    BertModel(config).save_pretrained(folder)
-    return folder
 
 
 TEXTS = ["red lipstick", "face cream aloe gel for men", "shaver", "a b c a b c", "red lipstick"]

@@ -9,7 +9,7 @@ from recbole_sam import settings
 from recbole_sam.properties import interests_file, llm_file
 
 # Settings that change how the file is reached or read, not what is in it.
-_NOT_CONTENT = {"interest_store", "interest_dim", "train_targets", "text_batch_size"}
+_NOT_CONTENT = {"interest_store", "interest_dim", "train_targets", "text_batch_size", "text_cache_dir"}
 # What a language model is asked, and how.
 _LLM_CONTENT = ("llm_model", "llm_temperature", "llm_top_p", "llm_max_tokens", "llm_prompt_file",
                 "llm_base_url", "llm_extra_body", "llm_seed")  # fmt: skip
@@ -69,7 +69,7 @@ def path(config):
 
 def command(config):
     """What to type to build the interests of a configuration again, as one shell command."""
-    relevant = set(content(config)) | {"data_path", "interest_store", "text_batch_size"}
+    relevant = set(content(config)) | {"data_path", "interest_store", "text_batch_size", "text_cache_dir"}
     relevant |= settings.keys(llm_file())
     given = config.external_config_dict
     words = ["python", "-m", "recbole_sam", "interests", f"--dataset={config['dataset']}"]

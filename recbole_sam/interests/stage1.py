@@ -8,6 +8,7 @@ from recbole_sam.data.atomic import read_item_texts
 from recbole_sam.data.text import clean_title
 from recbole_sam.errors import DataError, SettingError
 from recbole_sam.interests.dry_run import DryRunFinished
+from recbole_sam.interests.embedding_cache import CachedEncoder
 from recbole_sam.interests.encode import make_encoder
 from recbole_sam.interests.extract import ExtractSettings, extract
 from recbole_sam.interests.generators import configured_generator
@@ -142,7 +143,9 @@ def text_encoder(config):
             raise SettingError(f"text_encoder_dim must be a whole number, not {dim!r}.")
         return make_encoder("lsa", dim=dim, seed=config["interest_seed"])
     settings = {key: config[f"text_{key}"] for key in _TRANSFORMERS_SETTINGS}
-    return make_encoder(name, device=str(config["device"]), **settings)
+    encoder = make_encoder(name, device=str(config["device"]), **settings)
+    folder = config["text_cache_dir"]
+    return CachedEncoder(encoder, folder) if folder else encoder
 
 
 def describe(summary):
