@@ -11,34 +11,34 @@ from recbole_sam.errors import DataError, SettingError, UnknownNameError
 HEADER = "user_id:token\titem_id:token\ttimestamp:float\n"
 
 
-def refused(error, match, dataset="shop", model="SASRec", **settings):
+def assert_refused(error, match, dataset="shop", model="SASRec", **settings):
     with pytest.raises(error, match=match) as caught:
         create_dataset(make_config(model, dataset, **settings))
     assert "\n" not in str(caught.value)
 
 
 def test_unknown_dataset_offers_the_nearest_here(shop):
-    refused(UnknownNameError, "shp.*Did you mean shop.*prepare", dataset="shp")
+    assert_refused(UnknownNameError, "shp.*Did you mean shop.*prepare", dataset="shp")
 
 
 def test_missing_preset_says_how_to_prepare_it(shop):
-    refused(UnknownNameError, "prepare --dataset=amazon-beauty", dataset="amazon-beauty")
+    assert_refused(UnknownNameError, "prepare --dataset=amazon-beauty", dataset="amazon-beauty")
 
 
 def test_folder_without_interactions(shop):
     (shop / "shop.inter").unlink()
-    refused(DataError, "shop.inter is missing")
+    assert_refused(DataError, "shop.inter is missing")
 
 
 @pytest.mark.parametrize("content", ["", HEADER])
 def test_empty_file(shop, content):
     (shop / "shop.inter").write_text(content)
-    refused(DataError, "shop.inter")
+    assert_refused(DataError, "shop.inter")
 
 
 def test_missing_column_is_named_with_the_header(shop):
     (shop / "shop.inter").write_text("user_id:token\titem_id:token\nu1\ti1\n")
-    refused(DataError, "no column 'timestamp'.*user_id:token")
+    assert_refused(DataError, "no column 'timestamp'.*user_id:token")
 
 
 def test_time_is_not_asked_of_models_that_need_none(shop):
@@ -47,17 +47,18 @@ def test_time_is_not_asked_of_models_that_need_none(shop):
 
 
 def test_needed_column_not_loaded(shop):
-    refused(SettingError, "load_col leaves out 'timestamp'", load_col={"inter": ["user_id", "item_id"]})
+    columns = {"inter": ["user_id", "item_id"]}
+    assert_refused(SettingError, "load_col leaves out 'timestamp'", load_col=columns)
 
 
 def test_bytes_that_are_not_utf8(shop):
     (shop / "shop.inter").write_bytes(HEADER.encode() + b"u\xe9\ti1\t1\nu2\ti1\t2\n")
-    refused(DataError, "0xe9 is not utf-8.*--encoding")
+    assert_refused(DataError, "0xe9 is not utf-8.*--encoding")
 
 
 def test_a_word_where_a_number_should_be(shop):
     (shop / "shop.inter").write_text(HEADER + "u1\ti1\tyesterday\n")
-    refused(DataError, "cannot read dataset 'shop'.*timestamp")
+    assert_refused(DataError, "cannot read dataset 'shop'.*timestamp")
 
 
 def test_no_network_for_a_download_of_recbole(shop, monkeypatch):
@@ -69,7 +70,7 @@ def test_no_network_for_a_download_of_recbole(shop, monkeypatch):
         raise urllib.error.URLError("no route to host")
 
     monkeypatch.setattr(module, "decide_download", refuse)
-    refused(DataError, "cannot download it", dataset="amazon-books")
+    assert_refused(DataError, "cannot download it", dataset="amazon-books")
 
 
 def test_synthetic_data_is_announced_whatever_the_model(shop, caplog):

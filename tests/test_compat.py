@@ -258,6 +258,7 @@ def test_every_adjustment_has_a_test():
     assert [step.__name__ for step in compat._STEPS] == [case.values[0] for case in NEEDED]
 
 
+@pytest.mark.skipif(_installed("torch") < Version("2.6"), reason="this torch unpickles fully by default")
 def test_only_recbole_gets_full_unpickling(shop):
     done = run(PRELOADED)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -11,7 +11,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole_sam.data import store_location
 from recbole_sam.data.histories import history_hash
 from recbole_sam.data.store import InterestStore, write_store
-from recbole_sam.errors import LeakGuardError, SettingError, StoreMissingError
+from recbole_sam.errors import LeakGuardError, SettingError, StoreError, StoreMissingError
 from recbole_sam.interests.llm_settings import IDENTITY
 
 SPLITS = {
@@ -156,6 +156,14 @@ def test_leak_guard_counts_users_the_store_does_not_know(tmp_path, shop):
     write_dataset(tmp_path / "dataset" / "grown", {**random_sequences(), "new": ["i1", "i2", "i3", "i4"]})
     with pytest.raises(LeakGuardError, match="1 are missing"):
         create_dataset(make_config(dataset="grown", interest_store="mine.safetensors")).build()
+
+
+def test_store_of_another_dataset_is_named(tmp_path, shop):
+    build_interests(make_config(interest_store="mine.safetensors"))
+    others = {f"x{user}": items for user, items in random_sequences().items()}
+    write_dataset(tmp_path / "dataset" / "other", others)
+    with pytest.raises(StoreError, match="made for dataset 'shop'"):
+        create_dataset(make_config(dataset="other", interest_store="mine.safetensors")).build()
 
 
 def test_missing_store_says_what_to_type(shop):

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from .. import properties
-from ..data import filters, report
-from ..data.card import card_line
-from ..data.folder import check_free
-from ..data.prepare import prepare
-from ..data.sources import table
-from ..data.sources.from_options import open_source, preset_of
-from ..errors import SettingError
+from recbole_sam import properties
+from recbole_sam.data import filters, report
+from recbole_sam.data.card import card_line
+from recbole_sam.data.folder import check_free
+from recbole_sam.data.prepare import prepare
+from recbole_sam.data.sources import table
+from recbole_sam.data.sources.from_options import open_source, preset_of
+from recbole_sam.errors import SettingError
 
 _NEXT = "Next: python run_recbole_sam.py --model={} --dataset={}"
 

@@ -11,8 +11,8 @@ breaks the tie: rows have to be written in time order.
 
 import csv
 
-from ..errors import DataError, nearest
-from .lines import text_lines
+from recbole_sam.data.lines import text_lines
+from recbole_sam.errors import DataError, nearest
 
 TYPES = ("token", "token_seq", "float", "float_seq")
 """RecBole's feature types."""

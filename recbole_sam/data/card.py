@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from ..errors import DataError
+from recbole_sam.errors import DataError
 
 NAME = "card.json"
 

@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import DataError
+from recbole_sam.errors import DataError
 
 ATTEMPTS = 5
 """Connections tried for one address once it has answered; each goes on where the last broke off."""

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import SettingError
+from recbole_sam.errors import SettingError
 
 K_CORE = ("once", "iterated", "none")
 REPEATS = ("all", "first", "last")

@@ -6,7 +6,7 @@ import glob
 import os
 import shutil
 
-from ..errors import DataError
+from recbole_sam.errors import DataError
 
 SYNTHETIC_MARKER = "SYNTHETIC.md"
 """A folder that holds this file holds invented data, which real data may replace unasked."""

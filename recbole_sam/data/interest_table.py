@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from recbole_sam.data.store import InterestStore
-from recbole_sam.errors import LeakGuardError, SettingError
+from recbole_sam.errors import LeakGuardError, SettingError, StoreError
 
 
 class InterestTable:
@@ -77,10 +77,16 @@ def check_histories(store, tokens, hashes, command):
         command (str): what to type to build the store again.
 
     Raises:
+        StoreError: it is another dataset's.
         LeakGuardError: some user's interests were made from other items, or a user is missing.
     """
     rows = store.rows(tokens)
     missing = int((rows < 0).sum())
+    if missing == len(tokens):
+        raise StoreError(
+            f"the interests in {store.path} were made for dataset '{store.fingerprint.get('dataset')}': not one "
+            f"user of the current dataset is in it. Give another interest_store, or build one with: {command}"
+        )
     known = rows >= 0
     differ = int((store.history_hashes[rows[known]] != hashes[known]).any(axis=1).sum())
     if missing or differ:

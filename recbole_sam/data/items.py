@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from .text import clean_title, looks_like_code
+from recbole_sam.data.text import clean_title, looks_like_code
 
 
 class Item(NamedTuple):

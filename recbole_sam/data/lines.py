@@ -4,7 +4,7 @@ import contextlib
 import gzip
 import zlib
 
-from ..errors import DataError
+from recbole_sam.errors import DataError
 
 
 @contextlib.contextmanager

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import DataError
-from . import atomic, card, filters
-from .folder import replacing
-from .interactions import collect
-from .items import Item, titles_of
-from .skips import Skips
+from recbole_sam.data import atomic, card, filters
+from recbole_sam.data.folder import replacing
+from recbole_sam.data.interactions import collect
+from recbole_sam.data.items import Item, titles_of
+from recbole_sam.data.skips import Skips
+from recbole_sam.errors import DataError
 
 _BLOCK = 100_000  # rows turned into text at a time
 

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import yaml
 
-from .. import properties
-from .download import Remote
+from recbole_sam import properties
+from recbole_sam.data.download import Remote
 
 
 class Preset(NamedTuple):

@@ -6,13 +6,13 @@ from datetime import datetime, timezone
 
 import numpy as np
 
-from ..errors import DataError
-from . import atomic
-from .card import read_card
-from .folder import is_synthetic
-from .interactions import collect
-from .skips import Skips
-from .sources import atomic_folder
+from recbole_sam.data import atomic
+from recbole_sam.data.card import read_card
+from recbole_sam.data.folder import is_synthetic
+from recbole_sam.data.interactions import collect
+from recbole_sam.data.skips import Skips
+from recbole_sam.data.sources import atomic_folder
+from recbole_sam.errors import DataError
 
 HISTORIES = 6
 """Users whose history is printed."""

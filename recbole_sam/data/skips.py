@@ -1,6 +1,6 @@
 """Rows that cannot be used: counted by reason, or refused."""
 
-from ..errors import DataError
+from recbole_sam.errors import DataError
 
 NOT_UTF8 = "not UTF-8"
 NOT_RECORD = "not a record of the expected form"

@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import RecBoleSAMError
-from . import atomic
-from .folder import SYNTHETIC_MARKER, replacing
+from recbole_sam.data import atomic
+from recbole_sam.data.folder import SYNTHETIC_MARKER, replacing
+from recbole_sam.errors import RecBoleSAMError
 
 NAME = "amazon-beauty"
 SEED = 2026

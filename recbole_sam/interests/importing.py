@@ -5,7 +5,6 @@ reader, which builds tensors and plain containers and refuses everything else.
 """
 
 import csv
-import hashlib
 import json
 import pickle
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from recbole_sam.data.card import checksum
 from recbole_sam.data.histories import history_hash
 from recbole_sam.data.store import write_store
 from recbole_sam.errors import DataError
@@ -75,7 +75,7 @@ def read_interests(paths):
     for path in paths:
         if not path.is_file():
             raise DataError(f"There is no file {path} to import.")
-    origin = {path.name: _sha256(path) for path in paths}
+    origin = {path.name: checksum(path) for path in paths}
     phrases = _read_text(texts[0]) if texts else None
     if not tensors:
         return Imported(phrases, None, origin)
@@ -295,11 +295,3 @@ def _json_rows(file, path):
             yield str(user), ""
         for phrase in said:
             yield str(user), phrase
-
-
-def _sha256(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -19,11 +19,11 @@ import json
 import math
 import re
 
-from .. import skips as reasons
-from ..items import Item
-from ..lines import open_bytes
-from ..text import clean_token
-from .table import LATEST_SECOND, parse_number, parse_price, parse_time
+from recbole_sam.data import skips as reasons
+from recbole_sam.data.items import Item
+from recbole_sam.data.lines import open_bytes
+from recbole_sam.data.sources.table import LATEST_SECOND, parse_number, parse_price, parse_time
+from recbole_sam.data.text import clean_token
 
 try:
     from orjson import loads as _loads

@@ -2,12 +2,12 @@
 
 import math
 
-from ...errors import DataError
-from .. import skips as reasons
-from ..atomic import read_header, read_item_texts, read_rows
-from ..items import Item
-from ..text import clean_token
-from .table import parse_number, parse_time
+from recbole_sam.data import skips as reasons
+from recbole_sam.data.atomic import read_header, read_item_texts, read_rows
+from recbole_sam.data.items import Item
+from recbole_sam.data.sources.table import parse_number, parse_time
+from recbole_sam.data.text import clean_token
+from recbole_sam.errors import DataError
 
 
 def inter_file(folder):

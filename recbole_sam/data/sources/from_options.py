@@ -5,11 +5,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ...errors import DataError, SettingError, UnknownNameError, nearest
-from .. import download, presets
-from ..prepare import Source
-from ..skips import Skips
-from . import amazon, atomic_folder, movielens, table
+from recbole_sam.data import download, presets
+from recbole_sam.data.prepare import Source
+from recbole_sam.data.skips import Skips
+from recbole_sam.data.sources import amazon, atomic_folder, movielens, table
+from recbole_sam.errors import DataError, SettingError, UnknownNameError, nearest
 
 
 def preset_of(args):

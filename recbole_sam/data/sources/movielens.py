@@ -2,10 +2,10 @@
 
 import zipfile
 
-from ...errors import DataError
-from .. import skips as reasons
-from ..items import Item
-from .table import parse_number, parse_time
+from recbole_sam.data import skips as reasons
+from recbole_sam.data.items import Item
+from recbole_sam.data.sources.table import parse_number, parse_time
+from recbole_sam.errors import DataError
 
 
 def read_ratings(path, skips):

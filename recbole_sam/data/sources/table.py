@@ -5,11 +5,11 @@ import math
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from ...errors import DataError, nearest
-from .. import skips as reasons
-from ..items import Item
-from ..lines import text_lines
-from ..text import clean_token
+from recbole_sam.data import skips as reasons
+from recbole_sam.data.items import Item
+from recbole_sam.data.lines import text_lines
+from recbole_sam.data.text import clean_token
+from recbole_sam.errors import DataError, nearest
 
 INTERACTION_NAMES = {
     "user": "user_id user uid reviewer_id customer_id visitor_id member_id".split(),
