@@ -84,8 +84,9 @@ def check_histories(store, tokens, hashes, command):
     missing = int((rows < 0).sum())
     if missing == len(tokens):
         raise StoreError(
-            f"the interests in {store.path} were made for dataset '{store.fingerprint.get('dataset')}': not one "
-            f"user of the current dataset is in it. Give another interest_store, or build one with: {command}"
+            f"the interests in {store.path} were made for dataset '{store.fingerprint.get('dataset')}': not "
+            "one user of the current dataset is in it. Give another interest_store, or build one with: "
+            f"{command}"
         )
     known = rows >= 0
     differ = int((store.history_hashes[rows[known]] != hashes[known]).any(axis=1).sum())
