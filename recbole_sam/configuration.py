@@ -8,6 +8,13 @@ from recbole_sam.errors import RecBoleSAMError, SettingError
 
 DEFAULT_MODEL = "SAM"
 DEFAULT_DATASET = "amazon-beauty"
+SHORT = {
+    "max-cost": "llm_max_cost",
+    "max-users": "llm_max_users",
+    "cache-dir": "llm_cache_dir",
+    "engine": "interest_engine",
+}
+"""Words for settings that are typed often."""
 
 
 def parse_words(words):
@@ -27,7 +34,7 @@ def parse_words(words):
         key, equals, value = word.partition("=")
         if not key.startswith("--") or len(key) < 3 or not equals:
             raise SettingError(f"cannot read '{word}': settings are given as --key=value.")
-        key = key[2:]
+        key = SHORT.get(key[2:], key[2:])
         if given.setdefault(key, value) != value:
             raise SettingError(f"--{key} is given twice, as '{given[key]}' and as '{value}'.")
     return given
@@ -66,12 +73,14 @@ def make_config(given, model=None):
     argv = sys.argv
     sys.argv = argv[:1]  # RecBole would read it a second time, and drop values that hold a '='
     try:
-        return Config(
+        config = Config(
             model=given.get("model", in_files.get("model", model or DEFAULT_MODEL)),
             dataset=given.get("dataset", in_files.get("dataset", DEFAULT_DATASET)),
             config_file_list=files,
             config_dict=dict(given),
         )
+        _check_numbers(config)
+        return config
     except RecBoleSAMError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, RuntimeError,
@@ -80,6 +89,15 @@ def make_config(given, model=None):
         raise SettingError(f"a setting is not usable: {error}") from error
     finally:
         sys.argv = argv
+
+
+def _check_numbers(config):
+    """Refuses a word where the default is a number: RecBole would stumble over it much later."""
+    for name, value in config.external_config_dict.items():
+        default = config.internal_config_dict.get(name)
+        is_number = isinstance(default, int | float) and not isinstance(default, bool)
+        if is_number and isinstance(value, str):
+            raise SettingError(f"{name} must be a number such as {default}, not '{value}'.")
 
 
 def _read_files(files):

@@ -135,7 +135,16 @@ def _register_dataset_checks():
         with check.loading(self.config):
             load_data(self, token, dataset_path)
 
+    build = Dataset.build
+
+    @functools.wraps(build)
+    def build_with_samples(self):
+        splits = build(self)
+        check.has_training_samples(splits, self.config)
+        return splits
+
     Dataset._load_data = load_checked_data
+    Dataset.build = build_with_samples
 
 
 def _register_workers():

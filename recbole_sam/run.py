@@ -47,7 +47,8 @@ def main(words=None):
 
     from recbole.quick_start import run
 
-    sys.argv = [sys.argv[0], *words]  # RecBole logs it, and reads the settings from it
+    # RecBole logs this, and reads the settings from it
+    sys.argv = [sys.argv[0], *(f"--{key}={value}" for key, value in given.items())]
     result = run(
         config["model"],
         config["dataset"],

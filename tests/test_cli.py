@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import write_dataset
 
 from recbole_sam.cli.main import main
 from recbole_sam.data.store import InterestStore
@@ -68,10 +69,16 @@ def test_synthetic_data_is_announced_at_both_ends(shop):
         (["--dataset=shop", "--interest_k_min=9", "--interest_k_max=3"], "interest_k_min"),
         (["--dataset=shop", "--n_heads=5", *QUICK], "n_heads"),
         (["--dataset=shop", "--nproc=two"], "whole numbers"),
+        (["--dataset=shop", "--epochs=abc"], "epochs must be a number"),
+        (["--dataset=shop", "--hidden_size=sixty"], "hidden_size must be a number"),
+        (["--dataset=shop", "--hidden_dropout_prob=2", *QUICK], "hidden_dropout_prob"),
+        (["--dataset=shop", "--interest_generator=dashcope"], "Did you mean dashscope"),
+        (["--dataset=ones", "--model=SASRec"], "no training sample"),
         (["--dataset=shop", "--config_files=none.yaml"], "none.yaml"),
     ],
 )
 def test_mistakes_are_one_sentence_and_code_2(shop, capsys, words, sentence):
+    write_dataset(shop.with_name("ones"), {"a": ["i1"], "b": ["i2"]})
     assert main(["run", *words]) == 2
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("recbole-sam: ") and sentence in last
@@ -144,12 +151,17 @@ def test_interests_stats_show_export_and_import(shop, capsys):
     [file] = shop.glob("*.safetensors")
     before = InterestStore.open(file)
     phrases = [before.phrases_of(row) for row in range(before.n_users)]
-    assert main(["interests", "import", "mine.csv", *words]) == 2  # loses nothing unasked
-    assert main(["interests", "import", "mine.csv", "--rebuild", *words]) == 0
-    after = InterestStore.open(file)
+    content = file.read_bytes()
+    theirs = [*words, "--interest_generator=imported"]
+    assert main(["run", *theirs, "--epochs=1"]) == 2
+    assert "interests import FILE" in capsys.readouterr().err
+    assert main(["interests", "import", "mine.csv", *words]) == 0
+    assert file.read_bytes() == content  # ours stay ours
+    [imported] = shop.glob("*imported*.safetensors")
+    after = InterestStore.open(imported)
     assert [after.phrases_of(row) for row in range(after.n_users)] == phrases
-    assert after.fingerprint["generator"]["name"] == "imported"
-    assert main(["run", *words, "--epochs=1"]) == 0
+    assert main(["interests", "import", "mine.csv", *words]) == 2  # loses nothing unasked
+    assert main(["run", *theirs, "--epochs=1"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,11 @@ def test_words_become_settings():
     assert configuration.parse_words(["--model=SAM", "--a=b=c", "--a=b=c"]) == {"model": "SAM", "a": "b=c"}
 
 
+def test_short_words():
+    given = configuration.parse_words(["--max-cost=1", "--cache-dir=x"])
+    assert given == {"llm_max_cost": "1", "llm_cache_dir": "x"}
+
+
 @pytest.mark.parametrize("word", ["model=SAM", "--model", "-m=1", "SAM", "--=3"])
 def test_other_words_are_refused(word):
     with pytest.raises(SettingError, match="--key=value"):

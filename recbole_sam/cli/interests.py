@@ -8,15 +8,10 @@ from recbole_sam.interests import stage1
 from recbole_sam.interests.describe import store_lines, user_lines
 from recbole_sam.interests.exporting import FORMS, export_interests
 from recbole_sam.interests.extract import catalogue
+from recbole_sam.interests.generators import IMPORTED
 from recbole_sam.interests.importing import import_interests, read_interests
 
 SHOWN_USERS = 3
-SHORT = {
-    "max_cost": "llm_max_cost",
-    "max_users": "llm_max_users",
-    "cache_dir": "llm_cache_dir",
-    "engine": "interest_engine",
-}
 
 
 def add_parser(subparsers):
@@ -25,7 +20,8 @@ def add_parser(subparsers):
         "interests",
         help="build the interests of a dataset (Stage 1), show, import or export them",
         description="Stage 1 of a dataset's training split, with any setting of the run script as "
-        "--key=value, for example --dataset=ml-100k --interest_k_max=6.",
+        "--key=value, for example --dataset=ml-100k --interest_k_max=6. Short for settings of language "
+        "models: " + ", ".join(f"--{short} ({name})" for short, name in configuration.SHORT.items()) + ".",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -42,10 +38,6 @@ def add_parser(subparsers):
     )
     parser.add_argument("--user", metavar="U", help="of show: a user token")
     parser.add_argument("--form", choices=FORMS, default=FORMS[0], help="of export to CSV")
-    parser.add_argument("--max-cost", metavar="X", help="short for --llm_max_cost")
-    parser.add_argument("--max-users", metavar="N", help="short for --llm_max_users")
-    parser.add_argument("--cache-dir", metavar="DIR", help="short for --llm_cache_dir")
-    parser.add_argument("--engine", metavar="E", help="short for --interest_engine: local or ray")
     parser.set_defaults(takes_settings=True)
     return parser
 
@@ -62,8 +54,7 @@ def run(args):
     Raises:
         RecBoleSAMError: one sentence on what is wrong.
     """
-    words = [f"--{name}={getattr(args, short)}" for short, name in SHORT.items() if getattr(args, short)]
-    config = configuration.make_config(configuration.parse_words(args.settings + words))
+    config = configuration.make_config(configuration.parse_words(args.settings))
     if not registry.uses_interests(config["model"]):
         raise SettingError(f"{config['model']} reads no interests: name a model that does, such as SAM.")
     if args.files and args.action not in ("import", "export"):
@@ -120,6 +111,8 @@ def take_in(config, args):
     """Makes a store of interests that somebody else made; lines with what was taken."""
     if not args.files:
         raise SettingError("name the files: interests import interests.pt interests.csv --dataset=...")
+    if not config["interest_store"]:
+        config["interest_generator"] = IMPORTED  # its own file: nobody mistakes it for ours
     path = store_location.path(config)
     if path.exists() and not args.rebuild:
         raise SettingError(f"{path} exists already: add --rebuild to replace it.")
@@ -137,6 +130,8 @@ def take_in(config, args):
         "The files do not say which items they were made from: that nothing of validation or test went into "
         "them rests on your word.",
         f"kept in {path}",
+        "Runs use them with --interest_generator=imported"
+        + (f" --interest_store={path}" if config["interest_store"] else ""),
     ]
 
 

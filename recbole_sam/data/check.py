@@ -52,6 +52,23 @@ def announce(config):
         getLogger().info(card_line(card))
 
 
+def has_training_samples(splits, config):
+    """Refuses a split that leaves nothing to train on.
+
+    Args:
+        splits (list of Dataset): what RecBole's ``build`` returned, the training part first.
+        config (Config): for the sentence.
+
+    Raises:
+        DataError: there is no training sample.
+    """
+    if not len(splits[0]):
+        raise DataError(
+            f"dataset '{config['dataset']}' leaves no training sample under the current split and filters: "
+            f"{config['model']} needs users with more interactions (two items give one sample)."
+        )
+
+
 @contextlib.contextmanager
 def loading(config):
     """Turns what RecBole or pandas says of a malformed file into one sentence.
@@ -106,6 +123,8 @@ def _check_columns(file, config):
             f"{file} is missing: a RecBole dataset needs its interactions there. "
             f"`python -m recbole_sam prepare --dataset={config['dataset']} --interactions=<file>` makes it."
         )
+    if not file.stat().st_size:
+        raise DataError(f"{file} is empty: prepare the dataset again.")
     with open(file, "rb") as stream:
         header = stream.readline().rstrip(b"\r\n").decode(config["encoding"] or "utf-8", "replace")
         has_rows = bool(stream.read(1))

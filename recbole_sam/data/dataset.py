@@ -9,7 +9,7 @@ from recbole_sam.data import augmentation, store_location
 from recbole_sam.data.histories import HASH_BYTES, Sequences, history_hash
 from recbole_sam.data.interest_table import InterestTable, check_histories, check_width
 from recbole_sam.data.store import InterestStore
-from recbole_sam.errors import SettingError
+from recbole_sam.errors import SettingError, StoreMissingError
 
 
 class SAMDataset(SequentialDataset):
@@ -69,14 +69,22 @@ class SAMDataset(SequentialDataset):
             LeakGuardError: it was made from other histories than the current training split.
         """
         splits = self.split()
-        store = InterestStore.open(store_location.path(self.config))
+        path, command = store_location.path(self.config), store_location.command(self.config)
+        if not path.exists():
+            raise StoreMissingError(f"there are no interests at {path} yet: build them with: {command}")
+        store = InterestStore.open(path)
         check_width(store, self.config["interest_dim"])
         tokens, hashes = [], []
         for token, items in self.training_histories(splits):
             tokens.append(token)
             hashes.append(history_hash(items))
         hashes = np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, HASH_BYTES)
-        check_histories(store, tokens, hashes, store_location.command(self.config))
+        check_histories(store, tokens, hashes, command)
+        made = {part: store.fingerprint.get(part, {}).get("name") for part in ("generator", "encoder")}
+        self.logger.info(
+            f"Interests of {path}: generator {made['generator']}, text encoder {made['encoder']}, "
+            f"{int((np.diff(store.offsets) > 0).sum()):,} of {store.n_users:,} users have some"
+        )
         self.interests = InterestTable(store, self.field2id_token[self.uid_field].tolist())
         for part in splits:
             part.interests = self.interests

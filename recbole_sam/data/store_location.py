@@ -76,4 +76,6 @@ def command(config):
     if config["model"] != "SAM":
         words.append(f"--model={config['model']}")
     words += [f"--{name}={given[name]}" for name in sorted(given) if name in relevant]
-    return " ".join(shlex.quote(word) for word in [*words, "--rebuild"])
+    if path(config).exists():
+        words.append("--rebuild")
+    return " ".join(map(shlex.quote, words))

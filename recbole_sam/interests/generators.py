@@ -1,11 +1,13 @@
 """The interest generator that a configuration asks for."""
 
-from recbole_sam.errors import SettingError
+from recbole_sam.errors import SettingError, nearest
 from recbole_sam.interests.dry_run import DryRun
-from recbole_sam.interests.generate import make_generator
+from recbole_sam.interests.generate import GENERATORS, make_generator
 from recbole_sam.interests.llm_settings import LLM_GENERATORS, LLMSettings, make_llm_generator
 
 ENGINES = ("local", "ray")
+IMPORTED = "imported"
+"""What ``interest_generator`` is called when somebody else made the interests."""
 
 
 def configured_generator(config, dry_run=False):
@@ -27,6 +29,17 @@ def configured_generator(config, dry_run=False):
     if engine not in ENGINES:
         raise SettingError(f"interest_engine must be {' or '.join(ENGINES)}, not {engine!r}.")
     if name not in LLM_GENERATORS:
+        known = [*GENERATORS, *LLM_GENERATORS]
+        if name == IMPORTED:
+            raise SettingError(
+                "there are no imported interests for this dataset, split and settings yet: "
+                "`python -m recbole_sam interests import FILE ...` with the same settings makes them."
+            )
+        if name not in known:
+            raise SettingError(
+                f"There is no interest generator {name!r}; there are {', '.join(known)}."
+                f"{nearest(str(name), known)}"
+            )
         if dry_run or engine == "ray":
             raise SettingError(
                 f"The generator {name!r} asks no language model: there is nothing to "

@@ -101,6 +101,9 @@ class SAM(SequentialRecommender):
         nn.init.normal_(self.default_interest, std=self.initializer_range)
 
     def _check_settings(self):
+        for name in ("hidden_dropout_prob", "attn_dropout_prob"):
+            if not 0 <= getattr(self, name) < 1:
+                raise SettingError(f"{name} is {getattr(self, name)}; it must be from 0 to below 1.")
         if self.hidden_act not in ACTIVATIONS:
             raise SettingError(
                 f"hidden_act is '{self.hidden_act}'; SAM knows {', '.join(sorted(ACTIVATIONS))}."
