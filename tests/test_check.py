@@ -88,6 +88,14 @@ def test_no_item_file_for_sam(shop):
         build_interests(make_config())
 
 
+def test_titleless_download_of_recbole_names_the_set_with_titles(shop):
+    folder = shop.with_name("amazon-all-beauty-18")
+    folder.mkdir()
+    (folder / "amazon-all-beauty-18.inter").write_text((shop / "shop.inter").read_text())
+    with pytest.raises(DataError, match="prepare --dataset=amazon-beauty"):
+        build_interests(make_config(dataset="amazon-all-beauty-18"))
+
+
 def test_item_file_without_the_text_field(shop):
     with pytest.raises(DataError, match="titel.*title"):
         build_interests(make_config(item_text_fields=["titel"]))
