@@ -95,6 +95,7 @@ trainer.fit(train, saved=False)
 
 CHECKPOINT = """
 import os
+import torch
 child = os.fork()
 rank = 0 if child else 1
 from recbole.config import Config
@@ -109,6 +110,7 @@ train, valid, test = data_preparation(config, create_dataset(config))
 trainer = module.Trainer(config, get_model("BPR")(config, train._dataset))
 trainer.fit(train, valid)
 trainer.evaluate(test)
+torch.distributed.destroy_process_group()  # as RecBole does; its threads may abort a process that just ends
 if child:
     _, status = os.waitpid(child, 0)
     raise SystemExit(os.waitstatus_to_exitcode(status))
