@@ -438,6 +438,18 @@ def dok_matrix_update():
     return True
 
 
+@_step("importing any sequential model of RecBole imports SINE, which turns on autograd's anomaly detection: "
+       "a debugging aid that slows the training of all models", "none yet")
+def anomaly_detection():
+    import torch
+
+    before = torch.is_anomaly_enabled()
+    importlib.import_module("recbole.model.sequential_recommender.sine")
+    after = torch.is_anomaly_enabled()
+    torch.autograd.set_detect_anomaly(before)
+    return after and not before
+
+
 @_step("hyperopt 0.2.6 draws from numpy's Generator, but RecBole's exhaustive search hands it a RandomState",
        "#1081, #1240, #1868")
 def exhaustive_search_draws():

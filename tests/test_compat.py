@@ -173,6 +173,16 @@ assert "np.float64" not in repr(result["test_result"]), result
 """
 
 
+ANOMALY = """
+import torch
+from recbole.utils import get_model
+get_model("SASRec")
+assert not torch.is_anomaly_enabled()
+torch.autograd.set_detect_anomaly(True)
+get_model("GRU4Rec")
+assert torch.is_anomaly_enabled()  # a user's own wish
+"""
+
 # What holds before anything is imported.
 BEFORE = {
     "ray_worker_words": "import sys\nsys.argv[:1] = ['ray/default_worker.py', '--worker-id=1']\n",
@@ -241,6 +251,7 @@ NEEDED = [
         _installed("numpy") < Version("2"), reason="numpy 1 prints plain numbers")),
     pytest.param("dok_matrix_update", GRAPH, marks=pytest.mark.skipif(
         _installed("scipy") < Version("1.13"), reason="this scipy still has it")),
+    pytest.param("anomaly_detection", ANOMALY),
     pytest.param("exhaustive_search_draws", EXHAUSTIVE, marks=pytest.mark.skipif(
         _installed("hyperopt") < Version("0.2.6"), reason="no hyperopt, or one that takes a RandomState")),
 ]  # fmt: skip

@@ -57,7 +57,6 @@ def own_process_state():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-    torch.autograd.set_detect_anomaly(False)  # importing RecBole's SINE turns it on for all
 
 
 @pytest.fixture(scope="module")
