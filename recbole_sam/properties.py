@@ -51,3 +51,8 @@ def model_names():
     return sorted(
         file.stem for file in (folder() / "model").glob("*.yaml") if file.stem.lower() in modules
     )
+
+
+def tuning_file(name):
+    """The search ranges of a model, a ``params_file`` of RecBole (a path that may not exist)."""
+    return folder() / "tuning" / f"{name}.hyper"

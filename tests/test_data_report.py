@@ -1,4 +1,3 @@
-import builtins
 import html.parser
 import math
 
@@ -11,7 +10,7 @@ from recbole_sam.data.interactions import collect
 from recbole_sam.data.items import Item
 from recbole_sam.data.prepare import Source, prepare
 from recbole_sam.data.skips import Skips
-from recbole_sam.errors import DataError
+from recbole_sam.page import drawing
 
 VOID = {"meta", "path", "use", "br"}
 
@@ -117,19 +116,6 @@ def test_numbers():
 
 @pytest.mark.parametrize("values", [[1], [5] * 9, [1, 10_000], list(range(1, 500)), [0, 0, 3]])
 def test_a_histogram_shows_everyone(values):
-    axes = report.drawing().Figure().subplots()
+    axes = drawing("a test").Figure().subplots()
     report._draw_histogram(axes, np.array(values), "x", "y")
     assert sum(bar.get_height() for bar in axes.patches) == len(values)
-
-
-def test_without_matplotlib_it_says_what_to_install(monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *rest, **more):
-        if name.startswith("matplotlib"):
-            raise ImportError(name)
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(DataError, match=r"recbole-sam\[report\]"):
-        report.drawing()

@@ -3,10 +3,10 @@
 import argparse
 import sys
 
-from recbole_sam.cli import doctor, interests, prepare, run
+from recbole_sam.cli import compare, doctor, interests, prepare, run
 from recbole_sam.errors import RecBoleSAMError
 
-COMMANDS = (run, prepare, interests, doctor)
+COMMANDS = (run, prepare, interests, compare, doctor)
 USER_ERROR = 2
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from recbole_sam import properties
+from recbole_sam import page, properties
 from recbole_sam.data import filters, report
 from recbole_sam.data.card import card_line
 from recbole_sam.data.folder import check_free
@@ -66,7 +66,7 @@ def run(args):
     folder = Path(args.data_path) / args.dataset
     check_free(folder, args.overwrite)  # before a long download
     if args.report:
-        report.drawing()  # says what to install before the work, not after
+        page.drawing("--report")  # says what to install before the work, not after
     preset = preset_of(args)
     if preset and preset.reader == "included":
         print(f"{preset.title} with titles is inside RecBole; there is nothing to prepare.")

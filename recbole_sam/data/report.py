@@ -1,18 +1,16 @@
 """One HTML page that shows a dataset: counts, filters, charts, and the first users' histories."""
 
-import html
-import io
 from datetime import datetime, timezone
 
 import numpy as np
 
+from recbole_sam import page
 from recbole_sam.data import atomic
 from recbole_sam.data.card import read_card
 from recbole_sam.data.folder import is_synthetic
 from recbole_sam.data.interactions import collect
 from recbole_sam.data.skips import Skips
 from recbole_sam.data.sources import atomic_folder
-from recbole_sam.errors import DataError
 
 HISTORIES = 6
 """Users whose history is printed."""
@@ -21,64 +19,8 @@ SHOWN = 12
 """Newest items printed of a history."""
 
 _REAL_TIME = 1e8  # seconds, 1973; smaller numbers are positions in a sequence
-_COLOUR = "#2f6690"
-_PALE = "#a9c4d6"
 
 _SYNTHETIC = "This data is synthetic: its users, items, brands and purchases are invented."
-
-_STYLE = """
-:root { color-scheme: light }
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fafaf8; margin: 0 }
-main { max-width: 60rem; margin: 0 auto; padding: 2rem 1.5rem 4rem }
-h1 { margin: 0; font-size: 2rem; overflow-wrap: anywhere }
-h2 { margin: 2.5rem 0 .75rem; font-size: 1.25rem }
-p { margin: .25rem 0; max-width: 48rem }
-.quiet { color: #666 }
-.warning { background: #fff3cd; padding: .75rem 1rem; border-radius: .5rem; margin: 1rem 0 }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .75rem;
-  margin-top: 1.5rem }
-.tile { background: #fff; border: 1px solid #e4e4e0; border-radius: .5rem; padding: .75rem 1rem }
-.tile b { display: block; font-size: 1.5rem; line-height: 1.3; font-weight: 600 }
-table { border-collapse: collapse; background: #fff; border: 1px solid #e4e4e0; display: block;
-  width: fit-content; max-width: 100%; overflow-x: auto }
-th, td { padding: .35rem .9rem; text-align: right; border-bottom: 1px solid #eee }
-th:first-child, td:first-child { text-align: left }
-th { font-weight: 600; background: #f3f3ef }
-.charts { display: grid; gap: 1rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)) }
-figure { margin: 0; background: #fff; border: 1px solid #e4e4e0; border-radius: .5rem;
-  padding: 1rem }
-figure svg { width: 100%; height: auto; display: block }
-figcaption { font-size: .9rem; color: #555; margin-top: .5rem }
-details { background: #fff; border: 1px solid #e4e4e0; border-radius: .5rem; margin: .5rem 0;
-  padding: .6rem 1rem }
-summary { cursor: pointer }
-ol { margin: .5rem 0; padding-left: 2.5rem }
-li { margin: .15rem 0; overflow-wrap: anywhere }
-li .role { font-size: .8rem; border-radius: .3rem; padding: 0 .4rem; margin-left: .3rem }
-.validation { background: #dcebf7 } .test { background: #f9e0d2 }
-code { font-size: .85rem; overflow-wrap: anywhere }
-"""
-
-
-def drawing():
-    """matplotlib, set up to draw without a screen.
-
-    Returns:
-        module: ``matplotlib.figure``.
-
-    Raises:
-        DataError: matplotlib is not installed.
-    """
-    try:
-        import matplotlib.figure
-    except ImportError:
-        raise DataError(
-            "--report draws with matplotlib, which is not installed: pip install "
-            "'recbole-sam[report]'."
-        ) from None
-    return matplotlib.figure
-
 
 def write_report(folder, title_field="title"):
     """Writes ``report.html`` and its charts as ``report-*.png`` into a dataset's folder.
@@ -94,7 +36,7 @@ def write_report(folder, title_field="title"):
     Raises:
         DataError: matplotlib is missing or the dataset cannot be read.
     """
-    figures = drawing()
+    figures = page.drawing("--report")
     inter = atomic_folder.inter_file(folder)
     interactions = collect(atomic_folder.read_interactions(inter, Skips()))
     item = inter.with_suffix(".item")
@@ -105,10 +47,10 @@ def write_report(folder, title_field="title"):
         figure = figures.Figure(figsize=(6, 3.4), layout="constrained")
         draw(figure.subplots())
         figure.savefig(folder / f"report-{name}.png", dpi=150)
-        charts.append(f"<figure>{_svg(figure)}<figcaption>{_text(caption)}</figcaption></figure>")
-    page = _page(inter.stem, card, interactions, texts, charts, is_synthetic(folder))
+        charts.append(f"<figure>{page.svg(figure)}<figcaption>{page.text(caption)}</figcaption></figure>")
+    written = _page(inter.stem, card, interactions, texts, charts, is_synthetic(folder))
     path = folder / "report.html"
-    path.write_text(page, encoding="utf-8")
+    path.write_text(written, encoding="utf-8")
     return path
 
 
@@ -178,10 +120,10 @@ def _draw_histogram(axes, values, xlabel, ylabel):
     width = -(-(top - low + 1) // 40)
     edges = np.arange(low, top + width + 1, width)
     counts, _ = np.histogram(values[values < edges[-1]], edges)
-    axes.bar(edges[:-1], counts, 0.9 * width, color=_COLOUR)
+    axes.bar(edges[:-1], counts, 0.9 * width, color=page.COLOUR)
     rest = (values >= edges[-1]).sum()
     if rest:
-        axes.bar(edges[-1], rest, 0.9 * width, color=_PALE)
+        axes.bar(edges[-1], rest, 0.9 * width, color=page.PALE)
         axes.annotate(
             f"{edges[-1]:,} to {values.max():,}",
             (edges[-1] + width / 2, rest),
@@ -193,16 +135,16 @@ def _draw_histogram(axes, values, xlabel, ylabel):
         )
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    _tidy(axes)
+    page.tidy(axes)
 
 
 def _draw_popularity(axes, popularity):
-    axes.plot(np.arange(1, len(popularity) + 1), popularity, color=_COLOUR, linewidth=2)
+    axes.plot(np.arange(1, len(popularity) + 1), popularity, color=page.COLOUR, linewidth=2)
     axes.set(xscale="log", yscale="log", xlabel="rank of the item", ylabel="interactions")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.minorticks_off()
-    _tidy(axes)
+    page.tidy(axes)
 
 
 def _draw_months(axes, times):
@@ -212,10 +154,10 @@ def _draw_months(axes, times):
     full = np.arange(months[0], months[-1] + 1)
     heights = np.zeros(len(full))
     heights[(months - months[0]).astype(int)] = counts
-    axes.fill_between(full.astype("datetime64[D]"), heights, color=_COLOUR, alpha=0.8, step="post")
+    axes.fill_between(full.astype("datetime64[D]"), heights, color=page.COLOUR, alpha=0.8, step="post")
     axes.set(ylabel="interactions", ylim=(0, None))
     axes.xaxis.set_major_formatter(_dates(full))
-    _tidy(axes)
+    page.tidy(axes)
 
 
 def _dates(months):
@@ -224,33 +166,16 @@ def _dates(months):
     return DateFormatter("%Y" if len(months) > 36 else "%Y-%m")
 
 
-def _tidy(axes):
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#e5e5e5", linewidth=0.8)
-    axes.set_axisbelow(True)
-
-
-def _svg(figure):
-    import matplotlib
-
-    buffer = io.StringIO()
-    # Text stays text, and equal figures give equal bytes.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "recbole-sam"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    drawing = buffer.getvalue()
-    return drawing[drawing.index("<svg") :]
-
-
 def _page(name, card, interactions, texts, charts, synthetic):
-    parts = [f"<h1>{_text(name)}</h1>"]
+    parts = [f"<h1>{page.text(name)}</h1>"]
     if synthetic:
         parts.append(f'<p class="warning">{_SYNTHETIC}</p>')
     elif card:
         origin = f"Source: {card['source']['name']}. Prepared {card['date']}."
-        parts.append(f'<p class="quiet">{_text(origin)}</p>')
+        parts.append(f'<p class="quiet">{page.text(origin)}</p>')
     else:
         parts.append('<p class="quiet">Not made by prepare, so where it comes from is unknown.</p>')
-    parts += [f'<p class="warning">{_text(note)}</p>' for note in card.get("notes", [])]
+    parts += [f'<p class="warning">{page.text(note)}</p>' for note in card.get("notes", [])]
     tiles = summarise(interactions, texts).items()
     parts.append(_tiles(tiles))
     parts.append(f'<h2>Shape</h2><div class="charts">{"".join(charts)}</div>')
@@ -265,13 +190,7 @@ def _page(name, card, interactions, texts, charts, synthetic):
     parts.append("<h2>The first users' histories</h2>" + _histories(interactions, texts))
     if "files" in card:
         parts.append("<h2>Files</h2>" + _files(card))
-    body = "\n".join(parts)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{_text(name)}</title>\n<style>{_STYLE}</style>\n</head>\n"
-        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
+    return page.whole(name, "\n".join(parts))
 
 
 def _tiles(numbers):
@@ -284,11 +203,11 @@ def _steps(steps):
         (step["step"], *(f"{step[count]:,}" for count in ("users", "items", "interactions")))
         for step in steps
     ]
-    return _table(("step", "users", "items", "interactions"), rows)
+    return page.table(("step", "users", "items", "interactions"), rows)
 
 
 def _counts(head, counts):
-    return _table((head, "count"), [(name, f"{count:,}") for name, count in counts.items()])
+    return page.table((head, "count"), [(name, f"{count:,}") for name, count in counts.items()])
 
 
 def _files(card):
@@ -297,7 +216,7 @@ def _files(card):
         for role, files in (("source", card["source"]["files"]), ("made", card["files"]))
         for file in files
     ]
-    return _table(("file", "role", "bytes", "SHA-256"), rows, code=3)
+    return page.table(("file", "role", "bytes", "SHA-256"), rows, code=3)
 
 
 def _histories(interactions, texts):
@@ -313,12 +232,12 @@ def _histories(interactions, texts):
             role = {len(rows) - 1: "test", len(rows) - 2: "validation"}.get(position)
             mark = f' <span class="role {role}">{role}</span>' if role and len(rows) > 2 else ""
             token = interactions.item_tokens[interactions.items[row]]
-            title = _text(texts[token]) if texts.get(token) else f"<code>{_text(token)}</code>"
+            title = page.text(texts[token]) if texts.get(token) else f"<code>{page.text(token)}</code>"
             entries.append(f"<li>{_day(interactions.times[row])}{title}{mark}</li>")
         head = f"{len(rows)} item" + ("s" if len(rows) > 1 else "")
         head += f" ({first} older ones not shown)" if first else ""
         parts.append(
-            f"<details open><summary><b>{_text(interactions.user_tokens[user])}</b>: {head}"
+            f"<details open><summary><b>{page.text(interactions.user_tokens[user])}</b>: {head}"
             f'</summary><ol start="{first + 1}">{"".join(entries)}</ol></details>'
         )
     return "\n".join(parts)
@@ -329,19 +248,3 @@ def _day(seconds):
         return ""
     day = datetime.fromtimestamp(seconds, timezone.utc).date()
     return f'<span class="quiet">{day}</span> '
-
-
-def _table(head, rows, code=None):
-    def cell(position, value):
-        return f"<code>{_text(value)}</code>" if position == code else _text(value)
-
-    top = "".join(f"<th>{_text(name)}</th>" for name in head)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{cell(*pair)}</td>" for pair in enumerate(row)) + "</tr>"
-        for row in rows
-    )
-    return f"<table><tr>{top}</tr>{body}</table>"
-
-
-def _text(value):
-    return html.escape(str(value))

@@ -7,6 +7,7 @@ from recbole_sam.data import check, presets, store_location
 from recbole_sam.data.atomic import read_item_texts
 from recbole_sam.data.text import clean_title
 from recbole_sam.errors import DataError, SettingError
+from recbole_sam.interests import ledger
 from recbole_sam.interests.dry_run import DryRunFinished
 from recbole_sam.interests.embedding_cache import CachedEncoder
 from recbole_sam.interests.encode import make_encoder
@@ -65,6 +66,8 @@ def build(config, dry_run=False):
     except DryRunFinished as finished:
         return finished.estimate
     finally:
+        if asks and (generator.report.asked or generator.report.spending.input_tokens):
+            ledger.record(path, generator.report)
         if asks and generator.report.users:
             logger.info("Stage 1, %s:\n%s", generator.name, "\n".join(generator.report.lines()))
     logger.info("Stage 1: %s", describe(summary))

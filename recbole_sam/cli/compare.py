@@ -1,0 +1,210 @@
+"""``python -m recbole_sam compare``: many models, many seeds, one split, one table."""
+
+import importlib.util
+import shlex
+import sys
+from pathlib import Path
+
+from recbole_sam import properties
+from recbole_sam.errors import DataError, SettingError
+from recbole_sam.evaluation import compare, entries, groups, metrics, plan, tables
+from recbole_sam.evaluation.run_folder import PROTOCOLS, RunFolder
+from recbole_sam.evaluation.split import make_split
+
+FAILED = 1
+NEEDED = {"rich": "rich", "matplotlib": "matplotlib", "pyarrow": "pyarrow"}
+
+
+def add_parser(subparsers):
+    """Adds the subcommand ``compare``, which takes any RecBole setting for all models as ``--key=value``."""
+    parser = subparsers.add_parser(
+        "compare",
+        help="train several models with several seeds on one split and test the differences",
+        description="Trains every model with every seed through RecBole, ranks the same test items in the "
+        "same candidate lists, and writes tables, plots and a page. Any setting of the run script, as "
+        "--key=value, goes to all models. The same command goes on where it was stopped; with more models or "
+        "seeds it adds them.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "--models",
+        default=entries.DEFAULT,
+        help="names, or NAME:key=value for a setting of one (default: %(default)s)",
+    )
+    add("--seeds", default="3", metavar="N", help="how many, or which: 2020,2021 (default: %(default)s)")
+    add(
+        "--protocol",
+        default="both",
+        choices=("full", "uni100", "both"),
+        help="what is shown (default: %(default)s)",
+    )
+    add("--jobs", type=int, metavar="N", help="processes at a time (default: one a device)")
+    add("--devices", metavar="LIST", help="GPU numbers such as 0,1, or cpu (default: what RecBole takes)")
+    add("--tune", type=int, metavar="N", help="search each model's settings first, N trials on validation")
+    add(
+        "--ranges",
+        metavar="FOLDER",
+        help="own search ranges, FOLDER/MODEL.hyper (default: properties/tuning)",
+    )
+    add("--metric", metavar="M", help="of plots and group tables (default: the valid_metric)")
+    add("--user-groups", metavar="N,N", help="largest histories of the user groups (default: quartiles)")
+    add(
+        "--item-groups",
+        metavar="N,N",
+        help="largest popularities of the item groups (default: head 20 %% and tail)",
+    )
+    add(
+        "--run",
+        dest="kept_in",
+        metavar="FOLDER",
+        help="where everything is kept (default: saved/compare/DATASET-KEY)",
+    )
+    add("--from", dest="redraw", metavar="FOLDER", help="tables and plots of a finished run, no training")
+    add("--add", metavar="MODELS", help="with --from: train these too, under the settings of that run")
+    parser.set_defaults(takes_settings=True)
+    return parser
+
+
+def run(args):
+    """Compares, or redraws.
+
+    Args:
+        args (argparse.Namespace): as :func:`add_parser` defines it, and ``settings``.
+
+    Returns:
+        int: 0; 1 when a model failed, which the tables then name with its reason.
+
+    Raises:
+        RecBoleSAMError: one sentence on what is wrong, before anything is trained.
+    """
+    for package in NEEDED:
+        if importlib.util.find_spec(package) is None:
+            raise DataError(
+                f"compare needs {package}, which is not installed: pip install 'recbole-sam[report]'."
+            )
+    edges = {
+        "users": groups.parse_edges(args.user_groups, "--user-groups") if args.user_groups else None,
+        "items": groups.parse_edges(args.item_groups, "--item-groups") if args.item_groups else None,
+    }
+    if args.redraw:
+        folder = RunFolder(args.redraw)
+        before = folder.run()
+        if not args.add:
+            if args.settings:
+                raise SettingError(
+                    f"{args.settings[0]} cannot change a finished run: --from only redraws, and --add trains."
+                )
+            return show(folder, args, edges)
+        seeds = sorted({trial["seed"] for trial in folder.trials()})
+        words = [f"--{name}={value}" for name, value in before["given"].items()]
+        given, chosen, tuning = [*words, *args.settings], entries.parse(args.add), before["budget"]["tuning"]
+    elif args.add:
+        raise SettingError("--add extends a finished run: name it with --from=FOLDER.")
+    else:
+        folder, seeds, given = None, plan.parse_seeds(args.seeds), args.settings
+        chosen, tuning = entries.parse(args.models), args.tune
+    folder = train(folder, given, chosen, seeds, tuning, args)
+    return show(folder, args, edges)
+
+
+def train(folder, words, chosen, seeds, tuning, args):
+    """Does everything of a comparison that is not done yet, and gathers it.
+
+    Args:
+        folder (RunFolder or None): None for ``--run``, or a folder whose name differs with the settings.
+        words (list of str): settings for all.
+        chosen (list of Entry): what is compared.
+        seeds (list of int): training seeds.
+        tuning (int or None): tuning trials an entry.
+        args (argparse.Namespace): for processes, devices and search ranges.
+
+    Returns:
+        RunFolder: with everything gathered.
+    """
+    where = compare.workers(args.jobs, args.devices)
+    ranges = _ranges(chosen, args.ranges) if tuning else None
+    made, config = plan.make_plan(words, tuning)
+    if args.metric:
+        _check_metric(args.metric, made.topk)
+    split = make_split(config)
+    folder = folder or RunFolder(args.kept_in or Path("saved") / "compare" / f"{made.dataset}-{made.key}")
+    labels, numbers = ", ".join(entry.label for entry in chosen), ", ".join(map(str, seeds))
+    with folder.locked():
+        say(f"comparing {labels} on {made.dataset}, seeds {numbers}; kept in {folder.path}")
+        folder.begin(plan.describe(made, config, split, command()), split)
+        failed = compare.prepare_interests(made, chosen, say)
+        tuned = {}
+        try:
+            if tuning:
+                able = [entry for entry in chosen if entry.label not in failed]
+                tuned, untuned = compare.tune(folder, made, able, seeds[0], tuning, ranges, where, say)
+                failed |= untuned
+            for entry in chosen:
+                if entry.label in failed:
+                    say(f"{entry.label}: FAILED: {failed[entry.label]}")
+                    compare.fail(folder, entry, seeds, failed[entry.label])
+            able = [entry for entry in chosen if entry.label not in failed]
+            compare.run_trials(folder, made, able, seeds, tuned, where, say)
+        finally:
+            folder.gather()  # also after Ctrl-C: what is done can be looked at
+    return folder
+
+
+def _ranges(chosen, own):
+    files = {}
+    for entry in chosen:
+        candidates = [Path(own) / f"{entry.model}.hyper"] if own else []
+        candidates.append(properties.tuning_file(entry.model))
+        files[entry.label] = next((file for file in candidates if file.is_file()), None)
+        if files[entry.label] is None:
+            raise SettingError(
+                f"there are no search ranges for {entry.model} ({candidates[0]} is missing): write them as "
+                "RecBole's params_file and name their folder with --ranges=FOLDER, or leave out --tune."
+            )
+    return files
+
+
+def show(folder, args, edges):
+    """Tables on the terminal, files beside the run; 1 when a trial failed."""
+    from recbole_sam.evaluation import report
+    from recbole_sam.evaluation.results import Results
+
+    about, trials, ranks = folder.run(), folder.trials(), folder.ranks()
+    if not len(ranks):
+        reasons = "; ".join(f"{trial['model']}: {trial['reason']}" for trial in trials)
+        raise DataError(f"no trial in {folder.path} gave a result ({reasons}).")
+    protocols = PROTOCOLS if args.protocol == "both" else (args.protocol,)
+    metric = args.metric or about["valid_metric"]
+    _check_metric(metric, about["topk"])
+    ranks = ranks[ranks.protocol.isin(protocols)]
+    parts = [
+        groups.everyone(ranks),
+        *groups.user_groups(ranks, edges["users"]),
+        *groups.item_groups(ranks, about["head_from"], edges["items"]),
+    ]
+    made = Results(
+        about, trials, tables.summary(ranks, about["topk"], parts), tables.costs(trials), protocols, metric
+    )
+    report.terminal.show(made)
+    files = report.write_all(made, folder.path)
+    say(f"{len(files)} files in {folder.path}, among them {folder.path / 'report.html'}")
+    return FAILED if any(trial["status"] == "failed" for trial in trials) else 0
+
+
+def _check_metric(metric, topk):
+    names = metrics.names(topk)
+    if metric not in names:
+        raise SettingError(
+            f"--metric is one of {', '.join(names)}, not '{metric}'; --topk says at which lengths."
+        )
+
+
+def command():
+    """What the user typed, as one line that can be typed again."""
+    return shlex.join(["python", "-m", "recbole_sam", *sys.argv[1:]])
+
+
+def say(line):
+    """One line of progress on standard output."""
+    print(f"compare: {line}", flush=True)

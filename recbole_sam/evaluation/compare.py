@@ -1,0 +1,209 @@
+"""``compare``, from settings to a folder of results: plan, interests, tuning, trials."""
+
+import os
+import statistics
+from typing import NamedTuple
+
+from recbole_sam import configuration, registry
+from recbole_sam.data import store_location
+from recbole_sam.errors import RecBoleSAMError, SettingError
+from recbole_sam.evaluation import pool, tuning
+from recbole_sam.evaluation.run_folder import SPLIT
+from recbole_sam.evaluation.trial import LOG, write_result
+
+
+class Workers(NamedTuple):
+    """Where trials run."""
+
+    slots: list
+    """dict of str: the environment of each process that runs at the same time."""
+    threads: int | None
+    """CPU threads a process; None leaves torch's."""
+    given: dict
+    """str to str: settings that follow, such as ``use_gpu``."""
+
+
+def workers(jobs, devices):
+    """Processes and what each may use.
+
+    Args:
+        jobs (int or None): how many at a time; by default one a device, or one on the CPU.
+        devices (str or None): GPU numbers such as ``"0,1"``, or ``"cpu"``; by default what RecBole takes.
+
+    Returns:
+        Workers: on the CPU, the cores are shared out evenly.
+
+    Raises:
+        SettingError: they make no sense.
+    """
+    if jobs is not None and jobs < 1:
+        raise SettingError(f"--jobs is the number of processes at a time, from 1, not {jobs}.")
+    if devices is None or devices == "cpu":
+        count = jobs or 1
+        threads = max(1, (os.cpu_count() or 1) // count) if count > 1 or devices == "cpu" else None
+        given = {"use_gpu": "False"} if devices == "cpu" else {}
+        return Workers([{}] * count, threads, given)
+    numbers = devices.split(",")
+    if not all(number.strip().isdigit() for number in numbers):
+        raise SettingError(f"--devices is 'cpu' or GPU numbers such as 0,1, not '{devices}'.")
+    _check_gpus(numbers)
+    count = jobs or len(numbers)
+    slots = [{"CUDA_VISIBLE_DEVICES": numbers[slot % len(numbers)].strip()} for slot in range(count)]
+    return Workers(slots, None, {"gpu_id": "0"})
+
+
+def _check_gpus(numbers):
+    import torch
+
+    found = torch.cuda.device_count()
+    missing = [number for number in numbers if int(number) >= found]
+    if missing:
+        raise SettingError(
+            f"--devices names GPU {missing[0]}, but this machine has {found}: see nvidia-smi, or "
+            "--devices=cpu."
+        )
+
+
+def prepare_interests(plan, entries, say):
+    """Builds the interests that entries need and that are not there, once, before any trial.
+
+    Args:
+        plan (Plan): the settings for all.
+        entries (list of Entry): what is compared.
+        say (callable): takes a line for the user.
+
+    Returns:
+        dict: label to reason (str), of the entries whose interests cannot be built.
+    """
+    from recbole_sam.interests import stage1
+
+    failed = {}
+    for entry in entries:
+        if not registry.uses_interests(entry.model):
+            continue
+        try:
+            config = configuration.make_config(
+                {**plan.given, **entry.given, "model": entry.model, "dataset": plan.dataset}
+            )
+            if not store_location.path(config).exists():
+                say(f"{entry.label}: building interests, generator {config['interest_generator']}")
+                stage1.build(config)
+        except RecBoleSAMError as error:
+            failed[entry.label] = str(error)
+    return failed
+
+
+def tune(folder, plan, entries, seed, trials, ranges, where, say):
+    """Searches each entry's settings on validation only; what was found before is not searched again.
+
+    Args:
+        folder (RunFolder): where the outcome of every tuning trial is kept.
+        plan (Plan): the settings for all.
+        entries (list of Entry): what is compared.
+        seed (int): of the search, and of the models in it.
+        trials (int): tuning trials an entry.
+        ranges (dict): label to the file (Path) with its search ranges.
+        where (Workers): processes and devices.
+        say (callable): takes a line for the user.
+
+    Returns:
+        tuple: dict from label to the settings found (dict), and dict from label to the reason of a failure.
+    """
+    found, failed = {}, {}
+    by_label = {entry.label: entry for entry in entries}
+
+    def tasks():
+        for label, entry in by_label.items():
+            if tuning.outcome(folder.tuning(label)) is None:
+                given = _given(plan, entry, seed, where)
+                job = {
+                    "given": given,
+                    "ranges": str(ranges[label]),
+                    "trials": trials,
+                    "threads": where.threads,
+                }
+                tuning.start(folder.tuning(label), job)
+                yield pool.Task((label,), "recbole_sam.evaluation.tuning", folder.tuning(label))
+
+    for task, code, seconds in pool.run_all(tasks(), where.slots):
+        say(f"{task.key[0]}: tuning " + (f"ended with code {code}" if code else f"done, {seconds:,.0f} s"))
+    for label in by_label:
+        outcome = tuning.outcome(folder.tuning(label)) or {}
+        if "best" in outcome:
+            found[label] = outcome["best"]
+        else:
+            failed[label] = outcome.get(
+                "reason", f"the tuning process died; see {folder.tuning(label) / LOG}"
+            )
+    return found, failed
+
+
+def run_trials(folder, plan, entries, seeds, tuned, where, say):
+    """Trains and ranks what is not done yet: all models with the first seed, then all with the next.
+
+    Args:
+        folder (RunFolder): begun; what ends is kept there at once.
+        plan (Plan): the settings for all.
+        entries (list of Entry): what is compared.
+        seeds (list of int): training seeds.
+        tuned (dict): label to settings (dict) found by :func:`tune`.
+        where (Workers): processes and devices.
+        say (callable): takes a line for the user.
+    """
+    wanted = [(entry, seed) for seed in seeds for entry in entries]
+    results = {(entry.label, seed): folder.result(entry.label, seed) for entry, seed in wanted}
+    missing = [pair for pair in wanted if not _done(results[pair[0].label, pair[1]])]
+    if len(missing) < len(wanted):
+        say(f"{len(wanted) - len(missing)} of {len(wanted)} trials are done already")
+
+    def tasks():
+        for entry, seed in missing:
+            found = tuned.get(entry.label)
+            given = _given(plan, entry, seed, where) | (found or {})
+            job = {
+                "label": entry.label, "given": given, "split": str(folder.path / SPLIT),
+                "threads": where.threads, "tuned": found, "shown": entry.given,
+            }  # fmt: skip
+            task_folder = folder.start(entry.label, seed, job)
+            yield pool.Task((entry.label, seed), "recbole_sam.evaluation.trial", task_folder)
+
+    times = []
+    for count, (task, code, seconds) in enumerate(pool.run_all(tasks(), where.slots), 1):
+        label, seed = task.key
+        result = folder.result(label, seed)
+        if result is None:  # killed from outside, or out of memory
+            why = f"the process died with code {code}; see {task.folder / LOG}"
+            write_result(task.folder, {"model": label, "class": label.split(":")[0], "seed": seed,
+                                       "status": "failed", "reason": why})  # fmt: skip
+            result = folder.result(label, seed)
+        times.append(seconds)
+        left = statistics.mean(times) * (len(missing) - count) / len(where.slots)
+        say(f"[{count}/{len(missing)}] {label}, seed {seed}: {_line(result, plan)}, {seconds:,.0f} s"
+            + (f"; about {left / 60:,.0f} min left" if count < len(missing) else ""))  # fmt: skip
+
+
+def fail(folder, entry, seeds, why):
+    """Notes for each seed of an entry why it cannot be trained."""
+    for seed in seeds:
+        path = folder.start(entry.label, seed, {"label": entry.label})
+        write_result(
+            path,
+            {"model": entry.label, "class": entry.model, "seed": seed, "status": "failed", "reason": why},
+        )
+
+
+def _given(plan, entry, seed, where):
+    own = {"model": entry.model, "dataset": plan.dataset, "seed": str(seed)}
+    return {**plan.given, **where.given, **entry.given, **own}
+
+
+def _done(result):
+    return result is not None and result["status"] == "done"
+
+
+def _line(result, plan):
+    if result["status"] == "failed":
+        return f"FAILED: {result['reason']}"
+    metric = plan.valid_metric
+    valid, test = result["valid"][metric], result["test"][metric]
+    return f"{result['epochs']} epochs, {metric} {valid:.4f} valid, {test:.4f} test"

@@ -1,0 +1,97 @@
+"""The models that are compared, as a user names them: ``SAM`` or ``ComiRec:interest_extractor=DR``."""
+
+import hashlib
+import re
+from typing import NamedTuple
+
+from recbole_sam import properties, settings
+from recbole_sam.configuration import parse_words
+from recbole_sam.errors import SettingError, UnknownNameError, nearest
+
+DEFAULT = "SAM,SASRec,GRU4Rec,SINE,BSARec,STOSA,ComiRec,MIND,EIMF"
+"""The models of the paper's table that can be had, MIND for its routing, and two that everybody knows."""
+
+SAME_FOR_ALL = (
+    "epochs", "stopping_step", "eval_step", "eval_args", "metrics", "topk", "valid_metric", "seed", "dataset",
+    "data_path", "MAX_ITEM_LIST_LENGTH", "checkpoint_dir", "model", "load_col", "eval_batch_size",
+)  # fmt: skip
+"""What no single entry may set: the comparison would not be fair, or not be one."""
+
+_BETWEEN = re.compile(r",(?![^\[\](){}]*[\])}])")  # a comma that is not inside brackets
+
+
+class Entry(NamedTuple):
+    """One row of the comparison."""
+
+    label: str
+    model: str
+    given: dict
+    """str to str: settings of this entry alone, as ``--key=value`` gives them."""
+
+
+def parse(text):
+    """Entries from the text of ``--models``.
+
+    Args:
+        text (str): entries separated by commas; each a model's name, then ``:key=value`` for each setting of
+            its own.
+
+    Returns:
+        list of Entry: in order; an entry named twice counts once.
+
+    Raises:
+        SettingError: an entry cannot be read, or sets what must be the same for all.
+        UnknownNameError: there is no such model.
+    """
+    entries = {}
+    for label in filter(None, (part.strip() for part in _BETWEEN.split(text))):
+        model, *words = label.split(":")
+        given = parse_words([f"--{word}" for word in words])
+        shared = sorted(set(given) & set(SAME_FOR_ALL))
+        if shared:
+            raise SettingError(
+                f"'{label}' sets {shared[0]}, which must be the same for all models: give it as "
+                f"--{shared[0]}={given[shared[0]]} to the whole comparison."
+            )
+        check(model)
+        entries[label] = Entry(label, model, given)
+    if not entries:
+        raise SettingError(f"--models names no model: give names such as {DEFAULT}.")
+    return list(entries.values())
+
+
+def check(name):
+    """Refuses a model that cannot be compared on a sequential split.
+
+    Args:
+        name (str): a model's name.
+
+    Raises:
+        UnknownNameError: neither RecBole nor the plugin has it.
+        SettingError: it is of another family of RecBole.
+    """
+    known = settings.recbole_model_names() | set(properties.model_names())
+    if name not in known:
+        raise UnknownNameError(
+            f"there is no model named '{name}' in RecBole or recbole-sam.{nearest(name, known)}"
+        )
+    from recbole.utils import ModelType, get_model
+
+    try:
+        family = get_model(name).type
+    except ImportError as error:
+        raise SettingError(
+            f"{name} of RecBole cannot be imported here ({error}): leave it out of --models."
+        ) from error
+    if family != ModelType.SEQUENTIAL:
+        raise SettingError(
+            f"{name} is a {family.name.lower()} model of RecBole: it takes other samples, and RecBole ranks "
+            "other candidates for it (seen items are masked), so it cannot share the split of sequential "
+            "models. Leave it out of --models."
+        )
+
+
+def slug(label):
+    """A label as a file name, different for different labels."""
+    plain = re.sub(r"[^A-Za-z0-9._]+", "-", label).strip("-")
+    return plain if plain == label else f"{plain}-{hashlib.sha256(label.encode()).hexdigest()[:6]}"

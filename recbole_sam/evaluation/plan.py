@@ -1,0 +1,185 @@
+"""What a comparison is: its settings, the same for all models, and the jobs that follow from them."""
+
+import hashlib
+import json
+import os
+import platform
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+from recbole_sam import compat, configuration
+from recbole_sam.data.card import read_card
+from recbole_sam.data.folder import is_synthetic
+from recbole_sam.errors import SettingError
+from recbole_sam.version import VERSION
+
+DEFAULTS = {
+    "metrics": "['Hit','NDCG','MRR']",
+    "topk": "[10,20]",
+    "valid_metric": "NDCG@20",  # paper, Sec. experiments: patience on NDCG@20
+    "eval_args": "{'split':{'LS':'valid_and_test'},'order':'TO','group_by':'user','mode':'full'}",
+}
+"""Settings of every comparison that the user did not give."""
+
+REFERENCE = "SASRec"
+"""The model of RecBole's own whose configuration says what the common split is."""
+
+FIRST_SEED = 2020  # RecBole's default
+PACKAGES = ("recbole", "torch", "numpy", "pandas", "scipy", "transformers")
+
+
+class Plan(NamedTuple):
+    """A comparison without its models and seeds, so that both can be added later."""
+
+    dataset: str
+    given: dict
+    """str to str: settings for all models, as ``--key=value`` gives them."""
+    topk: tuple
+    valid_metric: str
+    budget: dict
+    """epochs, stopping_step, eval_step, and tuning: trials a model, or None."""
+    key: str
+    """8 hexadecimal digits that differ when a setting differs."""
+
+
+def make_plan(words, tuning=None):
+    """The plan that settings amount to.
+
+    Args:
+        words (list of str): ``--key=value``, for all models.
+        tuning (int or None): trials of hyper-parameter search for each model.
+
+    Returns:
+        tuple: the plan, and RecBole's ``Config`` of the reference model under it, in uni100 mode.
+
+    Raises:
+        SettingError: a setting is wrong, or one that compare sets itself.
+    """
+    given = configuration.parse_words(words)
+    for name, instead in (("model", "--models"), ("seed", "--seeds"), ("checkpoint_dir", "--run")):
+        if name in given:
+            raise SettingError(f"--{name} is for a single run: a comparison takes {instead}.")
+    if given.get("metrics", DEFAULTS["metrics"]) != DEFAULTS["metrics"]:
+        raise SettingError(
+            "--metrics is not for compare, which shows HR, NDCG and MRR of one target a user; --topk says at "
+            "which lengths."
+        )
+    given = {**DEFAULTS, **given}
+    config = configuration.make_config({**given, "model": REFERENCE})
+    _check(config)
+    length = config["MAX_ITEM_LIST_LENGTH"]
+    # Said to every model, so that no model's own YAML can differ.
+    same = {name: config[name] for name in ("epochs", "stopping_step", "eval_step")}
+    given |= {name: str(value) for name, value in same.items()} | {"MAX_ITEM_LIST_LENGTH": str(length)}
+    budget = {**same, "tuning": tuning}
+    plan = Plan(
+        config["dataset"], given, tuple(config["topk"]), config["valid_metric"].lower(), budget,
+        _key(given, tuning),
+    )  # fmt: skip
+    eval_args = {**config["eval_args"], "mode": "uni100"}
+    return plan, configuration.make_config({**given, "model": REFERENCE, "eval_args": str(eval_args)})
+
+
+def _check(config):
+    modes = config["eval_args"]["mode"]
+    modes = set(modes.values()) if isinstance(modes, dict) else {modes}
+    if modes != {"full"}:
+        raise SettingError(
+            "compare validates in full ranking and ranks the test items in both protocols: leave 'mode' out "
+            "of eval_args (or 'full'), and choose what is shown with --protocol."
+        )
+    names = {f"{metric}@{k}" for metric in ("hit", "ndcg", "mrr") for k in config["topk"]}
+    if config["valid_metric"].lower() not in names:
+        raise SettingError(
+            f"valid_metric is '{config['valid_metric']}'; it must be one of {', '.join(sorted(names))}, for "
+            f"topk {config['topk']}."
+        )
+
+
+def _key(given, tuning):
+    content = {**given, "tuning": tuning}
+    # neither changes a result
+    for name in ("show_progress", "state", "gpu_id", "use_gpu"):
+        content.pop(name, None)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def describe(plan, config, split, command):
+    """What every output of the comparison tells about it.
+
+    Args:
+        plan (Plan): the plan.
+        config (Config): of the reference model.
+        split (Split): the common one.
+        command (str): what the user typed.
+
+    Returns:
+        dict: JSON-able, kept as ``run.json``.
+    """
+    folder = Path(config["data_path"])
+    return {
+        "command": command,
+        "dataset": plan.dataset,
+        "card": read_card(folder),
+        "synthetic": is_synthetic(folder),
+        "users": len(split.user_tokens) - 1,
+        "items": len(split.item_tokens) - 1,
+        "interactions": split.interactions,
+        "test_users": len(split.users),
+        "split": "leave one out: a user's newest item is the test target, the one before it for validation",
+        "checksums": {**split.parts, "candidates": split.candidates()},
+        "history_length": int(config["MAX_ITEM_LIST_LENGTH"]),
+        "head_from": split.head_from(),
+        "topk": list(plan.topk),
+        "valid_metric": plan.valid_metric,
+        "budget": {**plan.budget, "train_batch_size": config["train_batch_size"]},
+        "given": plan.given,
+        "key": plan.key,
+        "versions": versions(),
+        "machine": machine(),
+        "date": date.today().isoformat(),
+    }
+
+
+def versions():
+    """The versions that decide what a number is, a dict of str."""
+    numbers = {"recbole-sam": VERSION, "Python": platform.python_version()}
+    for package in PACKAGES:
+        number = compat.version(package)
+        if number:
+            numbers[package] = ".".join(map(str, number))
+    return numbers
+
+
+def machine():
+    """One line on the machine that runs this."""
+    import torch
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return (
+        f"{os.cpu_count()} cores ({platform.machine()}), {', '.join(gpus) or 'no GPU'}, {platform.system()}"
+    )
+
+
+def parse_seeds(text):
+    """Training seeds from ``--seeds``: a count, or the seeds themselves.
+
+    Args:
+        text (str): ``"5"`` for 2020 to 2024, or ``"1,2,3"``.
+
+    Returns:
+        list of int: distinct, in order.
+
+    Raises:
+        SettingError: it is neither.
+    """
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) == 1 and "," not in text and 1 <= numbers[0] <= 100:
+        return list(range(FIRST_SEED, FIRST_SEED + numbers[0]))
+    if not numbers or min(numbers) < 0 or len(numbers) == 1 and "," not in text:
+        raise SettingError(f"--seeds is a count such as 5, or the seeds such as 2020,2021, not '{text}'.")
+    return list(dict.fromkeys(numbers))

@@ -1,0 +1,35 @@
+"""What a comparison looks like: on the terminal, in files, on a page."""
+
+from recbole_sam.evaluation.report import html, latex, markdown, plots, provenance, terminal
+
+__all__ = ["terminal", "write_all"]
+
+
+def write_all(results, folder):
+    """Writes every output beside the run.
+
+    Args:
+        results (Results): the comparison.
+        folder (Path): of the run; files of the same names are replaced.
+
+    Returns:
+        list of Path: ``summary.csv``, ``costs.csv``, ``report.md``, ``report.tex``, ``report.html``, and the
+        figures as PNG and SVG.
+    """
+    drawn = plots.figures(results)
+    texts = {
+        "summary.csv": _csv(results, results.summary),
+        "costs.csv": _csv(results, results.costs),
+        "report.md": markdown.text(results),
+        "report.tex": latex.text(results),
+        "report.html": html.text(results, drawn, folder),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts] + plots.write(results, drawn, folder / "figures")
+
+
+def _csv(results, frame):
+    """A table that ``pandas.read_csv(file, comment="#")`` reads, under lines that say where it comes from."""
+    lines = [f"# {name}: {' '.join(text.split())}" for name, text in provenance.lines(results)]
+    return "\n".join(lines) + "\n" + frame.to_csv(index=False)

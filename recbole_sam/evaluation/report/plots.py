@@ -1,0 +1,144 @@
+"""The plots of a comparison, as matplotlib figures and as files."""
+
+import textwrap
+
+import numpy as np
+
+from recbole_sam import page
+from recbole_sam.evaluation.metrics import shown
+from recbole_sam.evaluation.report import provenance, views
+
+COLOURS = ("#2f6690", "#d1495b", "#edae49", "#66a182", "#8d6a9f", "#3a7d44", "#c97b63", "#5b5f97", "#a0a0a0")
+"""A colour a model; SAM's family of blues first. Lines repeat them dashed when there are more models."""
+
+
+def figures(results):
+    """Every plot of a comparison.
+
+    Args:
+        results (Results): the comparison.
+
+    Returns:
+        dict: name (str) to a caption (str) and a drawn ``matplotlib.figure.Figure``.
+    """
+    drawn = {}
+    metric = shown(results.metric)
+    for protocol in results.protocols:
+        where = views.PROTOCOLS[protocol]
+        drawn[f"{protocol}-bars"] = (
+            f"{metric}, {where}: mean over users and seeds, with the 95 % bootstrap interval over users.",
+            _figure(results, lambda axes, protocol=protocol: bars(axes, results, protocol), 3.6),
+        )
+        drawn[f"{protocol}-groups"] = (
+            f"{metric}, {where}, in groups of users by history and by popularity of the target.",
+            _figure(results, lambda axes, protocol=protocol: groups(axes, results, protocol), 4.6),
+        )
+    drawn["curves"] = (
+        f"{shown(results.run['valid_metric'])} on validation after each epoch; a thin line a seed.",
+        _figure(results, lambda axes: curves(axes, results), 4.6),
+    )
+    return drawn
+
+
+def write(results, drawn, folder):
+    """Writes every figure as PNG (150 dpi) and SVG.
+
+    Args:
+        results (Results): the comparison.
+        drawn (dict): from :func:`figures`.
+        folder (Path): created when missing.
+
+    Returns:
+        list of Path: what was written.
+    """
+    folder.mkdir(exist_ok=True)
+    files = []
+    for name, (_, figure) in drawn.items():
+        files += [folder / f"{name}.png", folder / f"{name}.svg"]
+        figure.savefig(files[-2], dpi=150)
+        files[-1].write_text('<?xml version="1.0" encoding="utf-8"?>\n' + page.svg(figure), encoding="utf-8")
+    return files
+
+
+def bars(axes, results, protocol):
+    """The main metric of every model, best first, with its interval."""
+    rows = results.rows(protocol, results.metric).set_index("model").loc[results.models()]
+    means = rows["mean"].to_numpy()
+    error = np.nan_to_num(np.stack([means - rows.low, rows.high - means]))
+    axes.bar(range(len(rows)), means, 0.7, color=_colours(results), yerr=error, capsize=3, ecolor="#444")
+    axes.set_xticks(
+        range(len(rows)), [textwrap.fill(results.name(label), 14) for label in rows.index], fontsize=8
+    )
+    axes.set(ylabel=shown(results.metric), ylim=(0, None))
+    page.tidy(axes)
+
+
+def groups(axes, results, protocol):
+    """The main metric of every model in every group, side by side."""
+    labels = results.models()
+    names, values = [], []
+    for kind in ("history", "popularity"):
+        rows = results.rows(protocol, results.metric, kind)
+        for group in rows.group.unique():
+            of_group = rows[rows.group == group].set_index("model")
+            names.append(f"{textwrap.fill(group, 16)}\n{int(of_group.users.iloc[0]):,} users")
+            values.append(of_group["mean"].loc[labels].to_numpy())
+    values = np.array(values)  # [groups, models]
+    width = 0.8 / len(labels)
+    for number, (label, colour) in enumerate(zip(labels, _colours(results), strict=True)):
+        places = np.arange(len(names)) + (number - (len(labels) - 1) / 2) * width
+        axes.bar(places, values[:, number], width, color=colour, label=results.name(label))
+    axes.set_xticks(range(len(names)), names, fontsize=8)
+    axes.set(ylabel=shown(results.metric), ylim=(0, None))
+    _legend(axes)
+    page.tidy(axes)
+
+
+def curves(axes, results):
+    """The validation score of every model by epoch: the mean over seeds, and each seed thinly."""
+    labels = results.models()
+    for number, (label, colour) in enumerate(zip(labels, _colours(results), strict=True)):
+        runs = [_curve(trial) for trial in results.done() if trial["model"] == label]
+        style = "-" if number < len(COLOURS) else "--"
+        for epochs, scores in runs:
+            axes.plot(epochs, scores, style, color=colour, linewidth=0.7, alpha=0.35)
+        shared = sorted(set.intersection(*(set(epochs) for epochs, _ in runs)))
+        means = [np.mean([dict(zip(*run, strict=True))[epoch] for run in runs]) for epoch in shared]
+        axes.plot(shared, means, style, color=colour, linewidth=1.8, label=results.name(label))
+    axes.set(xlabel="epoch", ylabel=f"{shown(results.run['valid_metric'])}, validation", ylim=(0, None))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    _legend(axes)
+    page.tidy(axes)
+
+
+def _curve(trial):
+    scored = [point for point in trial["curve"] if point["valid_score"] is not None]
+    return [point["epoch"] for point in scored], [point["valid_score"] for point in scored]
+
+
+def _figure(results, draw, height):
+    figure = page.drawing("compare").Figure(figsize=(9, height + 0.9), layout="constrained")
+    axes = figure.subplots()
+    draw(axes)
+    figure.supxlabel(_footer(results), fontsize=6, color="#555", ha="left", x=0.01)
+    if results.run["synthetic"]:
+        axes.set_title(provenance.SYNTHETIC, color="#b00020", fontsize=10)
+    return figure
+
+
+def _footer(results):
+    """What a figure carries wherever it is pasted; the command shortened to a line."""
+    run = results.run
+    told = dict(provenance.lines(results))
+    command = textwrap.shorten(told["Command"], 150, placeholder=" …")
+    parts = [told["Data"], f"leave one out, histories of {run['history_length']}; seeds {told['Seeds']}"]
+    parts += [told["Budget"], f"{told['Versions']}; {run['date']}", command]
+    return "\n".join(textwrap.fill(part, 190) for part in parts)
+
+
+def _colours(results):
+    return [COLOURS[number % len(COLOURS)] for number in range(len(results.models()))]
+
+
+def _legend(axes):
+    axes.legend(fontsize=8, frameon=False, ncols=1, loc="center left", bbox_to_anchor=(1, 0.5))

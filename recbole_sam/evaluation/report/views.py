@@ -1,0 +1,232 @@
+"""The tables of a comparison as plain text cells, the same for the terminal, Markdown, LaTeX and HTML."""
+
+import json
+from typing import NamedTuple
+
+import numpy as np
+
+from recbole_sam.evaluation.metrics import names, shown
+
+PROTOCOLS = {"full": "full ranking", "uni100": "1 + 100 ranking"}
+MARK = "*"
+UNKNOWN = "–"
+FAILED, SETTINGS = "Failed", "Settings"
+
+
+class Table(NamedTuple):
+    """One table; the first column names the row."""
+
+    title: str
+    head: list
+    """str, a name a column."""
+    rows: list
+    """list of list of str."""
+    bold: set
+    """(row, column) of the cells to stress."""
+    notes: list
+    """str, what stands below."""
+
+
+def main(results, protocol):
+    """Every metric of every model: the mean over users and seeds, ± the deviation over seeds.
+
+    Args:
+        results (Results): the comparison.
+        protocol (str): ``full`` or ``uni100``.
+
+    Returns:
+        Table: models x metrics, the best of each bold, ``*`` where it is significantly better than the next.
+    """
+    metrics = names(results.run["topk"])
+    labels = results.models()
+    rows, bold = [[results.name(label)] for label in labels], set()
+    for column, metric in enumerate(metrics, 1):
+        of_metric = results.rows(protocol, metric).set_index("model")
+        best = of_metric["mean"].idxmax()
+        for row, label in enumerate(labels):
+            if label == best:
+                bold.add((row, column))
+            rows[row].append(_mean(of_metric.loc[label]) + (MARK if is_better(of_metric.loc[label]) else ""))
+    return Table(
+        f"{_title(protocol)}: all users",
+        ["model", *map(shown, metrics)],
+        rows,
+        bold,
+        [*unequal_seeds(results), *(verdict(results, protocol, metric) for metric in metrics)],
+    )
+
+
+def certainty(results, protocol):
+    """The main metric of every model with its interval and its test against the best other (a Table)."""
+    of_metric = results.rows(protocol, results.metric).set_index("model")
+    rows = []
+    for label in results.models():
+        row = of_metric.loc[label]
+        alone = row.opponent is None
+        rows.append(
+            [
+                results.name(label),
+                number(row["mean"]),
+                f"{number(row.low)} to {number(row.high)}",
+                UNKNOWN if alone else results.name(row.opponent),
+                UNKNOWN if alone else percent(row.relative),
+                probability(row.p),
+                UNKNOWN if alone else judgement(row),
+            ]
+        )
+    head = ["model", shown(results.metric), "95 % interval", "best other", "difference", "p", "verdict"]
+    return Table(f"{_title(protocol)}: how sure it is, {shown(results.metric)}", head, rows, set(), [])
+
+
+def groups(results, protocol, metric):
+    """One metric of every model in every group of users.
+
+    Returns:
+        Table: models x groups, the best of each group bold, ``*`` as in :func:`main`.
+    """
+    labels = results.models()
+    rows, bold, head, notes = [[results.name(label)] for label in labels], set(), ["model"], []
+    for kind in ("history", "popularity"):
+        of_kind = results.rows(protocol, metric, kind)
+        for group in of_kind.group.unique():
+            of_group = of_kind[of_kind.group == group].set_index("model")
+            users = int(of_group.users.iloc[0])
+            best = of_group["mean"].idxmax()
+            for row, label in enumerate(labels):
+                if label == best:
+                    bold.add((row, len(head)))
+                mark = MARK if is_better(of_group.loc[label]) else ""
+                rows[row].append(number(of_group.loc[label, "mean"]) + mark)
+            head.append(f"{group} ({users:,})")
+            if of_group.significant.isna().all() and len(labels) > 1:
+                notes.append(f"{group}: too few users for a test ({users}).")
+    return Table(f"{_title(protocol)}: {shown(metric)} by group (users in brackets)", head, rows, bold, notes)
+
+
+def costs(results):
+    """What each model needs (a Table)."""
+    known = results.costs.set_index("model")
+    rows = []
+    for label in results.models():
+        row = known.loc[label]
+        rows.append(
+            [
+                results.name(label),
+                _count(row.parameters),
+                f"{row.epochs:.1f} ({row.best_epoch:.1f})",
+                f"{row.seconds_per_epoch:.1f}",
+                f"{row.peak_memory_mb:,.0f} ({row.memory_of})",
+                _count(row.users_per_second),
+            ]
+        )
+    head = ["model", "parameters", "epochs (best)", "s/epoch", "peak MB (of)", "users/s ranked"]
+    paid = {
+        results.name(label): known.loc[label].interests
+        for label in results.models()
+        if known.loc[label].interests
+    }
+    notes = [f"Interests of {name}: {text}." for name, text in paid.items()]
+    return Table("Cost", head, rows, set(), notes)
+
+
+def settings(results):
+    """The settings in which each model's trials differ from its own YAML (a Table)."""
+    rows = []
+    for label in results.models():
+        trial = next(trial for trial in results.done() if trial["model"] == label)
+        given = {**trial["settings"], **(trial["tuned"] or {})}
+        told = ", ".join(f"{name}={value}" for name, value in given.items()) or "its own YAML"
+        rows.append(
+            [
+                results.name(label),
+                told,
+                _text(trial.get("learning_rate")),
+                _text(trial.get("train_batch_size")),
+            ]
+        )
+    return Table(SETTINGS, ["model", "set here", "learning rate", "batch"], rows, set(), [])
+
+
+def failures(results):
+    """What failed, and why (a Table), one row for all seeds with the same reason; None when nothing did."""
+    reasons = {}
+    for (label, seed), why in results.failures().items():
+        reasons.setdefault((label, why), []).append(str(seed))
+    rows = [[results.name(label), ", ".join(seeds), why] for (label, why), seeds in reasons.items()]
+    return Table(FAILED, ["model", "seeds", "reason"], rows, set(), []) if rows else None
+
+
+def unequal_seeds(results):
+    """A note (list of str, empty or one) when some models have fewer seeds: trials failed or are to come."""
+    seeds = {}
+    for trial in results.done():
+        seeds.setdefault(trial["model"], []).append(trial["seed"])
+    if len({tuple(sorted(numbers)) for numbers in seeds.values()}) == 1:
+        return []
+    most = max(map(len, seeds.values()))
+    fewer = [results.name(label) for label, numbers in seeds.items() if len(numbers) < most]
+    return [f"Not every model has all seeds yet: fewer than {most} of {', '.join(fewer)}."]
+
+
+def verdict(results, protocol, metric):
+    """One sentence on who leads a metric, and whether that is more than chance."""
+    rows = results.rows(protocol, metric)
+    best = rows.loc[rows["mean"].idxmax()]
+    name = results.name(best.model)
+    if best.opponent is None:
+        return f"{shown(metric)}: {name} alone, nothing to compare with."
+    lead = (
+        f"{shown(metric)}: {name} leads {results.name(best.opponent)} by {percent(best.relative).lstrip('+')}"
+    )
+    sure = {
+        "better": f"significant (p {probability(best.p)})",
+        "not significant": f"not significant (p {probability(best.p)})",
+    }
+    return f"{lead}, {sure.get(judgement(best), judgement(best))}."
+
+
+def is_better(row):
+    """bool: whether a row of the summary is significantly better than the best other model."""
+    return row.significant is not None and bool(row.significant) and row.difference > 0
+
+
+def judgement(row):
+    """What the test of a row of the summary says, in two or three words."""
+    if row.significant is None:
+        return "too few users for a test"
+    if not row.significant:
+        return "not significant"
+    return "better" if row.difference > 0 else "worse"
+
+
+def number(value):
+    """A metric with four decimals, such as ``.0623``."""
+    return UNKNOWN if np.isnan(value) else f"{value:.4f}".replace("0.", ".", 1)
+
+
+def percent(value):
+    """A signed share in percent; a dash where it is unknown."""
+    return UNKNOWN if np.isnan(value) else f"{100 * value:+.1f} %"
+
+
+def probability(p):
+    """A p value as text."""
+    if np.isnan(p):
+        return UNKNOWN
+    return "< .001" if p < 0.001 else f"{p:.3f}".replace("0.", ".", 1)
+
+
+def _mean(row):
+    return number(row["mean"]) + ("" if np.isnan(row.sd) else f"±{number(row.sd)}")
+
+
+def _count(value):
+    return UNKNOWN if np.isnan(value) else f"{value:,.0f}"
+
+
+def _text(value):
+    return UNKNOWN if value is None else json.dumps(value)
+
+
+def _title(protocol):
+    return PROTOCOLS[protocol].capitalize()

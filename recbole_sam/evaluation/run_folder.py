@@ -1,0 +1,241 @@
+"""The folder of a comparison: what is kept, where, and how it is read back."""
+
+import contextlib
+import json
+import shutil
+from pathlib import Path
+
+import filelock
+import numpy as np
+
+from recbole_sam.errors import DataError, SettingError
+from recbole_sam.evaluation import split as splits
+from recbole_sam.evaluation.entries import slug
+from recbole_sam.evaluation.trial import JOB, RANKS, RESULT
+
+RUN, TRIALS, PER_USER, SPLIT = "run.json", "trials.json", "ranks.parquet", "split.npz"
+PROTOCOLS = ("full", "uni100")
+
+
+class RunFolder:
+    """One comparison on disk.
+
+    ``run.json`` (what it is), ``split.npz`` (the common split), ``trials/`` (a folder a trial, finished when
+    it holds ``result.json``), and, gathered from these, ``trials.json`` and ``ranks.parquet``, which are all
+    that the tables and plots are made of.
+
+    Args:
+        path (str or Path): may not exist yet.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Keeps a second comparison out of this folder.
+
+        Raises:
+            SettingError: there is one at work, or the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.path / "lock", timeout=0)
+            with lock:
+                yield
+        except filelock.Timeout:
+            raise SettingError(
+                f"another compare is at work in {self.path}: wait for it, or give --run=FOLDER."
+            ) from None
+        except PermissionError as error:
+            raise SettingError(f"cannot write to {error.filename}: give another --run=FOLDER.") from error
+
+    def run(self):
+        """What ``run.json`` holds, a dict.
+
+        Raises:
+            DataError: there is none, or it is not readable.
+        """
+        return self._json(RUN)
+
+    def trials(self):
+        """What ``trials.json`` holds, a list of dict: the last result of each trial."""
+        return self._json(TRIALS)
+
+    def _json(self, name):
+        path = self.path / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise DataError(
+                f"{self.path} holds no comparison ({name} is missing): name a folder that compare wrote."
+            ) from None
+        except ValueError as error:
+            raise DataError(
+                f"{path} is not readable ({error}): run the comparison again in another --run folder."
+            ) from error
+
+    def exists(self):
+        """bool: whether a comparison was begun here."""
+        return (self.path / RUN).is_file()
+
+    def begin(self, run, split):
+        """Writes what the comparison is; on a comparison that is there already, checks that it is the same.
+
+        Args:
+            run (dict): from ``plan.describe``.
+            split (Split): the common one.
+
+        Raises:
+            SettingError: the folder holds a comparison with other settings.
+            DataError: its data was another.
+        """
+        if self.exists():
+            before = self.run()
+            if before["key"] != run["key"]:
+                raise SettingError(
+                    f"{self.path} holds a comparison with other settings ({_changed(before, run)}): give "
+                    "another --run=FOLDER."
+                )
+            differ = splits.differences(before["checksums"], run["checksums"])
+            if differ:
+                raise DataError(
+                    f"{self.path} was made from other data than '{run['dataset']}' is now "
+                    f"({', '.join(differ)} differ): numbers of both cannot stand in one table; give another "
+                    "--run=FOLDER."
+                )
+            run = _both(before, run)
+        if not (self.path / SPLIT).is_file():
+            splits.save(split, self.path / SPLIT)
+        self.write(RUN, run)
+
+    def write(self, name, content):
+        """Writes a JSON file all at once."""
+        partial = self.path / f"{name}.partial"
+        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        partial.replace(self.path / name)
+
+    def trial(self, label, seed):
+        """The folder (Path) of a trial."""
+        return self.path / "trials" / f"{slug(label)}-{seed}"
+
+    def tuning(self, label):
+        """The folder (Path) of an entry's hyper-parameter search."""
+        return self.path / "tuning" / slug(label)
+
+    def result(self, label, seed):
+        """The result (dict) of a trial; None when it has not ended."""
+        path = self.trial(label, seed) / RESULT
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def start(self, label, seed, job):
+        """Makes the folder of a trial anew, with what it is to do; what a broken one left is removed."""
+        folder = self.trial(label, seed)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / JOB).write_text(json.dumps(job, indent=1) + "\n", encoding="utf-8")
+        return folder
+
+    def gather(self):
+        """Writes ``trials.json`` and ``ranks.parquet`` from all ended trials."""
+        results = {}
+        for path in sorted((self.path / "trials").glob(f"*/{RESULT}")):
+            results[path.parent] = json.loads(path.read_text(encoding="utf-8"))
+        order = sorted(results, key=lambda folder: (results[folder]["seed"], results[folder]["model"]))
+        self.write(TRIALS, [results[folder] for folder in order])
+        done = [folder for folder in order if results[folder]["status"] == "done"]
+        write_ranks(
+            self.path / PER_USER,
+            splits.load(self.path / SPLIT),
+            ((results[folder]["model"], results[folder]["seed"], np.load(folder / RANKS)) for folder in done),
+        )
+
+    def ranks(self):
+        """The per-user ranks, a DataFrame as in ``ranks.parquet``.
+
+        Raises:
+            DataError: the file is missing or not readable.
+        """
+        import pandas as pd
+        import pyarrow
+
+        path = self.path / PER_USER
+        try:
+            return pd.read_parquet(path)
+        except (OSError, pyarrow.ArrowException) as error:
+            raise DataError(f"{path} is not readable ({error}): run the comparison again.") from error
+
+
+def write_ranks(path, split, trials):
+    """Writes the rank of every user's target, by model, seed and protocol, to one Parquet file.
+
+    Args:
+        path (Path): replaced all at once.
+        split (Split): the common one.
+        trials (iterable of tuple): label, seed, and a mapping from protocol to int32 [n] ranks.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    trials = [
+        (label, seed, protocol, ranks[protocol]) for label, seed, ranks in trials for protocol in PROTOCOLS
+    ]
+    n, times = len(split.users), len(trials)
+
+    def coded(codes, words):
+        codes = pa.array(np.asarray(codes, np.int32))
+        return pa.DictionaryArray.from_arrays(codes, pa.array([str(word) for word in words], pa.string()))
+
+    def each(values):  # one value a trial
+        return np.repeat(np.arange(times), n), values
+
+    def all_of(values):  # the same values in each trial
+        return np.tile(np.asarray(values, np.int32), times)
+
+    labels, seeds, protocols, ranks = zip(*trials, strict=True) if trials else ((), (), (), ())
+    targets, target = np.unique(split.targets, return_inverse=True)
+    table = pa.table(
+        {
+            "model": coded(*each(labels)),
+            "seed": np.repeat(np.array(seeds, np.int32), n),
+            "protocol": coded(*each(protocols)),
+            "user": coded(all_of(np.arange(n)), split.user_tokens[split.users]),
+            "item": coded(all_of(target), split.item_tokens[targets]),
+            "rank": np.concatenate([*ranks, np.empty(0, np.int32)]).astype(np.int32),
+            "history": all_of(split.history),
+            "popularity": all_of(split.popularity[split.targets]),
+        }
+    )
+    partial = path.with_suffix(".partial")
+    # One row group and one dictionary: the tokens, which hardly compress, are then written once.
+    pq.write_table(
+        table, partial, compression="zstd", compression_level=9, row_group_size=max(len(table), 1),
+        dictionary_pagesize_limit=2**28,
+    )  # fmt: skip
+    partial.replace(path)
+
+
+def _both(before, now):
+    """A comparison that went on: commands, versions, machines and dates of all its sessions."""
+    old, new = before["versions"], now["versions"]
+    versions = {name: _joined(old.get(name), number, ", ") for name, number in new.items()}
+    told = {name: _joined(before[name], now[name], "; ") for name in ("machine", "date")}
+    return {
+        **now,
+        **told,
+        "versions": versions,
+        "command": _joined(before["command"], now["command"], " && "),
+    }
+
+
+def _joined(before, now, between):
+    if before is None or now in before.split(between):
+        return before or now
+    return f"{before}{between}{now}"
+
+
+def _changed(before, now):
+    settings = {**before["given"], "tune": before["budget"]["tuning"]}
+    others = {**now["given"], "tune": now["budget"]["tuning"]}
+    names = sorted(name for name in settings | others if settings.get(name) != others.get(name))
+    return ", ".join(f"{name} {settings.get(name)}, now {others.get(name)}" for name in names)

@@ -1,0 +1,190 @@
+"""What all compared models have in common: the test users, their targets, and the candidates."""
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+
+from recbole_sam.errors import DataError
+
+NEGATIVES = 100
+CANDIDATE_SEED = 2020
+"""Of the 1 + 100 candidate lists: the same for all models and training seeds. RecBole's default seed."""
+HEAD_SHARE = 0.2
+
+
+class Split(NamedTuple):
+    """A leave-one-out test of n users out of U, with I items (padding included, as RecBole counts)."""
+
+    user_tokens: np.ndarray
+    """str [U], by user ID."""
+    item_tokens: np.ndarray
+    """str [I], by item ID."""
+    users: np.ndarray
+    """int64 [n], user IDs, ascending."""
+    targets: np.ndarray
+    """int64 [n], item IDs."""
+    history: np.ndarray
+    """int64 [n], how many training items a user has."""
+    popularity: np.ndarray
+    """int64 [I], training interactions of each item."""
+    negatives: np.ndarray
+    """int32 [n, 100], item IDs; 0 where a draw repeated an earlier one of the user."""
+    interactions: int
+    """Of the dataset as loaded and filtered."""
+    parts: dict
+    """str to str: checksums of users, items, validation and test samples; equal means the same split."""
+
+    def head_from(self):
+        """The popularity from which an item is in the head: the 20 % most popular items, or fewer."""
+        counts = np.sort(self.popularity[1:])[::-1]
+        return int(counts[int(HEAD_SHARE * len(counts))]) + 1
+
+    def candidates(self):
+        """A checksum of the 1 + 100 candidate lists, 16 hexadecimal digits."""
+        return _digest(self.users, self.targets, self.negatives.astype(np.int64))
+
+
+def checksums(dataset, valid, test):
+    """What two experiments must have in common to be compared.
+
+    Args:
+        dataset (SequentialDataset): for the tokens.
+        valid (SequentialDataset): the validation samples.
+        test (SequentialDataset): the test samples.
+
+    Returns:
+        dict: str to 16 hexadecimal digits, for users, items, validation and test.
+    """
+    tokens = {
+        "users": dataset.field2id_token[dataset.uid_field],
+        "items": dataset.field2id_token[dataset.iid_field],
+    }
+    sums = {name: _digest(*map(str, values)) for name, values in tokens.items()}
+    for name, part in (("validation", valid), ("test", test)):
+        fields = (part.uid_field, part.iid_field, part.item_list_length_field, part.item_id_list_field)
+        values = [part.inter_feat[field].numpy() for field in fields]
+        order = np.argsort(values[0], kind="stable")  # RecBole's loaders order the samples differently
+        sums[name] = _digest(*(value[order] for value in values))
+    return sums
+
+
+def differences(ours, theirs):
+    """The names of the parts whose checksums differ, a list of str."""
+    return [name for name in ours if ours[name] != theirs.get(name)]
+
+
+def make_split(config):
+    """The split of a configuration, by RecBole's own classes, and its candidates, by RecBole's own sampler.
+
+    Args:
+        config (Config): of a sequential model of RecBole's, with ``eval_args.mode`` uni100.
+
+    Returns:
+        Split: of the test part.
+
+    Raises:
+        DataError: a user has more than one test target.
+    """
+    from recbole.data import create_dataset, data_preparation
+    from recbole.utils import init_seed
+
+    init_seed(CANDIDATE_SEED, True)
+    train, valid, test = data_preparation(config, create_dataset(config))
+    dataset, samples = test.dataset, test.dataset.inter_feat
+    users, targets = (samples[field].numpy() for field in (dataset.uid_field, dataset.iid_field))
+    if not len(users) or len(np.unique(users)) < len(users):
+        raise DataError(
+            f"the split of '{config['dataset']}' does not leave every test user exactly one target: compare "
+            "needs leave one out, eval_args={'split': {'LS': 'valid_and_test'}}."
+        )
+    sums = checksums(dataset, valid.dataset, dataset)
+    popularity, history = training_counts([part.dataset for part in (train, valid, test)])
+    return Split(
+        dataset.field2id_token[dataset.uid_field].astype(str),
+        dataset.field2id_token[dataset.iid_field].astype(str),
+        users,
+        targets,
+        history[users],
+        popularity,
+        draw_negatives(test),
+        int(popularity.sum()) + len(valid.dataset) + len(dataset),
+        sums,
+    )
+
+
+def training_counts(parts):
+    """How often items and users occur in training.
+
+    RecBole's training samples are prefixes with their next item, so a user's first item is no target; it is
+    the history of the sample of length one, in whichever part that is.
+
+    Args:
+        parts (list of SequentialDataset): training, validation and test samples.
+
+    Returns:
+        tuple: int64 [items] and int64 [users], by ID.
+    """
+    train = parts[0]
+    users = [train.inter_feat[train.uid_field].numpy()]
+    items = [train.inter_feat[train.iid_field].numpy()]
+    for part in parts:
+        samples = part.inter_feat
+        first = (samples[part.item_list_length_field] == 1).numpy()
+        users.append(samples[part.uid_field].numpy()[first])
+        items.append(samples[part.item_id_list_field].numpy()[first, 0])
+    popularity = np.bincount(np.concatenate(items), minlength=train.item_num)
+    return popularity, np.bincount(np.concatenate(users), minlength=train.user_num)
+
+
+def draw_negatives(loader):
+    """The negatives of RecBole's sampled evaluation, one walk through its loader.
+
+    Args:
+        loader (NegSampleEvalDataLoader): of the test part, a sample a user.
+
+    Returns:
+        numpy.ndarray: int32 [n, 100], in the order of the samples. RecBole draws with replacement and counts
+        a repeated item once, so a repetition is 0 here, the padding that scores minus infinity.
+    """
+    field = loader.iid_field
+    blocks = [batch[field].view(-1, 1 + NEGATIVES)[:, 1:].numpy() for batch, *_ in loader]
+    drawn = np.concatenate(blocks)
+    order = np.argsort(drawn, axis=1, kind="stable")
+    in_order = np.take_along_axis(drawn, order, axis=1)
+    repeated = np.zeros(drawn.shape, bool)
+    np.put_along_axis(repeated, order[:, 1:], in_order[:, 1:] == in_order[:, :-1], axis=1)
+    return np.where(repeated, 0, drawn).astype(np.int32)
+
+
+def save(split, path):
+    """Writes a split to an ``.npz`` file without pickles, all at once."""
+    arrays = split._asdict()
+    names = arrays.pop("parts")
+    partial = path.with_suffix(".partial.npz")
+    sums = np.array([f"{name} {value}" for name, value in names.items()])
+    np.savez_compressed(partial, parts=sums, **arrays)
+    partial.replace(path)
+
+
+def load(path):
+    """The split in a file that :func:`save` wrote.
+
+    Raises:
+        DataError: it is not such a file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            values = {name: arrays[name] for name in Split._fields}
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path} is not a split of compare ({error}): give another --run folder.") from error
+    values["interactions"] = int(values["interactions"])
+    values["parts"] = dict(part.split(" ") for part in values["parts"].tolist())
+    return Split(**values)
+
+
+def _digest(*values):
+    digest = hashlib.sha256()
+    for value in values:
+        digest.update(value.encode() + b"\x1f" if isinstance(value, str) else np.ascontiguousarray(value))
+    return digest.hexdigest()[:16]

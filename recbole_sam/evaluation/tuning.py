@@ -1,0 +1,172 @@
+"""Hyper-parameter search of one entry by RecBole's HyperTuning, on validation only, resumable by trial.
+
+``python -m recbole_sam.evaluation.tuning JOB`` reads ``JOB/job.json``, keeps every trial in
+``JOB/trials.jsonl`` the moment it ends, and leaves ``JOB/outcome.json``.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from recbole_sam.errors import RecBoleSAMError, SettingError
+from recbole_sam.evaluation.trial import FAILED, JOB, LOG, Experiment, end_with_parent, reason
+
+OUTCOME, TRIALS = "outcome.json", "trials.jsonl"
+
+
+def start(folder, job):
+    """Makes the folder of a search; trials that an earlier one kept stay.
+
+    Args:
+        folder (Path): of the search.
+        job (dict): ``given`` (settings), ``ranges`` (a params_file of RecBole), ``trials`` and ``threads``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / OUTCOME).unlink(missing_ok=True)
+    (folder / JOB).write_text(json.dumps(job, indent=1) + "\n", encoding="utf-8")
+
+
+def outcome(folder):
+    """The outcome of a search that found something; None before that.
+
+    Returns:
+        dict or None: ``best`` (settings) and ``valid`` (score), or ``reason`` of a failure.
+    """
+    path = folder / OUTCOME
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def main(folder):
+    """Searches and writes the outcome.
+
+    Returns:
+        int: 0, or 1 when it failed.
+    """
+    folder = Path(folder)
+    job = json.loads((folder / JOB).read_text(encoding="utf-8"))
+    try:
+        found = search(job, folder)
+    except RecBoleSAMError as error:
+        _write(folder, {"reason": str(error)})
+        return FAILED
+    except Exception as error:  # as in a trial: the reason why this entry fails; the others go on
+        _write(folder, {"reason": reason(error, folder / LOG)})
+        raise
+    _write(folder, found)
+    return 0
+
+
+def search(job, folder):
+    """The best settings of a number of random draws from the ranges.
+
+    Args:
+        job (dict): as in :func:`start`.
+        folder (Path): keeps each trial, so that one that ended is never trained again.
+
+    Returns:
+        dict: ``best`` (settings), ``valid`` (score) and ``trials`` (list of what was tried, with its score).
+
+    Raises:
+        SettingError: hyperopt is missing, or the ranges cannot be read.
+    """
+    try:
+        import hyperopt  # noqa: F401
+    except ImportError as error:
+        raise SettingError(
+            f"--tune needs hyperopt ({error}): pip install 'recbole-sam[hyperopt]'."
+        ) from error
+    from recbole.trainer import HyperTuning
+
+    # hyperopt takes its seed from here; the same seed proposes the same settings, so a search can go on
+    os.environ["HYPEROPT_FMIN_SEED"] = job["given"]["seed"]
+    kept = Kept(folder / TRIALS)
+
+    def objective(settings, _files):
+        settings = _plain(settings)
+        return kept.get(settings) or kept.add(
+            settings, validate({**job["given"], **settings}, job["threads"], folder)
+        )
+
+    try:
+        tuning = HyperTuning(
+            objective,
+            params_file=job["ranges"],
+            algo="random",
+            max_evals=job["trials"],
+            early_stop=job["trials"],
+        )
+    except (ValueError, SyntaxError, NameError, OSError) as error:
+        raise SettingError(f"cannot read the search ranges in {job['ranges']}: {error}.") from error
+    if not tuning.space:
+        raise SettingError(f"{job['ranges']} holds no line of the form 'name choice [a,b]'.")
+    tuning.run()
+    best = kept.best()
+    return {"best": best["settings"], "valid": best["result"]["best_valid_score"], "trials": kept.trials}
+
+
+def validate(given, threads, folder):
+    """Trains once and looks at validation alone; the test part is not ranked.
+
+    Returns:
+        dict: as RecBole's HyperTuning takes it, with an empty test result.
+    """
+    experiment = Experiment(given, threads, folder)
+    experiment.fit(saved=False)
+    return {
+        "model": given["model"],
+        "best_valid_score": float(experiment.best_score),
+        "valid_score_bigger": bool(experiment.config["valid_metric_bigger"]),
+        "best_valid_result": dict(experiment.best_valid),
+        "test_result": {},
+    }
+
+
+class Kept:
+    """The tuning trials that ended, one a line of a file.
+
+    Args:
+        path (Path): created by the first trial. A line that a killed process left half-written is dropped.
+    """
+
+    def __init__(self, path):
+        self.path, self.trials = path, []
+        lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else [""]
+        self.trials = [json.loads(line) for line in lines[:-1]]
+        if lines[-1]:
+            path.write_text("".join(line + "\n" for line in lines[:-1]), encoding="utf-8")
+
+    def get(self, settings):
+        """The result of a trial with exactly these settings; None when there was none."""
+        return next((trial["result"] for trial in self.trials if trial["settings"] == settings), None)
+
+    def add(self, settings, result):
+        """Keeps a trial and gives its result back."""
+        trial = {"settings": settings, "result": result}
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(trial) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.trials.append(trial)
+        return result
+
+    def best(self):
+        """The trial with the best validation score; the first of equal ones."""
+        sign = 1 if self.trials[0]["result"]["valid_score_bigger"] else -1
+        return max(self.trials, key=lambda trial: sign * trial["result"]["best_valid_score"])
+
+
+def _plain(settings):
+    """Settings as JSON gives them back (hyperopt hands out tuples and numpy numbers)."""
+    return json.loads(json.dumps(settings, default=lambda value: value.item()))
+
+
+def _write(folder, content):
+    partial = folder / f"{OUTCOME}.partial"
+    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    partial.replace(folder / OUTCOME)
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,181 @@
+"""``python -m recbole_sam compare`` as a user types it, in real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import random_sequences, write_dataset
+
+from recbole_sam.errors import SettingError
+from recbole_sam.evaluation import compare
+
+for package in ("rich", "matplotlib", "pyarrow"):
+    pytest.importorskip(package, reason="the extra [report] is not installed")
+
+QUICK = ["--dataset=shop", "--epochs=1", "--MAX_ITEM_LIST_LENGTH=8", "--text_encoder_dim=8", "--devices=cpu",
+         "--run=run", "--topk=[5,10]", "--valid_metric=NDCG@10"]  # fmt: skip
+
+
+def start(*words):
+    return subprocess.Popen(
+        [sys.executable, "-m", "recbole_sam", "compare", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def call(*words):
+    process = start(*words)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+def progress(done):
+    return [line for line in done.stdout.splitlines() if line.startswith("compare: [")]
+
+
+def test_from_nothing_to_every_output(shop):
+    """A model that fails is reported and the others go on; the same command trains only what failed."""
+    words = [*QUICK, "--models=SAM,SASRec,GRU4Rec:hidden_size=-1", "--seeds=1", "--jobs=2"]
+    done = call(*words)
+    assert done.returncode == 1, done.stderr[-3000:]
+    lines = progress(done)
+    assert len(lines) == 3 and sum("FAILED" in line for line in lines) == 1
+    ranks = pd.read_parquet("run/ranks.parquet")
+    counts = ranks.groupby(["model", "seed", "protocol"], observed=True).size()
+    assert counts.to_dict() == {
+        (model, 2020, protocol): 40 for model in ("SAM", "SASRec") for protocol in ("full", "uni100")
+    }
+    for name in ("report.html", "report.md", "report.tex", "summary.csv", "costs.csv", "run.json"):
+        assert (Path("run") / name).stat().st_size > 100, name
+    assert len(list(Path("run/figures").glob("*.png"))) == len(list(Path("run/figures").glob("*.svg"))) > 2
+    summary = pd.read_csv("run/summary.csv", comment="#")
+    row = summary[(summary.model == "SAM") & (summary.metric == "hit@10") & (summary.kind == "all")
+                  & (summary.protocol == "full")]  # fmt: skip
+    own = ranks[(ranks.model == "SAM") & (ranks.protocol == "full")]
+    assert row["mean"].item() == pytest.approx((own["rank"] <= 10).mean())
+    trials = json.loads(Path("run/trials.json").read_text())
+    [recbole] = [trial["test"]["hit@10"] for trial in trials if trial["model"] == "SAM"]
+    assert row["mean"].item() == pytest.approx(recbole, abs=1e-4)
+    shown = done.stdout
+    assert "GRU4Rec:hidden_size=-1" in shown and "SAM" in shown and "NDCG@10" in shown
+
+    before = {path: path.stat().st_mtime for path in Path("run/trials").glob("S*/result.json")}
+    again = call(*words)
+    assert again.returncode == 1 and "2 of 3 trials are done already" in again.stdout
+    assert len(progress(again)) == 1
+    assert {path: path.stat().st_mtime for path in before} == before
+
+    redrawn = call("--from=run", "--user-groups=2,4", "--protocol=full")
+    assert redrawn.returncode == 1 and not progress(redrawn)
+    groups = set(pd.read_csv("run/summary.csv", comment="#").group)
+    assert {"history <=2", "history 3-4", "history >=5"} <= groups
+
+    added = call("--from=run", "--add=STOSA")
+    assert len(progress(added)) == 1 and added.returncode == 1, added.stderr[-2000:]
+    assert set(pd.read_parquet("run/ranks.parquet").model) == {"SAM", "SASRec", "STOSA"}
+
+
+def wait_for(condition):
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_stopped_and_started_again(shop, how):
+    words = [*QUICK, "--models=SASRec,GRU4Rec", "--seeds=1"]
+    process = start(*words)
+    first = Path("run/trials/SASRec-2020/result.json")
+    wait_for(lambda: first.is_file() and Path("run/trials/GRU4Rec-2020/log.txt").is_file())
+    process.send_signal(how)
+    process.communicate(timeout=60)
+    assert process.returncode == {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130}[how]
+    assert not Path("run/trials/GRU4Rec-2020/result.json").exists()
+    before = first.stat().st_mtime
+    again = call(*words)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert "1 of 2 trials are done already" in again.stdout and len(progress(again)) == 1
+    assert first.stat().st_mtime == before
+
+
+def test_a_dataset_without_texts_fails_the_models_that_read_them(shop):
+    (shop / "shop.item").unlink()
+    done = call(*QUICK, "--models=SAM,SASRec", "--seeds=1")
+    assert done.returncode == 1
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("compare: SAM: FAILED")]
+    assert "shop.item" in line
+    assert set(pd.read_parquet("run/ranks.parquet").model) == {"SASRec"}
+
+
+def test_tuned_settings_are_used(shop):
+    pytest.importorskip("hyperopt", reason="hyperopt is not installed")
+    Path("ranges").mkdir()
+    Path("ranges/SASRec.hyper").write_text("hidden_size choice [16,32]\nn_heads choice [2]\n")
+    done = call(*QUICK, "--models=SASRec", "--seeds=1", "--tune=1", "--ranges=ranges")
+    assert done.returncode == 0, done.stderr[-3000:]
+    [trial] = json.loads(Path("run/trials.json").read_text())
+    assert trial["tuned"]["hidden_size"] in (16, 32) and trial["tuned"]["n_heads"] == 2
+    assert (
+        f"Embedding(26, {trial['tuned']['hidden_size']}" in Path("run/trials/SASRec-2020/log.txt").read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["--models=SASRex"], "there is no model named 'SASRex'"),
+        (["--models=BPR"], "cannot share the split of sequential models"),
+        (["--seed=3"], "--seed is for a single run: a comparison takes --seeds"),
+        (["--seeds=some"], "--seeds is a count such as 5"),
+        (["--dataset=shoppe"], "there is no dataset 'shoppe'"),
+        (["--tune=2", "--models=BERT4Rec"], "no search ranges for BERT4Rec"),
+        (["--user-groups=4,2"], "--user-groups"),
+        (["--metric=ndcg@7"], "ndcg@7"),
+        (["--add=SASRec"], "--add extends a finished run: name it with --from=FOLDER"),
+        (["--from=nowhere"], "nowhere holds no comparison"),
+        (["--jobs=0"], "--jobs is the number of processes at a time"),
+        (["--devices=gpu"], "--devices is 'cpu' or GPU numbers"),
+    ],
+)
+def test_mistakes_cost_one_sentence_and_no_training(shop, capsys, words, sentence):
+    from recbole_sam.cli.main import main
+
+    defaults = {word.split("=")[0]: word for word in (*QUICK, "--seeds=1", "--models=SASRec")}
+    given = defaults | {word.split("=")[0]: word for word in words}
+    if "--from" in given:
+        given = {"--from": given["--from"]}
+    assert main(["compare", *given.values()]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not list(Path("run").glob("trials/*"))
+
+
+def test_another_run_folder_for_other_data(shop, tmp_path):
+    words = [*QUICK, "--models=SASRec", "--seeds=1"]
+    assert call(*words).returncode == 0
+    other = call(*words, "--learning_rate=0.01")
+    assert other.returncode == 2
+    assert "other settings (learning_rate None, now 0.01): give another --run=FOLDER" in other.stderr
+    (shop / "shop.inter").unlink()
+    write_dataset(tmp_path / "new" / "shop", random_sequences(seed=1))
+    (tmp_path / "new" / "shop" / "shop.inter").rename(shop / "shop.inter")
+    other = call(*words)
+    assert other.returncode == 2 and "run was made from other data than 'shop' is now" in other.stderr
+
+
+def test_processes_share_the_cores():
+    cores = os.cpu_count()
+    assert compare.workers(None, None) == ([{}], None, {})
+    assert compare.workers(2, "cpu") == ([{}, {}], max(1, cores // 2), {"use_gpu": "False"})
+    assert compare.workers(10_000, "cpu").threads == 1
+    with pytest.raises(SettingError, match="names GPU 99, but this machine has"):
+        compare.workers(None, "99")

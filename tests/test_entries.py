@@ -1,0 +1,43 @@
+import pytest
+
+from recbole_sam.errors import SettingError, UnknownNameError
+from recbole_sam.evaluation import entries
+
+
+def test_names_and_settings():
+    found = entries.parse("SAM, ComiRec:interest_extractor=DR:learning_rate=0.005,SASRec,SAM")
+    assert [entry.model for entry in found] == ["SAM", "ComiRec", "SASRec"]
+    assert found[1].given == {"interest_extractor": "DR", "learning_rate": "0.005"}
+    assert found[1].label == "ComiRec:interest_extractor=DR:learning_rate=0.005"
+
+
+def test_commas_inside_brackets_belong_to_the_value():
+    [entry] = entries.parse("SAM:item_text_fields=['title','brand']")
+    assert entry.given == {"item_text_fields": "['title','brand']"}
+
+
+def test_the_default_is_understood():
+    assert [entry.model for entry in entries.parse(entries.DEFAULT)] == entries.DEFAULT.split(",")
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        ("SASRex", "there is no model named 'SASRex'.* Did you mean SASRec"),
+        ("SAM:epochs=5", "'SAM:epochs=5' sets epochs, which must be the same for all models"),
+        ("SAM:lr", "cannot read '--lr'"),
+        ("BPR", "BPR is a general model of RecBole.*cannot share the split"),
+        ("DeepFM", "DeepFM is a context model"),
+        (" , ", "names no model"),
+    ],
+)
+def test_mistakes(text, sentence):
+    with pytest.raises((SettingError, UnknownNameError), match=sentence):
+        entries.parse(text)
+
+
+def test_slugs_are_file_names_and_differ():
+    labels = ["SAM", "SAM:a=1", "SAM-a-1", "SAM:a=1/2", "SAM:a=1:2"]
+    slugs = [entries.slug(label) for label in labels]
+    assert slugs[0] == "SAM" and len(set(slugs)) == len(labels)
+    assert not set("".join(slugs)) & set("/:=")

@@ -1,0 +1,59 @@
+import pytest
+
+from recbole_sam.data.folder import SYNTHETIC_MARKER
+from recbole_sam.errors import SettingError
+from recbole_sam.evaluation import plan
+from recbole_sam.evaluation.split import make_split
+
+WORDS = ["--dataset=shop", "--epochs=3", "--MAX_ITEM_LIST_LENGTH=8"]
+
+
+def test_the_same_budget_is_said_to_all(shop):
+    made, config = plan.make_plan(WORDS)
+    assert made.budget == {"epochs": 3, "stopping_step": 10, "eval_step": 1, "tuning": None}
+    assert made.given["stopping_step"] == "10" and made.given["MAX_ITEM_LIST_LENGTH"] == "8"
+    assert made.topk == (10, 20) and made.valid_metric == "ndcg@20"
+    assert config["eval_args"]["mode"] == {"valid": "uni100", "test": "uni100"}
+
+
+def test_the_key_differs_with_what_changes_results_only(shop):
+    def key(*words, **options):
+        return plan.make_plan([*WORDS, *words], **options)[0].key
+
+    assert key() == key("--show_progress=True") == key("--state=ERROR")
+    assert len({key(), key("--learning_rate=0.1"), key("--topk=[5,20]"), key(tuning=4)}) == 4
+
+
+@pytest.mark.parametrize(
+    "word, sentence",
+    [
+        ("--model=SAM", "--model is for a single run: a comparison takes --models"),
+        ("--seed=1", "takes --seeds"),
+        ("--checkpoint_dir=x", "takes --run"),
+        ("--metrics=['Hit']", "--metrics is not for compare"),
+        ("--valid_metric=NDCG@7", "valid_metric is 'NDCG@7'; it must be one of hit@10, hit@20"),
+        ("--eval_args={'mode':'uni100'}", "leave 'mode' out of eval_args"),
+    ],
+)
+def test_mistakes(shop, word, sentence):
+    with pytest.raises(SettingError, match=sentence):
+        plan.make_plan([*WORDS, word])
+
+
+def test_seeds():
+    assert plan.parse_seeds("3") == [2020, 2021, 2022]
+    assert plan.parse_seeds("7,1,7") == [7, 1]
+    assert plan.parse_seeds("2020,2020") == [2020]
+    for text in ("0", "x", "1,x", "-1,2", "2020"):
+        with pytest.raises(SettingError, match="--seeds is a count such as 5"):
+            plan.parse_seeds(text)
+
+
+def test_what_every_output_tells(shop):
+    made, config = plan.make_plan(WORDS)
+    told = plan.describe(made, config, make_split(config), "python -m recbole_sam compare")
+    assert (told["users"], told["items"], told["test_users"]) == (40, 25, 40)
+    assert told["synthetic"] is False and told["versions"]["recbole"] == "1.2.1"
+    assert set(told["checksums"]) == {"users", "items", "validation", "test", "candidates"}
+    (shop / SYNTHETIC_MARKER).write_text("made up")
+    assert plan.describe(made, config, make_split(config), "")["synthetic"] is True

@@ -1,0 +1,99 @@
+import warnings
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from recbole_sam.evaluation import significance
+from recbole_sam.evaluation.significance import bootstrap_interval, holm, paired_p
+
+
+def test_the_interval_is_scipys_plain_bootstrap():
+    values = np.random.default_rng(1).random(200)
+    plain = stats.bootstrap(
+        (values,), np.mean, n_resamples=1000, method="percentile", random_state=np.random.default_rng(0)
+    ).confidence_interval
+    assert bootstrap_interval(values) == pytest.approx((plain.low, plain.high), abs=1e-12)
+
+
+def test_the_interval_is_about_two_standard_errors():
+    values = np.random.default_rng(2).normal(5, 2, size=4000)
+    low, high = bootstrap_interval(values, resamples=4000)
+    error = values.std(ddof=1) / np.sqrt(4000)
+    assert low == pytest.approx(values.mean() - 1.96 * error, abs=0.15 * error)
+    assert high == pytest.approx(values.mean() + 1.96 * error, abs=0.15 * error)
+    narrow = bootstrap_interval(values, confidence=0.5, resamples=4000)
+    assert low < narrow[0] < narrow[1] < high
+
+
+def test_rows_get_what_each_gets_alone():
+    values = np.random.default_rng(3).random((2, 3, 50))
+    low, high = bootstrap_interval(values, resamples=200)
+    assert low.shape == high.shape == (2, 3)
+    for row in np.ndindex(2, 3):
+        assert (low[row], high[row]) == pytest.approx(bootstrap_interval(values[row], resamples=200))
+
+
+def test_the_batch_bounds_memory_and_changes_nothing(monkeypatch):
+    values = np.random.default_rng(4).random(50)
+    at_once = bootstrap_interval(values)
+    monkeypatch.setattr(significance, "_BATCH", 350)  # seven resamples
+    assert bootstrap_interval(values) == pytest.approx(at_once, abs=1e-12)
+    assert bootstrap_interval(values, seed=1) != pytest.approx(at_once, abs=1e-12)
+
+
+def test_one_user_has_no_interval():
+    assert np.isnan(bootstrap_interval([0.5])).all()
+    assert np.isnan(bootstrap_interval(np.ones((3, 1)))[1]).tolist() == [True] * 3
+
+
+def test_paired_p_against_a_hand_computed_t():
+    # differences 1, 2, 3: mean 2, deviation 1, t = 2 sqrt(3) = 3.4641 with 2 degrees of freedom; for those
+    # p = 1 - t / sqrt(t^2 + 2) = 1 - sqrt(12 / 14)
+    assert paired_p([2.0, 4.0, 6.0], [1.0, 2.0, 3.0]) == pytest.approx(1 - np.sqrt(12 / 14))
+
+
+def test_paired_p_of_one_against_several():
+    values = np.random.default_rng(5).random((4, 60))
+    values[2] = values[0]
+    p = paired_p(values[0], values[1:])
+    assert p[1] == 1
+    assert p[0] == pytest.approx(stats.ttest_rel(values[0], values[1]).pvalue)
+    assert p[2] == pytest.approx(paired_p(values[3], values[0]))
+
+
+@pytest.mark.parametrize(
+    "a, b, expected",
+    [
+        ([0.1, 0.2, 0.3], [0.1, 0.2, 0.3], 1),
+        ([0.1 + 0.2, 0.5], [0.3, 0.5], 1),  # rounding is no difference
+        ([1, 1, 1], [0, 0, 0], 0),
+        ([0.3, 0.4, 0.5], [0.2, 0.3, 0.4], 0),
+    ],
+)
+def test_differences_without_variance(a, b, expected):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert paired_p(a, b) == expected
+
+
+def test_false_alarms_are_as_rare_as_promised():
+    rng = np.random.default_rng(6)
+    a, b = rng.random((2, 2000, 50)) < 0.3  # hits of two equally good models
+    assert np.mean(paired_p(a, b) < 0.05) == pytest.approx(0.05, abs=0.015)
+
+
+def test_holm_by_hand():
+    # sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1: 0.02, 0.03, 0.06, 0.04; the last is
+    # raised to 0.06
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_holm_is_capped_monotone_and_below_bonferroni():
+    p = np.random.default_rng(7).random(20) ** 3
+    adjusted = holm(p)
+    assert (np.diff(adjusted[np.argsort(p)]) >= 0).all()
+    assert (adjusted >= p).all() and (adjusted <= np.minimum(1, 20 * p)).all()
+    assert holm([0.6, 0.7]).tolist() == [1, 1]
+    assert holm([0.03]).tolist() == [0.03]
+    assert holm([]).tolist() == []

@@ -1,0 +1,94 @@
+import json
+
+import pytest
+from conftest import make_config
+
+from recbole_sam import properties
+from recbole_sam.errors import SettingError
+from recbole_sam.evaluation import plan, tuning
+
+pytest.importorskip("hyperopt", reason="hyperopt is not installed")
+
+WORDS = ["--dataset=shop", "--epochs=1", "--MAX_ITEM_LIST_LENGTH=8", "--use_gpu=False", "--state=ERROR"]
+RANGES = "learning_rate choice [0.001,0.01,0.1]\nhidden_size choice [8,16]\nn_layers choice [1,2]\n"
+
+
+@pytest.fixture
+def job(shop, tmp_path):
+    made, _ = plan.make_plan(WORDS)
+    (tmp_path / "SASRec.hyper").write_text(RANGES)
+    given = {**made.given, "model": "SASRec", "seed": "2020"}
+    return {"given": given, "ranges": str(tmp_path / "SASRec.hyper"), "trials": 2, "threads": 1}
+
+
+def kept(folder):
+    return [json.loads(line) for line in (folder / tuning.TRIALS).read_text().splitlines()]
+
+
+def search(folder, job):
+    tuning.start(folder, job)
+    code = tuning.main(folder)
+    return code, tuning.outcome(folder)
+
+
+def test_finds_the_best_on_validation_and_goes_on(job, tmp_path):
+    folder = tmp_path / "tuning"
+    assert tuning.outcome(folder) is None
+    code, found = search(folder, job)
+    trials = kept(folder)
+    assert code == 0 and len(trials) == 2 and trials == found["trials"]
+    best = max(trials, key=lambda one: one["result"]["best_valid_score"])
+    assert found["best"] == best["settings"] and found["valid"] == best["result"]["best_valid_score"]
+    assert set(found["best"]) == {"learning_rate", "hidden_size", "n_layers"}
+    assert all(one["result"]["test_result"] == {} for one in trials)
+    # killed in the middle of writing, and asked for one more: what had ended is not trained again
+    (folder / tuning.TRIALS).write_text(json.dumps(trials[0]) + "\n" + json.dumps(trials[1])[:20])
+    marked = {**trials[0], "result": {**trials[0]["result"], "best_valid_score": 99.0}}
+    text = (folder / tuning.TRIALS).read_text()
+    (folder / tuning.TRIALS).write_text(json.dumps(marked) + "\n" + text.split("\n", 1)[1])
+    _, found = search(folder, {**job, "trials": 3})
+    assert [one["settings"] for one in kept(folder)[:2]] == [one["settings"] for one in trials]
+    assert len(kept(folder)) == 3 and found["valid"] == 99.0 and found["best"] == trials[0]["settings"]
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [("", "holds no line of the form"), ("n_layers choice [1,2\n", "cannot read the search ranges"),
+     ("n_layers oneof [1,2]\n", "cannot read the search ranges")],
+)  # fmt: skip
+def test_ranges_that_cannot_be_read(job, tmp_path, text, sentence):
+    (tmp_path / "SASRec.hyper").write_text(text)
+    code, found = search(tmp_path / "tuning", job)
+    assert code == tuning.FAILED and sentence in found["reason"]
+
+
+def test_a_model_that_fails_is_the_reason(job, tmp_path):
+    job["given"]["n_heads"] = "7"
+    with pytest.raises(Exception):  # noqa: B017 - RecBole's own, of any kind
+        search(tmp_path / "tuning", job)
+    assert "traceback in" in tuning.outcome(tmp_path / "tuning")["reason"]
+
+
+def test_shipped_ranges_fit_their_models(shop):
+    """Every name is a setting of the model, and its default is in the range or beside it."""
+    from recbole.trainer import HyperTuning
+
+    files = sorted((properties.folder() / "tuning").glob("*.hyper"))
+    assert {file.stem for file in files} >= {*properties.model_names(), "SASRec", "GRU4Rec", "SINE"}
+    for file in files:
+        config = make_config(file.stem)
+        space = HyperTuning(lambda *_: None, params_file=str(file), algo="random").space
+        assert "learning_rate" in space
+        for name in space:
+            assert name in config.final_config_dict, (file.stem, name)
+
+
+def test_own_ranges_come_first(tmp_path):
+    from recbole_sam.cli.compare import _ranges
+    from recbole_sam.evaluation.entries import parse
+
+    (tmp_path / "SAM.hyper").write_text(RANGES)
+    files = _ranges(parse("SAM,SASRec"), str(tmp_path))
+    assert files == {"SAM": tmp_path / "SAM.hyper", "SASRec": properties.tuning_file("SASRec")}
+    with pytest.raises(SettingError, match="no search ranges for BERT4Rec"):
+        _ranges(parse("BERT4Rec"), None)
