@@ -1,7 +1,13 @@
 import json
 
-from recbole_sam.interests import ledger
+import pytest
+from conftest import make_config
+from servers.llm_server import KEY, LLMServer
+
+from recbole_sam.data import store_location
+from recbole_sam.interests import ledger, stage1
 from recbole_sam.interests.budget import Price, Spending
+from recbole_sam.interests.failures import LimitReachedError
 from recbole_sam.interests.report import RunReport
 
 
@@ -28,3 +34,23 @@ def test_runs_add_up(tmp_path):
 def test_an_unknown_price_is_said(tmp_path):
     ledger.record(tmp_path / "a.safetensors", report(None, 3, 10, 10))
     assert ledger.total(tmp_path / "a.safetensors") == "at an unknown price (3 answers)"
+
+
+def test_stage_1_notes_what_was_paid_and_nothing_for_answers_it_had(shop, monkeypatch):
+    """Through the real SDK and the local server: a run that is cut short, the rest of it, and a rebuild."""
+    dashscope = pytest.importorskip("dashscope")
+    monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
+    settings = {"interest_generator": "dashscope", "llm_requests_per_minute": 0}
+    with LLMServer() as server:
+        monkeypatch.setattr(dashscope, "base_http_api_url", server.dashscope_url)
+        with pytest.raises(LimitReachedError):
+            stage1.build(make_config(**settings, llm_max_users=10))
+        config = make_config(**settings)
+        stage1.build(config)
+        paid = ledger.total(store_location.path(config))
+        stage1.build(config)
+        assert ledger.total(store_location.path(config)) == paid
+        prompts = sum(server.answered.values())
+    assert paid.endswith(f"({prompts:,} answers)") and "CNY" in paid
+    lines = ledger.ledger_file(store_location.path(config)).read_text().splitlines()
+    assert len(lines) == 2 and KEY not in "".join(lines)
