@@ -186,22 +186,23 @@ def write_ranks(path, split, trials):
         codes = pa.array(np.asarray(codes, np.int32))
         return pa.DictionaryArray.from_arrays(codes, pa.array([str(word) for word in words], pa.string()))
 
-    def each(values):  # one value a trial
-        return np.repeat(np.arange(times), n), values
+    # A user's rows stand together: so the columns that say nothing new in them take hardly any space.
+    def each(values):
+        return np.tile(np.arange(times, dtype=np.int32), n), values
 
-    def all_of(values):  # the same values in each trial
-        return np.tile(np.asarray(values, np.int32), times)
+    def all_of(values):
+        return np.repeat(np.asarray(values, np.int32), times)
 
     labels, seeds, protocols, ranks = zip(*trials, strict=True) if trials else ((), (), (), ())
     targets, target = np.unique(split.targets, return_inverse=True)
     table = pa.table(
         {
             "model": coded(*each(labels)),
-            "seed": np.repeat(np.array(seeds, np.int32), n),
+            "seed": np.tile(np.array(seeds, np.int32), n),
             "protocol": coded(*each(protocols)),
             "user": coded(all_of(np.arange(n)), split.user_tokens[split.users]),
             "item": coded(all_of(target), split.item_tokens[targets]),
-            "rank": np.concatenate([*ranks, np.empty(0, np.int32)]).astype(np.int32),
+            "rank": np.array(ranks, np.int32).reshape(times, n).T.ravel(),
             "history": all_of(split.history),
             "popularity": all_of(split.popularity[split.targets]),
         }
