@@ -143,6 +143,12 @@ def test_tuned_settings_are_used(shop):
         (["--metric=ndcg@7"], "ndcg@7"),
         (["--add=SASRec"], "--add extends a finished run: name it with --from=FOLDER"),
         (["--from=nowhere"], "nowhere holds no comparison"),
+        (["--from=run", "--seeds=2"], "--seeds cannot change a finished run"),
+        (["--from=run", "--epochs=9"], "--epochs=9 cannot change a finished run"),
+        (["--from=run", "--add=SASRec", "--models=SAM"], "--models does not go with --add: --add says it"),
+        (["--learning_rat=1"], "did you mean 'learning_rate'"),
+        (["--models=SASRec,SAM:loss_type=ABC"], "SAM:loss_type=ABC: loss_type is 'ABC'; SAM knows CE, BPR"),
+        (["--models=SAM:hiden_size=8"], "did you mean 'hidden_size'"),
         (["--jobs=0"], "--jobs is the number of processes at a time"),
         (["--devices=gpu"], "--devices is 'cpu' or GPU numbers"),
     ],
@@ -153,7 +159,7 @@ def test_mistakes_cost_one_sentence_and_no_training(shop, capsys, words, sentenc
     defaults = {word.split("=")[0]: word for word in (*QUICK, "--seeds=1", "--models=SASRec")}
     given = defaults | {word.split("=")[0]: word for word in words}
     if "--from" in given:
-        given = {"--from": given["--from"]}
+        given = {word.split("=")[0]: word for word in words}
     assert main(["compare", *given.values()]) == 2
     assert sentence in capsys.readouterr().err
     assert not list(Path("run").glob("trials/*"))

@@ -12,7 +12,10 @@ from recbole_sam.evaluation.run_folder import PROTOCOLS, RunFolder
 from recbole_sam.evaluation.split import make_split
 
 FAILED = 1
-NEEDED = {"rich": "rich", "matplotlib": "matplotlib", "pyarrow": "pyarrow"}
+NEEDED = ("rich", "matplotlib", "pyarrow")
+SEEDS = "3"
+TRAINING = ("models", "seeds", "jobs", "devices", "tune", "ranges", "kept_in")
+"""Options that say nothing to a run that is only drawn again."""
 
 
 def add_parser(subparsers):
@@ -27,12 +30,8 @@ def add_parser(subparsers):
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add(
-        "--models",
-        default=entries.DEFAULT,
-        help="names, or NAME:key=value for a setting of one (default: %(default)s)",
-    )
-    add("--seeds", default="3", metavar="N", help="how many, or which: 2020,2021 (default: %(default)s)")
+    add("--models", help=f"names, or NAME:key=value for a setting of one (default: {entries.DEFAULT})")
+    add("--seeds", metavar="N", help=f"how many, or which: 2020,2021 (default: {SEEDS})")
     add(
         "--protocol",
         default="both",
@@ -87,25 +86,40 @@ def run(args):
         "users": groups.parse_edges(args.user_groups, "--user-groups") if args.user_groups else None,
         "items": groups.parse_edges(args.item_groups, "--item-groups") if args.item_groups else None,
     }
-    if args.redraw:
-        folder = RunFolder(args.redraw)
-        before = folder.run()
-        if not args.add:
-            if args.settings:
-                raise SettingError(
-                    f"{args.settings[0]} cannot change a finished run: --from only redraws, and --add trains."
-                )
-            return show(folder, args, edges)
-        seeds = sorted({trial["seed"] for trial in folder.trials()})
-        words = [f"--{name}={value}" for name, value in before["given"].items()]
-        given, chosen, tuning = [*words, *args.settings], entries.parse(args.add), before["budget"]["tuning"]
-    elif args.add:
-        raise SettingError("--add extends a finished run: name it with --from=FOLDER.")
+    if args.redraw and not args.add:
+        _check_redraw(args)
+        return show(RunFolder(args.redraw), args, edges)
+    if args.add:
+        folder, given, chosen, seeds, tuning = _finished(args)
     else:
-        folder, seeds, given = None, plan.parse_seeds(args.seeds), args.settings
-        chosen, tuning = entries.parse(args.models), args.tune
+        folder, given, tuning = None, args.settings, args.tune
+        chosen, seeds = entries.parse(args.models or entries.DEFAULT), plan.parse_seeds(args.seeds or SEEDS)
     folder = train(folder, given, chosen, seeds, tuning, args)
     return show(folder, args, edges)
+
+
+def _check_redraw(args):
+    given = [f"--{name.replace('kept_in', 'run')}" for name in TRAINING if getattr(args, name) is not None]
+    for word in [*given, *args.settings]:
+        raise SettingError(
+            f"{word} cannot change a finished run: --from only draws it again, and --add trains."
+        )
+
+
+def _finished(args):
+    """Folder, settings, entries, seeds and tuning of --add: those of the run, but for its models."""
+    if not args.redraw:
+        raise SettingError("--add extends a finished run: name it with --from=FOLDER.")
+    for name, instead in (("models", "--add"), ("kept_in", "--from"), ("tune", "--from")):
+        if getattr(args, name) is not None:
+            word = name.replace("kept_in", "run")
+            raise SettingError(f"--{word} does not go with --add: {instead} says it already.")
+    folder = RunFolder(args.redraw)
+    before = folder.run()
+    words = [f"--{name}={value}" for name, value in before["given"].items()]
+    seeds = {trial["seed"] for trial in folder.trials()}
+    seeds = plan.parse_seeds(args.seeds) if args.seeds else sorted(seeds)
+    return folder, [*words, *args.settings], entries.parse(args.add), seeds, before["budget"]["tuning"]
 
 
 def train(folder, words, chosen, seeds, tuning, args):
@@ -127,6 +141,7 @@ def train(folder, words, chosen, seeds, tuning, args):
     made, config = plan.make_plan(words, tuning)
     if args.metric:
         _check_metric(args.metric, made.topk)
+    compare.check(made, chosen)
     split = make_split(config)
     folder = folder or RunFolder(args.kept_in or Path("saved") / "compare" / f"{made.dataset}-{made.key}")
     labels, numbers = ", ".join(entry.label for entry in chosen), ", ".join(map(str, seeds))
@@ -146,6 +161,9 @@ def train(folder, words, chosen, seeds, tuning, args):
                     compare.fail(folder, entry, seeds, failed[entry.label])
             able = [entry for entry in chosen if entry.label not in failed]
             compare.run_trials(folder, made, able, seeds, tuned, where, say)
+        except KeyboardInterrupt:
+            say("interrupted: finished trials are kept, and the same command goes on from here")
+            raise
         finally:
             folder.gather()  # also after Ctrl-C: what is done can be looked at
     return folder

@@ -4,7 +4,7 @@ import os
 import statistics
 from typing import NamedTuple
 
-from recbole_sam import configuration, registry
+from recbole_sam import configuration, registry, settings
 from recbole_sam.data import store_location
 from recbole_sam.errors import RecBoleSAMError, SettingError
 from recbole_sam.evaluation import pool, tuning
@@ -64,6 +64,24 @@ def _check_gpus(numbers):
         )
 
 
+def check(plan, entries):
+    """Refuses settings that cannot be, before anything is trained.
+
+    Args:
+        plan (Plan): the settings for all.
+        entries (list of Entry): what is compared.
+
+    Raises:
+        SettingError: naming the entry and what is wrong with it.
+    """
+    for entry in entries:
+        settings.check_names(entry.given, entry.model)
+        try:
+            _config(plan, entry)
+        except SettingError as error:
+            raise SettingError(f"{entry.label}: {error}") from error
+
+
 def prepare_interests(plan, entries, say):
     """Builds the interests that entries need and that are not there, once, before any trial.
 
@@ -82,9 +100,7 @@ def prepare_interests(plan, entries, say):
         if not registry.uses_interests(entry.model):
             continue
         try:
-            config = configuration.make_config(
-                {**plan.given, **entry.given, "model": entry.model, "dataset": plan.dataset}
-            )
+            config = _config(plan, entry)
             if not store_location.path(config).exists():
                 say(f"{entry.label}: building interests, generator {config['interest_generator']}")
                 stage1.build(config)
@@ -151,6 +167,7 @@ def run_trials(folder, plan, entries, seeds, tuned, where, say):
         say (callable): takes a line for the user.
     """
     wanted = [(entry, seed) for seed in seeds for entry in entries]
+    by_label = {entry.label: entry for entry in entries}
     results = {(entry.label, seed): folder.result(entry.label, seed) for entry, seed in wanted}
     missing = [pair for pair in wanted if not _done(results[pair[0].label, pair[1]])]
     if len(missing) < len(wanted):
@@ -173,8 +190,7 @@ def run_trials(folder, plan, entries, seeds, tuned, where, say):
         result = folder.result(label, seed)
         if result is None:  # killed from outside, or out of memory
             why = f"the process died with code {code}; see {task.folder / LOG}"
-            write_result(task.folder, {"model": label, "class": label.split(":")[0], "seed": seed,
-                                       "status": "failed", "reason": why})  # fmt: skip
+            write_result(task.folder, _failed(by_label[label], seed, why))
             result = folder.result(label, seed)
         times.append(seconds)
         left = statistics.mean(times) * (len(missing) - count) / len(where.slots)
@@ -183,13 +199,21 @@ def run_trials(folder, plan, entries, seeds, tuned, where, say):
 
 
 def fail(folder, entry, seeds, why):
-    """Notes for each seed of an entry why it cannot be trained."""
+    """Notes for each seed of an entry that is not done why it cannot be trained."""
     for seed in seeds:
+        if _done(folder.result(entry.label, seed)):
+            continue
         path = folder.start(entry.label, seed, {"label": entry.label})
-        write_result(
-            path,
-            {"model": entry.label, "class": entry.model, "seed": seed, "status": "failed", "reason": why},
-        )
+        write_result(path, _failed(entry, seed, why))
+
+
+def _failed(entry, seed, why):
+    return {"model": entry.label, "class": entry.model, "seed": seed, "status": "failed", "reason": why}
+
+
+def _config(plan, entry):
+    own = {"model": entry.model, "dataset": plan.dataset}
+    return configuration.make_config({**plan.given, **entry.given, **own})
 
 
 def _given(plan, entry, seed, where):

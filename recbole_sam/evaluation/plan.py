@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from recbole_sam import compat, configuration
+from recbole_sam import compat, configuration, settings
 from recbole_sam.data.card import read_card
 from recbole_sam.data.folder import is_synthetic
 from recbole_sam.errors import SettingError
@@ -65,6 +65,7 @@ def make_plan(words, tuning=None):
             "--metrics is not for compare, which shows HR, NDCG and MRR of one target a user; --topk says at "
             "which lengths."
         )
+    settings.check_names(given, "compare")
     given = {**DEFAULTS, **given}
     config = configuration.make_config({**given, "model": REFERENCE})
     _check(config)
