@@ -100,8 +100,9 @@ def _register_properties():
                 listed += [key for key in defaults if key not in (*listed, "source")]
         internal, external = self.internal_config_dict, self.external_config_dict
         loss = external.get("loss_type", internal.get("loss_type"))
-        if model_class.type == ModelType.SEQUENTIAL and loss == "CE":
-            # RecBole's default (uniform negatives) is an error with its own default loss of these models.
+        if model_class.type == ModelType.SEQUENTIAL and loss in ("CE", "SSM"):
+            # RecBole's default (uniform negatives) is an error with its own default loss of these models,
+            # and of no use to sampled softmax, which draws its own.
             internal["train_neg_sample_args"] = None
         if model_class.type == ModelType.SEQUENTIAL and "load_col" not in external:
             # RecBole's default for a dataset without a preset leaves out the time that these models need.
@@ -115,6 +116,8 @@ def _register_properties():
                 raise SettingError(f"loss_type is '{loss}'; {model} knows {', '.join(allowed)}.")
             if loss == "BCE":  # one positive, one negative: RecBole knows this as pairwise
                 internal["MODEL_INPUT_TYPE"] = InputType.PAIRWISE
+            if loss == "SSM":  # a target a sample: RecBole knows this as pointwise
+                internal["MODEL_INPUT_TYPE"] = InputType.POINTWISE
             settings.check_names(external, model)
 
     Config._get_model_and_dataset = checked_model_and_dataset

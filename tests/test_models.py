@@ -24,6 +24,9 @@ class Case(NamedTuple):
         return "-".join([self.model, *map(str, self.settings.values())])
 
 
+# few negatives, so that the circle's 40 items are not all among them
+SAMPLED = {"loss_type": "SSM", "train_neg_sample_args": None, "loss_negatives": 16}
+
 # A sum of item vectors keeps little of their order: ComiRec-SA, EIMF on it and SINE see a blur.
 CASES = [
     Case("BSARec"),
@@ -37,6 +40,8 @@ CASES = [
     Case("EIMF", floor=0.5),  # its phrases here are noise
     Case("EIMF", {"interest_extractor": "DR"}),
     Case("SAM"),
+    Case("SAM", SAMPLED),
+    Case("SAM", SAMPLED | {"loss_distribution": "uniform"}),
     Case("SASRec"),
     Case("GRU4Rec"),
     Case("SINE", floor=0.6),

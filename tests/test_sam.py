@@ -1,16 +1,21 @@
 """The model on a small dataset: masks, losses, default interest, scores, checkpoints."""
 
+import copy
 import math
 
 import pytest
 import torch
 from conftest import experiment, random_sequences, write_dataset
 from recbole.config import Config
+from recbole.utils import get_trainer
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from recbole_sam import properties
 from recbole_sam.errors import SettingError
 from recbole_sam.models.attention import interest_aware_attention, masked_mean
+
+SAMPLED = {"loss_type": "SSM", "train_neg_sample_args": None, "loss_negatives": 5}
 
 
 def first_batch(loader):
@@ -184,3 +189,246 @@ def test_paper_recipe_is_accepted(shop):
     assert config["loss_type"] == "BCE" and config["train_targets"] == "last"
     assert config["eval_args"]["mode"] == {"valid": "uni100", "test": "uni100"}
     assert config["learning_rate"] == 5e-4 and config["clip_grad_norm"] == {"max_norm": 1.0}
+
+
+def loss_and_gradients(model, batch):
+    model.zero_grad()
+    loss = model.calculate_loss(batch)
+    loss.backward()
+    return {"loss": loss.detach()} | {name: each.grad.clone() for name, each in model.named_parameters()}
+
+
+def same_weights(model, **settings):
+    """A SAM of other settings with the weights of a model, and a training batch; both without dropout."""
+    _, train, _, _, other = experiment(**settings)
+    other.load_state_dict(model.state_dict())
+    return other.eval(), first_batch(train)
+
+
+@pytest.mark.parametrize(
+    "settings", [SAMPLED, {"loss_chunk_size": 7}, {"autocast": "bf16"}, {"compile": True}]
+)
+def test_settings_of_scale_change_no_checkpoint(sam, settings):
+    model, _ = sam
+    other, _ = same_weights(model, **settings)
+    assert list(other.state_dict()) == list(model.state_dict())
+
+
+def test_settings_of_scale_may_be_absent(shop):
+    """A checkpoint of an earlier version has a configuration without them: they are off."""
+    config, train, _, _, model = experiment()
+    batch = first_batch(train)
+    expected = loss_and_gradients(model.eval(), batch)
+    for name in ("loss_chunk_size", "loss_negatives", "loss_distribution", "autocast", "compile"):
+        config[name] = None
+    older = type(model)(config, train._dataset).eval()
+    older.load_state_dict(model.state_dict())
+    torch.testing.assert_close(loss_and_gradients(older, batch), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("chunk_size", [1, 7, 10**6])
+def test_chunked_loss_equals_cross_entropy(sam, chunk_size):
+    model, _ = sam
+    chunked, batch = same_weights(model, loss_chunk_size=chunk_size)
+    assert len(batch) > 7
+    torch.testing.assert_close(loss_and_gradients(chunked, batch), loss_and_gradients(model, batch))
+
+
+@pytest.mark.parametrize("distribution", ["popularity", "uniform"])
+def test_sampled_softmax_draws_by_the_training_part(shop, distribution):
+    _, train, _, _, model = experiment(**SAMPLED, loss_distribution=distribution)
+    counts = torch.bincount(train._dataset.inter_feat["item_id"], minlength=model.n_items)
+    drawn = torch.zeros(model.n_items)
+    for _ in range(300):
+        drawn[model.negative_sampler()] += 1
+    can_be_drawn = counts > 0 if distribution == "popularity" else torch.arange(model.n_items) > 0
+    assert torch.equal(drawn > 0, can_be_drawn)
+
+
+def test_sampled_softmax_of_very_many_draws_is_the_full_softmax(sam):
+    model, _ = sam
+    many = SAMPLED | {"loss_negatives": 10**5, "loss_distribution": "uniform"}
+    sampled, batch = same_weights(model, **many)
+    logits = model._represent(batch) @ model.item_embedding.weight[1:].T  # without the padding item
+    expected = nn.functional.cross_entropy(logits, batch["item_id"] - 1)
+    torch.testing.assert_close(sampled.calculate_loss(batch), expected)
+
+
+def test_sampled_softmax_follows_the_seed(shop):
+    losses = []
+    for seed in (2020, 2020, 2021):
+        _, train, _, _, model = experiment(**SAMPLED, seed=seed)
+        losses.append(model.eval().calculate_loss(first_batch(train)).item())
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_scores_take_the_memory_of_the_result_only(sam):
+    """Nothing as large as the scores is made beside them."""
+    model, batch = sam
+    model.n_items = 5000  # so that nothing else is as large
+    model.item_embedding = nn.Embedding(model.n_items, model.hidden_size)
+    size = len(batch) * model.n_items * 4
+    made = []  # the storages, kept so that no address is used twice
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            result = function(*args, **(kwargs or {}))
+            results = result if isinstance(result, tuple | list) else (result,)
+            made.extend(each.untyped_storage() for each in results if isinstance(each, torch.Tensor))
+            return result
+
+    with torch.no_grad(), Watch():
+        scores = model.full_sort_predict(batch)
+    large = {storage.data_ptr() for storage in made if storage.nbytes() >= size}
+    assert large - {model.item_embedding.weight.data_ptr()} == {scores.data_ptr()}
+
+
+@pytest.mark.parametrize("users", [1, 7])
+def test_metrics_do_not_depend_on_the_evaluation_batch(shop, users):
+    metrics = ["Recall", "MRR", "NDCG", "Hit", "Precision", "ItemCoverage"]
+    _, _, _, _, model = experiment(metrics=metrics)
+    results = []
+    for size in (4096, users):
+        config, train, valid, test, _ = experiment(metrics=metrics, eval_batch_size=size)
+        assert len(test) == math.ceil(len(test._dataset) / size)
+        trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
+        trainer.eval_collector.data_collect(train)
+        results.append([trainer.evaluate(part, load_best_model=False) for part in (valid, test)])
+    assert results[0] == results[1]
+
+
+def check_autocast(model, half, batch):
+    """Loss, gradient and scores are those of float32 up to some roundings to bfloat16, and no nearer."""
+    rounding = torch.finfo(torch.bfloat16).eps
+    expected, actual = loss_and_gradients(model, batch), loss_and_gradients(half, batch)
+    assert all(each.dtype == torch.float32 for each in actual.values())
+    loss, rounded = expected.pop("loss"), actual.pop("loss")
+    assert loss != rounded and rounded.item() == pytest.approx(loss.item(), rel=rounding)
+    # as one vector: a parameter's gradient whose terms cancel is nothing but rounding
+    expected, actual = (torch.cat([each.flatten() for each in part.values()]) for part in (expected, actual))
+    assert 0 < (actual - expected).norm() < 3 * rounding * expected.norm()
+    with torch.no_grad():
+        scores, rounded = model.full_sort_predict(batch), half.full_sort_predict(batch)
+    assert rounded.dtype == torch.float32
+    assert 0 < (rounded - scores).norm() < rounding * scores.norm()
+
+
+@pytest.mark.parametrize("settings", [{}, {"loss_chunk_size": 7}])
+def test_autocast_is_close_to_float32(sam, settings):
+    model, _ = sam
+    half, batch = same_weights(model, autocast="bf16", **settings)
+    check_autocast(model, half, batch)
+
+
+@pytest.mark.parametrize("loss_type", ["SSM", "BPR", "BCE"])
+def test_autocast_of_the_other_losses(shop, loss_type):
+    settings = SAMPLED if loss_type == "SSM" else {"loss_type": loss_type}
+    _, _, _, _, model = experiment(**settings)
+    half, batch = same_weights(model, **settings, autocast="bf16")
+    losses = []
+    for each in (model.eval(), half):
+        torch.manual_seed(1)
+        losses.append(each.calculate_loss(batch).item())
+    assert losses[0] != losses[1] == pytest.approx(losses[0], rel=0.01)
+
+
+def test_without_autocast_the_surrounding_one_holds(sam):
+    """RecBole's enable_amp is such a surrounding autocast."""
+    model, _ = sam
+    half, batch = same_weights(model, autocast="bf16")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        surrounded = model.calculate_loss(batch)
+    assert torch.equal(surrounded, half.calculate_loss(batch))
+
+
+def check_compiled(model, fast, batch):
+    torch._dynamo.reset()
+    torch.testing.assert_close(
+        loss_and_gradients(fast, batch), loss_and_gradients(model, batch), rtol=1e-4, atol=1e-5
+    )
+    duplicate = copy.deepcopy(fast)  # RecBole counts operations on one
+    with torch.no_grad():
+        for part in (batch, batch[:3]):
+            expected = model.full_sort_predict(part)
+            torch.testing.assert_close(fast.full_sort_predict(part), expected, rtol=1e-4, atol=1e-5)
+        for parameter in fast.parameters():
+            parameter.zero_()
+        torch.testing.assert_close(duplicate.full_sort_predict(part), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_compiled_equals_eager(sam):
+    model, _ = sam
+    check_compiled(model, *same_weights(model, compile=True))
+
+
+def test_compiled_forward_is_the_one_that_runs(sam, monkeypatch):
+    """The same with torch's compiler left out, which needs no C++ compiler and no minute."""
+    usual = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function: usual(function, backend="eager"))
+    model, _ = sam
+    fast, batch = same_weights(model, compile=True)
+    calls = []
+    forward = fast.compiled_forward
+    fast.compiled_forward = lambda *args: calls.append(1) or forward(*args)
+    check_compiled(model, fast, batch)
+    assert calls
+
+
+@pytest.mark.parametrize(
+    "wrong, word",
+    [
+        ({"loss_chunk_size": 0}, "loss_chunk_size"),
+        ({"loss_chunk_size": True}, "loss_chunk_size"),
+        ({"loss_chunk_size": "many"}, "loss_chunk_size"),
+        ({"loss_chunk_size": 8, "loss_type": "BPR"}, "loss_chunk_size.*BPR"),
+        ({"loss_negatives": 0, "loss_type": "SSM"}, "loss_negatives"),
+        ({"loss_distribution": "zipf", "loss_type": "SSM"}, "loss_distribution.*popularity or uniform"),
+        ({"train_neg_sample_args": {"distribution": "uniform"}, "loss_type": "SSM"}, "train_neg_sample_args"),
+        ({"autocast": "fp16"}, "autocast"),
+        ({"autocast": True}, "autocast"),
+        ({"compile": "yes"}, "compile"),
+    ],
+)
+def test_senseless_settings_of_scale_are_one_sentence(shop, wrong, word):
+    config, train, _, _, model = experiment()
+    for name, value in wrong.items():
+        config[name] = value
+    with pytest.raises(SettingError, match=word) as error:
+        type(model)(config, train._dataset)
+    assert "\n" not in str(error.value)
+
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_autocast_on_gpu(sam):
+    model, _ = sam
+    half, batch = same_weights(model, autocast="bf16")
+    check_autocast(model.cuda(), half.cuda(), batch.to("cuda"))
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_compiled_on_gpu(sam):
+    model, _ = sam
+    fast, batch = same_weights(model, compile=True)
+    check_compiled(model.cuda(), fast.cuda(), batch.to("cuda"))
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_losses_of_scale_on_gpu(sam):
+    model, _ = sam
+    chunked, batch = same_weights(model, loss_chunk_size=7)
+    sampled, _ = same_weights(model, **SAMPLED)
+    batch = batch.to("cuda")
+    torch.testing.assert_close(
+        loss_and_gradients(chunked.cuda(), batch),
+        loss_and_gradients(model.cuda(), batch),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    assert sampled.cuda().calculate_loss(batch).isfinite()

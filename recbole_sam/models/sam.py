@@ -7,7 +7,9 @@ Reference:
     Sequential Recommendation." in WWW 2026.
 """
 
+import contextlib
 import math
+from logging import getLogger
 
 import torch
 from recbole.model.abstract_recommender import SequentialRecommender
@@ -17,14 +19,28 @@ from torch.nn import functional as F
 
 from recbole_sam.data.dataset import SAMDataset
 from recbole_sam.errors import SettingError
+from recbole_sam.models import score_memory
 from recbole_sam.models.attention import (
     CrossInterestLayer,
     interest_aware_attention,
     masked_mean,
     recency_positions,
 )
+from recbole_sam.models.compilation import compiled
+from recbole_sam.models.linear_cross_entropy import linear_cross_entropy
+from recbole_sam.models.sampled_softmax import (
+    DISTRIBUTIONS,
+    NegativeSampler,
+    negative_weights,
+    sampled_softmax,
+)
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
+
+
+def _check_count(name, value):
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise SettingError(f"{name} is {value}; it must be a whole number from 1.")
 
 
 class SAM(SequentialRecommender):
@@ -43,7 +59,7 @@ class SAM(SequentialRecommender):
     """
 
     dataset_class = SAMDataset
-    loss_types = ("CE", "BPR", "BCE")
+    loss_types = ("CE", "BPR", "BCE", "SSM")
 
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
@@ -59,7 +75,12 @@ class SAM(SequentialRecommender):
         self.layer_norm_eps = config["layer_norm_eps"]
         self.initializer_range = config["initializer_range"]
         self.loss_type = config["loss_type"]
+        self.loss_chunk_size = config["loss_chunk_size"]
+        self.loss_negatives = config["loss_negatives"]
+        self.loss_distribution = config["loss_distribution"]
+        self.autocast = config["autocast"]
         self._check_settings()
+        self._check_scale_settings(config)
 
         # the interest table: looked up, never trained, and rebuilt from the dataset instead of being
         # saved with the weights (a 1 MB model must not have a 134 MB checkpoint)
@@ -93,12 +114,24 @@ class SAM(SequentialRecommender):
             self.loss_fct = BPRLoss()
         elif self.loss_type == "BCE":
             self.loss_fct = nn.BCEWithLogitsLoss()
+        elif self.loss_type == "SSM":
+            targets = dataset.inter_feat[self.ITEM_ID]
+            weights = negative_weights(self.loss_distribution, targets, self.n_items)
+            self.negative_sampler = NegativeSampler(weights, self.loss_negatives)
+            self._ddp_params_and_buffers_to_ignore += [
+                f"negative_sampler.{name}" for name, _ in self.negative_sampler.named_buffers()
+            ]
         else:  # self.loss_type = 'CE'
             self.loss_fct = nn.CrossEntropyLoss()
+        self.compiled_forward = compiled(type(self).forward) if config["compile"] else None
 
         # parameters initialization
         self.apply(self._init_weights)
         nn.init.normal_(self.default_interest, std=self.initializer_range)
+
+        warning = score_memory.warning(config, dataset, self.parameters())
+        if warning:
+            getLogger().warning(warning)
 
     def _check_settings(self):
         for name in ("hidden_dropout_prob", "attn_dropout_prob"):
@@ -112,6 +145,32 @@ class SAM(SequentialRecommender):
             raise SettingError(
                 f"hidden_size ({self.hidden_size}) must be a multiple of n_heads ({self.n_heads})."
             )
+
+    def _check_scale_settings(self, config):
+        # None also stands for a setting that a checkpoint of an earlier version lacks
+        if self.loss_chunk_size is not None:
+            _check_count("loss_chunk_size", self.loss_chunk_size)
+            if self.loss_type != "CE":
+                raise SettingError(
+                    f"loss_chunk_size is for loss_type CE: leave it out for {self.loss_type}, which needs no "
+                    "scores of all items."
+                )
+        if self.loss_type == "SSM":
+            _check_count("loss_negatives", self.loss_negatives)
+            if self.loss_distribution not in DISTRIBUTIONS:
+                raise SettingError(
+                    f"loss_distribution is '{self.loss_distribution}'; it must be "
+                    f"{' or '.join(DISTRIBUTIONS)}."
+                )
+            if config["train_neg_sample_args"]["distribution"] != "none":
+                raise SettingError(
+                    "loss_type SSM draws its negatives itself: set train_neg_sample_args to None, and the "
+                    "number of negatives by loss_negatives."
+                )
+        if self.autocast not in (None, "bf16"):
+            raise SettingError(f"autocast is '{self.autocast}'; it must be bf16 or left out.")
+        if config["compile"] not in (None, True, False):
+            raise SettingError(f"compile is '{config['compile']}'; it must be True or False.")
 
     def _init_weights(self, module):
         """Initialize the weights"""
@@ -155,17 +214,35 @@ class SAM(SequentialRecommender):
             views = layer(views, interest_mask)
         return masked_mean(views, interest_mask)  # [B d]
 
+    def _autocast(self):
+        if self.autocast is None:
+            return contextlib.nullcontext()  # autocast(enabled=False) would undo RecBole's enable_amp
+        return torch.autocast(self.item_embedding.weight.device.type, dtype=torch.bfloat16)
+
     def _represent(self, interaction):
-        return self.forward(
-            interaction[self.USER_ID], interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
-        )
+        inputs = interaction[self.USER_ID], interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
+        with self._autocast():
+            if self.compiled_forward is not None:
+                user_output = self.compiled_forward(self, *inputs)
+            else:
+                user_output = self.forward(*inputs)
+        return user_output.to(self.item_embedding.weight.dtype)
 
     def calculate_loss(self, interaction):
-        user_output = self._represent(interaction)
+        with self._autocast():
+            return self._loss(self._represent(interaction), interaction)
+
+    def _loss(self, user_output, interaction):
+        items = self.item_embedding.weight
         pos_items = interaction[self.POS_ITEM_ID]
+        if self.loss_type == "SSM":
+            return sampled_softmax(
+                user_output, items, pos_items, self.negative_sampler(), self.negative_sampler.log_q
+            )
         if self.loss_type == "CE":
-            logits = user_output @ self.item_embedding.weight.T
-            return self.loss_fct(logits, pos_items)
+            if self.loss_chunk_size is not None:
+                return linear_cross_entropy(user_output, items, pos_items, self.loss_chunk_size)
+            return self.loss_fct(user_output @ items.T, pos_items)
         neg_items = interaction[self.NEG_ITEM_ID]
         pos_score = (user_output * self.item_embedding(pos_items)).sum(dim=-1)  # [B]
         neg_score = (user_output * self.item_embedding(neg_items)).sum(dim=-1)  # [B]
@@ -180,4 +257,5 @@ class SAM(SequentialRecommender):
         return (user_output * self.item_embedding(interaction[self.ITEM_ID])).sum(dim=1)  # [B]
 
     def full_sort_predict(self, interaction):
+        # in float32 also with autocast: bfloat16 would tie items that differ
         return self._represent(interaction) @ self.item_embedding.weight.T  # [B n_items]
