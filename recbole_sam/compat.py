@@ -371,6 +371,179 @@ def distributed_checkpoint():
     return True
 
 
+@_step("in distributed evaluation some users count twice, so that all ranks have as many, and the metrics of "
+       "the ranks are averaged by numbers of batches, whether they are means over users or not", "#1872")
+def distributed_evaluation():
+    import torch
+    from recbole.data.dataloader import FullSortEvalDataLoader, NegSampleEvalDataLoader
+    from recbole.evaluator import Collector
+    from recbole.trainer.trainer import Trainer
+
+    for loader in (FullSortEvalDataLoader, NegSampleEvalDataLoader):
+        _sample_with(_RankBlock, loader)
+    get_data_struct = Collector.get_data_struct
+
+    @functools.wraps(get_data_struct)
+    def data_of_all_ranks(self):
+        struct = get_data_struct(self)
+        if self.config["single_spec"]:
+            return struct
+        # What the collector has just forgotten is about users; the rest (item counts, ...) is known to all.
+        own = {key: value for key, value in struct._data_dict.items() if key not in self.data_struct}
+        parts = [None] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(parts, own)
+        for key in dict.fromkeys(key for part in parts for key in part):
+            struct.set(key, torch.cat([part[key] for part in parts if key in part]))
+        return struct
+
+    Collector.get_data_struct = data_of_all_ranks
+    Trainer._map_reduce = lambda self, result, num_sample: result  # every rank has the metrics of all users
+    return True
+
+
+@_step("distributed training shuffles in one way whatever the seed, trains on some samples twice, so that "
+       "all ranks have as many, and reports the loss of the first rank alone", "#1872")
+def distributed_batches():
+    import torch
+    from recbole.data.dataloader import TrainDataLoader, UserDataLoader
+    from recbole.trainer.trainer import Trainer
+
+    for loader in (TrainDataLoader, UserDataLoader):
+        _sample_with(_RankShares, loader)
+    train_epoch = Trainer._train_epoch
+
+    @functools.wraps(train_epoch)
+    def train_epoch_together(self, train_data, epoch_idx, loss_func=None, show_progress=False):
+        sampler = getattr(train_data, "sampler", None)  # knowledge graph loaders have none, but two inside
+        if self.config["single_spec"] or not isinstance(sampler, _RankShares):
+            return train_epoch(self, train_data, epoch_idx, loss_func, show_progress)
+        loss_func = loss_func or self.model.calculate_loss
+        weights = sampler.weights()
+
+        def weighted_loss(interaction):
+            losses, weight = loss_func(interaction), next(weights)
+            if isinstance(losses, tuple):
+                return tuple(loss * weight for loss in losses)
+            return losses * weight
+
+        losses = train_epoch(self, train_data, epoch_idx, weighted_loss, show_progress)
+        total = torch.tensor(losses, dtype=torch.float64, device=self.device)
+        torch.distributed.all_reduce(total)
+        total = (total / torch.distributed.get_world_size()).tolist()
+        return tuple(total) if isinstance(losses, tuple) else total
+
+    Trainer._train_epoch = train_epoch_together
+    return True
+
+
+@_step("metrics that need counts of the data (ItemCoverage, GiniIndex, AveragePopularity, TailPercentage) "
+       "stop the run: RecBole moves the counts to the CPU as if they were tensors", "#2191, #2194, #2209")
+def counts_stay_numbers():
+    import torch
+    from recbole.evaluator import Collector
+
+    get_data_struct = Collector.get_data_struct
+
+    @functools.wraps(get_data_struct)
+    def data_with_counts(self):
+        collected = self.data_struct._data_dict
+        counts = {key: value for key, value in collected.items() if not isinstance(value, torch.Tensor)}
+        for key in counts:
+            del collected[key]
+        struct = get_data_struct(self)
+        for key, value in counts.items():
+            struct.set(key, value)
+            collected[key] = value
+        return struct
+
+    Collector.get_data_struct = data_with_counts
+    return True
+
+
+def _sample_with(sampler, loader_class):
+    """Loaders of a class get a sampler of ours where RecBole asks torch for its ``DistributedSampler``."""
+    from torch.utils.data import distributed
+
+    initialise = loader_class.__init__
+
+    @functools.wraps(initialise)
+    def initialise_with_sampler(self, *args, **kwargs):
+        usual = distributed.DistributedSampler
+        distributed.DistributedSampler = functools.partial(sampler, self)
+        try:
+            initialise(self, *args, **kwargs)
+        finally:
+            distributed.DistributedSampler = usual
+
+    loader_class.__init__ = initialise_with_sampler
+
+
+class _RankBlock:
+    """A sampler of one rank's block of the evaluated users: the blocks, in rank order, are all users."""
+
+    def __init__(self, loader, data, shuffle, drop_last):
+        self._size = len(data)
+
+    def _block(self):
+        rank, ranks = _rank_and_ranks()
+        return range(self._size * rank // ranks, self._size * (rank + 1) // ranks)
+
+    def __iter__(self):
+        return iter(self._block())
+
+    def __len__(self):
+        # RecBole skips the evaluation with a loader of length 0, but a rank without users must take part.
+        return min(max(len(self._block()), 1), self._size)
+
+
+class _RankShares:
+    """A sampler of one rank's share of every batch that a run of one process would train on.
+
+    Shares of a batch differ by at most one sample. A rank whose share of the last batch is empty gets one
+    sample with weight 0, since torch averages the gradients of all ranks.
+    """
+
+    def __init__(self, loader, data, shuffle, drop_last):
+        self._loader, self._size, self._shuffle = loader, len(data), shuffle
+
+    def _batches(self, order):
+        size = self._loader.batch_size * _rank_and_ranks()[1]
+        return [order[start : start + size] for start in range(0, self._size, size)]
+
+    def __iter__(self):
+        from torch.utils.data import RandomSampler
+
+        rank, ranks = _rank_and_ranks()
+        order = range(self._size)
+        if self._shuffle:
+            # the loader's generator is what one process shuffles with, too
+            order = list(RandomSampler(order, generator=self._loader.generator))
+        for batch in self._batches(order):
+            yield from batch[rank::ranks] or batch[:1]
+
+    def __len__(self):
+        rank, ranks = _rank_and_ranks()
+        return sum(max(len(batch[rank::ranks]), 1) for batch in self._batches(range(self._size)))
+
+    def weights(self):
+        """Yields what makes the mean over the ranks' losses, batch by batch, the mean over the batch."""
+        rank, ranks = _rank_and_ranks()
+        for batch in self._batches(range(self._size)):
+            yield len(batch[rank::ranks]) * ranks / len(batch)
+
+    def set_epoch(self, epoch):
+        """Nothing to do: the loader's generator goes on from epoch to epoch, as in one process."""
+
+
+def _rank_and_ranks():
+    """This process's rank and the number of ranks; a checkpoint of many may be read by one process."""
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
+
+
 @_step("two processes that make the same folder at once: the second one fails", "#1684, #1811")
 def folders_made_together():
     from recbole.utils.utils import ensure_dir

@@ -116,6 +116,56 @@ if child:
     raise SystemExit(os.waitstatus_to_exitcode(status))
 """
 
+# What two ranks make of a model, and what one process makes of it.
+TWO_RANKS = """
+import os
+import torch
+child = os.fork()
+rank = 0 if child else 1
+from recbole.config import Config
+from recbole.data import create_dataset, data_preparation
+from recbole.trainer import Trainer
+from recbole.utils import get_model, init_seed
+
+def trained(model, **settings):
+    config = Config(model=model, dataset="shop", config_dict=dict(
+        settings, epochs=2, eval_batch_size=8, metric_decimal_place=12, state="ERROR", show_progress=False,
+        use_gpu=False))
+    init_seed(config["seed"], True)
+    train, valid, test = data_preparation(config, create_dataset(config))
+    trainer = Trainer(config, get_model(model)(config, train._dataset))
+    trainer.fit(train, valid, saved=False)
+    return trainer, trainer.evaluate(test, load_best_model=False)
+
+def by_two_and_by_one(model, **settings):
+    ranks = dict(local_rank=rank, world_size=2, offset=0, ip="localhost", port=PORT, nproc=2, gpu_id="0,1")
+    by_two = trained(model, **settings, **ranks)
+    torch.distributed.destroy_process_group()  # as RecBole does; its threads may abort a process that ends
+    return by_two, trained(model, **settings)
+"""
+
+BOTH_ENDED = """
+if child:
+    _, status = os.waitpid(child, 0)
+    raise SystemExit(os.waitstatus_to_exitcode(status))
+"""
+
+EVALUATION = TWO_RANKS + """
+(_, two), (_, one) = by_two_and_by_one(
+    "Pop", user_inter_num_interval="[6,inf)", metrics=["Recall", "ShannonEntropy"], valid_metric="Recall@10")
+assert two == one, (rank, two, one)
+""" + BOTH_ENDED
+
+BATCHES = TWO_RANKS + """
+(two, _), (one, _) = by_two_and_by_one(
+    "SASRec", train_neg_sample_args=None, load_col=None, train_batch_size=50, hidden_dropout_prob=0,
+    attn_dropout_prob=0, n_layers=1, hidden_size=8, inner_size=8)
+torch.testing.assert_close(two.train_loss_dict, one.train_loss_dict, rtol=1e-5, atol=0)
+torch.testing.assert_close(two.model.state_dict(), one.model.state_dict(), rtol=1e-4, atol=1e-5)
+""" + BOTH_ENDED
+
+COUNTS = RUN.replace("epochs=1", "metrics=['ItemCoverage'], valid_metric='ItemCoverage@10', epochs=1")
+
 FOLDERS = """
 import os
 from recbole.utils import ensure_dir
@@ -223,6 +273,10 @@ def _installed(package):
         return Version("0")
 
 
+two_ranks = pytest.mark.skipif(
+    torch.cuda.is_available() or not hasattr(os, "fork"),
+    reason="two forked processes on the CPU are needed")  # fmt: skip
+
 NEEDED = [
     pytest.param("numpy_names", RUN, marks=pytest.mark.skipif(
         _installed("numpy") < Version("2"), reason="numpy 1 has these names")),
@@ -242,9 +296,10 @@ NEEDED = [
         _installed("torch") < Version("2.4"), reason="this torch does not deprecate torch.cuda.amp")),
     pytest.param("distributed_on_cpu", DISTRIBUTED, marks=pytest.mark.skipif(
         torch.cuda.is_available(), reason="this machine has CUDA")),
-    pytest.param("distributed_checkpoint", CHECKPOINT, marks=pytest.mark.skipif(
-        torch.cuda.is_available() or not hasattr(os, "fork"),
-        reason="two forked processes on the CPU are needed")),
+    pytest.param("distributed_checkpoint", CHECKPOINT, marks=two_ranks),
+    pytest.param("distributed_evaluation", EVALUATION, marks=two_ranks),
+    pytest.param("distributed_batches", BATCHES, marks=two_ranks),
+    pytest.param("counts_stay_numbers", COUNTS),
     pytest.param("folders_made_together", FOLDERS),
     pytest.param("barrier_after_download", DOWNLOAD),
     pytest.param("plain_metrics", PRINTED, marks=pytest.mark.skipif(
