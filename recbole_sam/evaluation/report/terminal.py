@@ -42,9 +42,16 @@ def _print(console, table):
         title=table.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
     texts = table.title == views.FAILED
+    widths = [max(map(len, column)) for column in zip(*table.rows, strict=True)]
+    fits = sum(widths) + 2 * len(widths) + 2 <= console.width  # if not, names fold and numbers stay whole
     for column, name in enumerate(table.head):
-        left, whole = column == 0 or texts, column == 0 and not texts
-        shown.add_column(Text(name), justify="left" if left else "right", overflow="fold", no_wrap=whole)
+        left, whole = column == 0 or texts, not texts and fits == (column == 0)
+        shown.add_column(
+            Text(name),
+            justify="left" if left else "right",
+            overflow="fold",
+            no_wrap=whole,
+        )
     for row, cells in enumerate(table.rows):
         shown.add_row(
             *(Text(cell, "bold" if (row, column) in table.bold else "") for column, cell in enumerate(cells))
