@@ -86,6 +86,8 @@ def run(args):
         "users": groups.parse_edges(args.user_groups, "--user-groups") if args.user_groups else None,
         "items": groups.parse_edges(args.item_groups, "--item-groups") if args.item_groups else None,
     }
+    if args.tune is not None and args.tune < 1:
+        raise SettingError(f"--tune is the number of trials a model, from 1, not {args.tune}.")
     if args.redraw and not args.add:
         _check_redraw(args)
         return show(RunFolder(args.redraw), args, edges)
