@@ -83,7 +83,7 @@ def test_the_best_is_first_bold_and_marked(comparison):
     assert not any("*" in cell for row in table.rows[1:] for cell in row)
     hits = comparison.rows("full", "hit@5").set_index("model").loc["SAM"]
     assert table.rows[0][1] == f"{hits['mean']:.4f}±{hits.sd:.4f}*".replace("0.", ".")
-    assert re.match(r"HR@5: SAM leads .* by \d+\.\d %, significant \(p < \.001\)\.", table.notes[0])
+    assert re.match(r"HR@5: SAM leads .* by \d+\.\d %, significant \(p < \.001\)\.", table.notes[1])
 
 
 def test_no_mark_without_significance():
@@ -93,6 +93,23 @@ def test_no_mark_without_significance():
     assert any("not significant (p " in note for note in table.notes)
     verdicts = {row[-1] for row in views.certainty(equal, "full").rows}
     assert verdicts == {"not significant"}
+
+
+def test_a_lead_within_the_deviation_over_seeds_is_called_so(comparison):
+    best, second = comparison.models()[:2]
+    for sd, said in ((0.9, True), (1e-6, False)):
+        summary = comparison.summary.copy()
+        summary.loc[summary.model == second, "sd"] = sd
+        summary.loc[summary.model == best, "sd"] = 1e-6
+        sentence = views.verdict(comparison._replace(summary=summary), "full", "ndcg@5")
+        assert ("no more than the deviation over seeds (.9000)" in sentence) is said
+
+
+def test_a_label_with_a_hash_survives_the_csv(tmp_path):
+    strange = a_comparison(strength={"SAM": 0.5, "SASRec:x=#1": 0.2})
+    report.write_all(strange, tmp_path)
+    summary = pd.read_csv(tmp_path / "summary.csv", comment="#")
+    assert set(summary.model) == {"SAM", "SASRec:x=#1"} and summary["mean"].notna().all()
 
 
 def test_too_few_users_for_a_test_is_said():
@@ -106,19 +123,17 @@ def test_one_seed_and_one_model():
     alone = a_comparison(seeds=(1,), strength={"SAM": 0.3})
     table = views.main(alone, "full")
     assert "±" not in "".join(table.rows[0]) and "nan" not in str(table)
-    assert "alone, nothing to compare with" in table.notes[0]
+    assert "alone, nothing to compare with" in table.notes[1]
     assert dict(provenance.lines(alone))["Seeds"].startswith("one seed (1)")
     assert "nan" not in markdown.text(alone)
 
 
 def test_unequal_seeds_are_said(comparison):
-    assert views.unequal_seeds(comparison) == []
+    assert views.missing(comparison) == ["Failed, see below: SINE."]
     short = comparison._replace(
         trials=[t for t in comparison.trials if (t["model"], t["seed"]) != ("EIMF", 2)]
     )
-    assert views.unequal_seeds(short) == [
-        "Not every model has all seeds yet: fewer than 2 of EIMF (our reading)."
-    ]
+    assert views.missing(short)[1] == "Not every model has all seeds: fewer than 2 of EIMF (our reading)."
 
 
 def outputs(results, tmp_path):

@@ -206,6 +206,8 @@ def show(folder, args, edges):
     made = Results(
         about, trials, tables.summary(ranks, about["topk"], parts), tables.costs(trials), protocols, metric
     )
+    if hasattr(sys.stdout, "reconfigure"):  # a notebook's has not
+        sys.stdout.reconfigure(errors="replace")  # a terminal without ± shows a ? instead of a traceback
     report.terminal.show(made)
     files = report.write_all(made, folder.path)
     say(f"{len(files)} files in {folder.path}, among them {folder.path / 'report.html'}")

@@ -1,5 +1,7 @@
 """What a comparison looks like: on the terminal, in files, on a page."""
 
+import csv
+
 from recbole_sam.evaluation.report import html, latex, markdown, plots, provenance, terminal
 
 __all__ = ["terminal", "write_all"]
@@ -30,6 +32,9 @@ def write_all(results, folder):
 
 
 def _csv(results, frame):
-    """A table that ``pandas.read_csv(file, comment="#")`` reads, under lines that say where it comes from."""
+    """A table that ``pandas.read_csv(file, comment="#")`` reads, under lines that say where it comes from.
+
+    Texts are quoted, so that a # in one of them begins no comment.
+    """
     lines = [f"# {name}: {' '.join(text.split())}" for name, text in provenance.lines(results)]
-    return "\n".join(lines) + "\n" + frame.to_csv(index=False)
+    return "\n".join(lines) + "\n" + frame.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)

@@ -52,7 +52,7 @@ def main(results, protocol):
         ["model", *map(shown, metrics)],
         rows,
         bold,
-        [*unequal_seeds(results), *(verdict(results, protocol, metric) for metric in metrics)],
+        [*missing(results), *(verdict(results, protocol, metric) for metric in metrics)],
     )
 
 
@@ -156,16 +156,18 @@ def failures(results):
     return Table(FAILED, ["model", "seeds", "reason"], rows, set(), []) if rows else None
 
 
-def unequal_seeds(results):
-    """A note (list of str, empty or one) when some models have fewer seeds: trials failed or are to come."""
+def missing(results):
+    """Notes (list of str) on models that have fewer seeds or none: trials failed or are to come."""
     seeds = {}
     for trial in results.done():
         seeds.setdefault(trial["model"], []).append(trial["seed"])
+    lost = dict.fromkeys(results.name(label) for label, _ in results.failures() if label not in seeds)
+    notes = [f"Failed, see below: {', '.join(lost)}."] if lost else []
     if len({tuple(sorted(numbers)) for numbers in seeds.values()}) == 1:
-        return []
+        return notes
     most = max(map(len, seeds.values()))
     fewer = [results.name(label) for label, numbers in seeds.items() if len(numbers) < most]
-    return [f"Not every model has all seeds yet: fewer than {most} of {', '.join(fewer)}."]
+    return notes + [f"Not every model has all seeds: fewer than {most} of {', '.join(fewer)}."]
 
 
 def verdict(results, protocol, metric):
@@ -182,7 +184,14 @@ def verdict(results, protocol, metric):
         "better": f"significant (p {probability(best.p)})",
         "not significant": f"not significant (p {probability(best.p)})",
     }
-    return f"{lead}, {sure.get(judgement(best), judgement(best))}."
+    second = rows[rows.model == best.opponent].iloc[0]
+    deviation = max(best.sd, second.sd)  # NaN with one seed, which is larger than nothing
+    luck = (
+        f"; no more than the deviation over seeds ({number(deviation)})"
+        if best.difference <= deviation
+        else ""
+    )
+    return f"{lead}, {sure.get(judgement(best), judgement(best))}{luck}."
 
 
 def is_better(row):
