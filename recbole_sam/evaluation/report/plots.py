@@ -9,7 +9,7 @@ from recbole_sam.evaluation.metrics import shown
 from recbole_sam.evaluation.report import provenance, views
 
 COLOURS = ("#2f6690", "#d1495b", "#edae49", "#66a182", "#8d6a9f", "#3a7d44", "#c97b63", "#5b5f97", "#a0a0a0")
-"""A colour a model; SAM's family of blues first. Lines repeat them dashed when there are more models."""
+"""A colour a model, in the order of the table; with more models they repeat, lines dashed."""
 
 
 def figures(results):
@@ -24,18 +24,19 @@ def figures(results):
     drawn = {}
     metric = shown(results.metric)
     for protocol in results.protocols:
-        where = views.PROTOCOLS[protocol]
+        title = f"{metric}, {views.PROTOCOLS[protocol]}"
         drawn[f"{protocol}-bars"] = (
-            f"{metric}, {where}: mean over users and seeds, with the 95 % bootstrap interval over users.",
-            _figure(results, lambda axes, protocol=protocol: bars(axes, results, protocol), 3.6),
+            f"{title}: mean over users and seeds, with the 95 % bootstrap interval over users.",
+            _figure(results, title, lambda axes, protocol=protocol: bars(axes, results, protocol), 3.6),
         )
         drawn[f"{protocol}-groups"] = (
-            f"{metric}, {where}, in groups of users by history and by popularity of the target.",
-            _figure(results, lambda axes, protocol=protocol: groups(axes, results, protocol), 4.6),
+            f"{title}, in groups of users by history and by popularity of the target.",
+            _figure(results, title, lambda axes, protocol=protocol: groups(axes, results, protocol), 4.6),
         )
+    title = f"{shown(results.run['valid_metric'])} on validation, full ranking"
     drawn["curves"] = (
-        f"{shown(results.run['valid_metric'])} on validation after each epoch; a thin line a seed.",
-        _figure(results, lambda axes: curves(axes, results), 4.6),
+        f"{title}, after each epoch; a thin line a seed.",
+        _figure(results, title, lambda axes: curves(axes, results), 4.6),
     )
     return drawn
 
@@ -116,23 +117,23 @@ def _curve(trial):
     return [point["epoch"] for point in scored], [point["valid_score"] for point in scored]
 
 
-def _figure(results, draw, height):
-    figure = page.drawing("compare").Figure(figsize=(9, height + 0.9), layout="constrained")
+def _figure(results, title, draw, height):
+    figure = page.drawing("compare").Figure(figsize=(9, height + 1.1), layout="constrained")
     axes = figure.subplots()
     draw(axes)
+    axes.set_title(title, fontsize=10, loc="left")
     figure.supxlabel(_footer(results), fontsize=6, color="#555", ha="left", x=0.01)
     if results.run["synthetic"]:
-        axes.set_title(provenance.SYNTHETIC, color="#b00020", fontsize=10)
+        figure.suptitle(provenance.SYNTHETIC, color="#b00020", fontsize=10)
     return figure
 
 
 def _footer(results):
-    """What a figure carries wherever it is pasted; the command shortened to a line."""
+    """What a figure carries wherever it is pasted."""
     run = results.run
     told = dict(provenance.lines(results))
-    command = textwrap.shorten(told["Command"], 150, placeholder=" …")
-    parts = [told["Data"], f"leave one out, histories of {run['history_length']}; seeds {told['Seeds']}"]
-    parts += [told["Budget"], f"{told['Versions']}; {run['date']}", command]
+    parts = [told["Data"], f"leave one out, histories of {run['history_length']}; seeds: {told['Seeds']}"]
+    parts += [told["Budget"], f"{told['Versions']}; {run['date']}", told["Command"]]
     return "\n".join(textwrap.fill(part, 190) for part in parts)
 
 
