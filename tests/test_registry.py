@@ -91,7 +91,7 @@ def test_misspelt_setting_offers_the_nearest(shop):
 
 
 def test_setting_nobody_knows_is_warned_of(shop, caplog):
-    caplog.set_level("WARNING")  # RecBole's loggers set the level of the whole process, as in test_hypertuning
+    caplog.set_level("WARNING")  # RecBole sets the level of the whole process, in test_hypertuning for one
     make_config(zzz=1)
     assert "zzz" in caplog.text
 
