@@ -42,7 +42,7 @@ def progress(done):
     return [line for line in done.stdout.splitlines() if line.startswith("compare: [")]
 
 
-def test_from_nothing_to_every_output(shop):
+def test_from_nothing_to_every_output(shop, tmp_path):
     """A model that fails is reported and the others go on; the same command trains only what failed."""
     words = [*QUICK, "--models=SAM,SASRec,GRU4Rec:hidden_size=-1", "--seeds=1", "--jobs=2"]
     done = call(*words)
@@ -82,6 +82,17 @@ def test_from_nothing_to_every_output(shop):
     added = call("--from=run", "--add=STOSA")
     assert len(progress(added)) == 1 and added.returncode == 1, added.stderr[-2000:]
     assert set(pd.read_parquet("run/ranks.parquet").model) == {"SAM", "SASRec", "STOSA"}
+
+    kept = {path: path.stat().st_mtime for path in Path("run/trials").glob("*/result.json")}
+    other = call(*words, "--learning_rate=0.01")
+    assert other.returncode == 2
+    assert "other settings (learning_rate None, now 0.01): give another --run=FOLDER" in other.stderr
+    (shop / "shop.inter").unlink()
+    write_dataset(tmp_path / "new" / "shop", random_sequences(seed=1))
+    (tmp_path / "new" / "shop" / "shop.inter").rename(shop / "shop.inter")
+    other = call(*words)
+    assert other.returncode == 2 and "run was made from other data than 'shop' is now" in other.stderr
+    assert {path: path.stat().st_mtime for path in kept} == kept
 
 
 def wait_for(condition):
@@ -164,19 +175,6 @@ def test_mistakes_cost_one_sentence_and_no_training(shop, capsys, words, sentenc
     assert main(["compare", *given.values()]) == 2
     assert sentence in capsys.readouterr().err
     assert not list(Path("run").glob("trials/*"))
-
-
-def test_another_run_folder_for_other_data(shop, tmp_path):
-    words = [*QUICK, "--models=SASRec", "--seeds=1"]
-    assert call(*words).returncode == 0
-    other = call(*words, "--learning_rate=0.01")
-    assert other.returncode == 2
-    assert "other settings (learning_rate None, now 0.01): give another --run=FOLDER" in other.stderr
-    (shop / "shop.inter").unlink()
-    write_dataset(tmp_path / "new" / "shop", random_sequences(seed=1))
-    (tmp_path / "new" / "shop" / "shop.inter").rename(shop / "shop.inter")
-    other = call(*words)
-    assert other.returncode == 2 and "run was made from other data than 'shop' is now" in other.stderr
 
 
 def test_processes_share_the_cores():
