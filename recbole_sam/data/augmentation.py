@@ -11,6 +11,8 @@ import torch
 
 from recbole_sam.data.histories import runs
 
+_CHUNK = 16_384  # samples filled in at once; their index fits a processor's cache
+
 
 class Samples(NamedTuple):
     """Which interactions make up each sample; n samples."""
@@ -52,13 +54,17 @@ def padded_histories(values, samples, max_length):
     Returns:
         torch.Tensor: [n, L, ...] of the same type.
     """
-    padded = torch.zeros((len(samples.targets), max_length, *values.shape[1:]), dtype=values.dtype)
-    starts, lengths = torch.from_numpy(samples.starts), torch.from_numpy(samples.lengths)
-    # Column by column: a whole [n, L] index would be as large as the result, or larger.
-    for step in range(max_length):
-        rows = (lengths > step).nonzero().squeeze(1)
-        padded[rows, step] = values[starts[rows] + step]
-    return padded
+    # numpy: its masked assignment takes a third of torch's time, and its zeros cost nothing until written to.
+    values = values.numpy()
+    padded = np.zeros((len(samples.targets), max_length, *values.shape[1:]), values.dtype)
+    columns = np.arange(max_length)
+    # Some samples at a time: the index of all would be as large as the result, or larger.
+    for begin in range(0, len(padded), _CHUNK):
+        chunk = slice(begin, begin + _CHUNK)
+        starts, lengths = samples.starts[chunk], samples.lengths[chunk]
+        rows = np.repeat(starts - (lengths.cumsum() - lengths), lengths) + np.arange(lengths.sum())
+        padded[chunk][columns < lengths[:, None]] = values[rows]
+    return torch.from_numpy(padded)
 
 
 def newest_sample(users):
