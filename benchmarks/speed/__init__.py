@@ -1,0 +1,1 @@
+"""The speed targets, rivals side by side: ``python -m benchmarks.speed``."""
