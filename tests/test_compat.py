@@ -298,7 +298,8 @@ NEEDED = [
         torch.cuda.is_available(), reason="this machine has CUDA")),
     pytest.param("distributed_checkpoint", CHECKPOINT, marks=two_ranks),
     pytest.param("distributed_evaluation", EVALUATION, marks=two_ranks),
-    pytest.param("distributed_batches", BATCHES, marks=two_ranks),
+    # most of a minute; test_distributed.py shows in every run that it is enough
+    pytest.param("distributed_batches", BATCHES, marks=[two_ranks, pytest.mark.slow]),
     pytest.param("counts_stay_numbers", COUNTS),
     pytest.param("folders_made_together", FOLDERS),
     pytest.param("barrier_after_download", DOWNLOAD),
