@@ -98,7 +98,7 @@ def memory_rows(found, size, what, stayed):
             f"and {megabytes(found['before'] - found['libraries'])} dataset and tokens; with whole training "
             f"steps {megabytes(found['training'])}, and {megabytes(found['training without'])} with a store "
             f"of {found['phrases without']:,} phrases instead",
-            prediction="600 MB",
+            prediction="600 MB with whole training steps",
             stayed=stayed,
             value=peak / size,
             limit=1,
