@@ -9,6 +9,7 @@ import filelock
 import numpy as np
 
 from recbole_sam.errors import DataError, SettingError
+from recbole_sam.evaluation import json_file
 from recbole_sam.evaluation import split as splits
 from recbole_sam.evaluation.entries import slug
 from recbole_sam.evaluation.trial import JOB, RANKS, RESULT
@@ -111,9 +112,7 @@ class RunFolder:
 
     def write(self, name, content):
         """Writes a JSON file all at once."""
-        partial = self.path / f"{name}.partial"
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        partial.replace(self.path / name)
+        json_file.write(self.path / name, content)
 
     def trial(self, label, seed):
         """The folder (Path) of a trial."""

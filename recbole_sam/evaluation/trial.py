@@ -11,11 +11,13 @@ import sys
 import threading
 import time
 from functools import wraps
+from logging import getLogger
 from pathlib import Path
 
 import numpy as np
 
 from recbole_sam.errors import DataError, RecBoleSAMError
+from recbole_sam.evaluation import json_file
 
 JOB, RESULT, RANKS, LOG = "job.json", "result.json", "ranks.npz", "log.txt"
 FAILED = 1
@@ -62,9 +64,7 @@ def reason(error, log):
 
 def write_result(folder, result):
     """Writes ``result.json`` all at once: where it is, the trial is over."""
-    partial = folder / f"{RESULT}.partial"
-    partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / RESULT)
+    json_file.write(folder / RESULT, result)
 
 
 def run_trial(job, folder):
@@ -142,9 +142,7 @@ class Experiment:
         train = self.data[0]
         init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
         self.model = get_model(config["model"])(config, train._dataset).to(config["device"])
-        import logging
-
-        logger = logging.getLogger()
+        logger = getLogger()
         logger.info(self.model)
         # As in run_recbole, where this draws from the random state too: the same seed gives the same result.
         self.flops = get_flops(self.model, dataset, config["device"], logger, construct_transform(config))

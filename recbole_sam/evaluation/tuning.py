@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from recbole_sam.errors import RecBoleSAMError, SettingError
+from recbole_sam.evaluation import json_file
 from recbole_sam.evaluation.trial import FAILED, JOB, LOG, Experiment, end_with_parent, reason
 
 OUTCOME, TRIALS = "outcome.json", "trials.jsonl"
@@ -48,12 +49,12 @@ def main(folder):
     try:
         found = search(job, folder)
     except RecBoleSAMError as error:
-        _write(folder, {"reason": str(error)})
+        json_file.write(folder / OUTCOME, {"reason": str(error)})
         return FAILED
     except Exception as error:  # as in a trial: the reason why this entry fails; the others go on
-        _write(folder, {"reason": reason(error, folder / LOG)})
+        json_file.write(folder / OUTCOME, {"reason": reason(error, folder / LOG)})
         raise
-    _write(folder, found)
+    json_file.write(folder / OUTCOME, found)
     return 0
 
 
@@ -159,12 +160,6 @@ class Kept:
 def _plain(settings):
     """Settings as JSON gives them back (hyperopt hands out tuples and numpy numbers)."""
     return json.loads(json.dumps(settings, default=lambda value: value.item()))
-
-
-def _write(folder, content):
-    partial = folder / f"{OUTCOME}.partial"
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / OUTCOME)
 
 
 if __name__ == "__main__":
