@@ -47,7 +47,20 @@ def model_class(name):
 
 def uses_interests(name):
     """Whether a model, by name, is one of ours that reads the interest store."""
-    return name in properties.model_names() and hasattr(model_class(name), "dataset_class")
+    from recbole_sam.data.dataset import SAMDataset
+
+    hook = _dataset_class(name)
+    return hook is not None and issubclass(hook, SAMDataset)
+
+
+def uses_item_texts(config):
+    """Whether a configuration's model reads the text vectors of the items."""
+    hook = _dataset_class(config["model"])
+    return hook is not None and hook.reads_item_texts(config)
+
+
+def _dataset_class(name):
+    return getattr(model_class(name), "dataset_class", None) if name in properties.model_names() else None
 
 
 def _register_model(name):
@@ -75,8 +88,7 @@ def _register_properties():
             known = settings.recbole_model_names() | set(properties.model_names())
             if name not in known:
                 raise UnknownNameError(
-                    f"there is no model named '{name}' in RecBole or recbole-sam."
-                    + nearest(name, known)
+                    f"there is no model named '{name}' in RecBole or recbole-sam." + nearest(name, known)
                 )
         return get_model_and_dataset(self, model, dataset)
 
@@ -85,7 +97,7 @@ def _register_properties():
         load_internal(self, model, model_class, dataset)
         ours = model in properties.model_names()
         files = []
-        if ours and uses_interests(model):
+        if _dataset_class(model) is not None:
             files += [properties.interests_file(), properties.llm_file()]
         if ours:
             files.append(properties.model_file(model))

@@ -4,8 +4,8 @@ import sys
 from logging import getLogger
 from pathlib import Path
 
-from recbole_sam import configuration, registry
-from recbole_sam.data import check, store_location
+from recbole_sam import configuration
+from recbole_sam.data import check
 from recbole_sam.data.folder import is_synthetic
 from recbole_sam.errors import SettingError
 from recbole_sam.interests import stage1
@@ -42,8 +42,7 @@ def main(words=None):
     given = configuration.parse_words(words)
     processes = _processes(given)
     config = configuration.make_config(given)
-    if registry.uses_interests(config["model"]) and not store_location.path(config).exists():
-        stage1.build(config)
+    stage1.build_missing(config)
 
     from recbole.quick_start import run
 

@@ -13,8 +13,10 @@ from recbole.data import create_dataset, data_preparation
 from recbole.data.interaction import Interaction
 from recbole.utils import get_model, init_seed
 
+from recbole_sam import registry
 from recbole_sam.data.histories import history_hash
 from recbole_sam.data.store import write_store
+from recbole_sam.interests import stage1
 
 N_ITEMS, N_USERS, WINDOW = 40, 120, 5
 NEVER = "never"
@@ -28,7 +30,11 @@ def write_circle(root):
     for user in range(N_USERS):
         start, length = generator.randrange(N_ITEMS), generator.randint(5, 14)
         rows += [f"u{user}\ti{(start + step) % N_ITEMS}\t{step}" for step in range(length)]
-    items = ["item_id:token", *(f"i{item}" for item in range(N_ITEMS)), NEVER]
+    items = [
+        "item_id:token\ttitle:token_seq",
+        *(f"i{item}\tplace {item}" for item in range(N_ITEMS)),
+        f"{NEVER}\tnowhere",
+    ]
     (root / "circle").mkdir()
     (root / "circle" / "circle.inter").write_text("\n".join(rows) + "\n")
     (root / "circle" / "circle.item").write_text("\n".join(items) + "\n")
@@ -51,6 +57,7 @@ def circle_config(root, model, **settings):
         "learning_rate": 0.01,
         "hidden_dropout_prob": 0.1,
         "attn_dropout_prob": 0.0,
+        "interest_evidence": False,  # the interests here are noise, of no text encoder
         "use_gpu": False,
         "show_progress": False,
         "state": "ERROR",
@@ -61,8 +68,10 @@ def circle_config(root, model, **settings):
 def circle_data(config):
     """RecBole's three parts of the data; with a store where the model reads interests."""
     init_seed(0, True)
-    if hasattr(get_model(config["model"]), "dataset_class"):
+    if registry.uses_interests(config["model"]):
         write_interests(config)
+    if registry.uses_item_texts(config):
+        stage1.build_item_texts(config)
     return data_preparation(config, create_dataset(config))
 
 

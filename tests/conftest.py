@@ -55,9 +55,7 @@ def write_dataset(folder, sequences, titles=TITLES):
     (folder / f"{folder.name}.inter").write_text("\n".join([header, *rows]) + "\n")
     items = list(dict.fromkeys(item for sequence in sequences.values() for item in sequence))
     rows = [f"{item}\t{titles[i % len(titles)]} {item}" for i, item in enumerate(items)]
-    (folder / f"{folder.name}.item").write_text(
-        "\n".join(["item_id:token\ttitle:token", *rows]) + "\n"
-    )
+    (folder / f"{folder.name}.item").write_text("\n".join(["item_id:token\ttitle:token", *rows]) + "\n")
 
 
 def random_sequences(users=40, items=25, seed=0, shortest=3, longest=12):
@@ -99,9 +97,12 @@ def free_port():
 
 
 def build_interests(config):
-    """Builds the interests of a configuration with the real Stage 1 (lsa, extractive)."""
+    """Builds the interests of a configuration with the real Stage 1 (lsa, extractive), and the item texts."""
+    from recbole_sam import registry
     from recbole_sam.interests import stage1
 
+    if registry.uses_item_texts(config):
+        stage1.build_item_texts(config)
     return stage1.build(config)
 
 
@@ -114,12 +115,10 @@ def experiment(model="SAM", dataset="shop", **settings):
     from recbole.data import create_dataset, data_preparation
     from recbole.utils import get_model, init_seed
 
-    from recbole_sam import registry
-    from recbole_sam.data import store_location
+    from recbole_sam.interests import stage1
 
     config = make_config(model, dataset, **settings)
-    if registry.uses_interests(model) and not store_location.path(config).exists():
-        build_interests(config)
+    stage1.build_missing(config)
     init_seed(config["seed"], config["reproducibility"])
     train, valid, test = data_preparation(config, create_dataset(config))
     return config, train, valid, test, get_model(model)(config, train._dataset)

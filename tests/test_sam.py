@@ -15,6 +15,7 @@ from recbole_sam import properties
 from recbole_sam.errors import SettingError
 from recbole_sam.models.attention import interest_aware_attention, masked_mean
 
+CHUNKED = {"loss_chunk_size": 7, "repeat_bias": False}
 SAMPLED = {"loss_type": "SSM", "train_neg_sample_args": None, "loss_negatives": 5}
 
 
@@ -35,10 +36,11 @@ def test_representation_equals_a_loop_over_users(sam):
         for layer in model.cross_interest_layers:  # its own test is in test_attention
             layer.forward = lambda views, mask: views
         out = model._represent(batch)
+        item_vectors = model.item_vectors()
         for b in range(len(out)):
             user, length = int(batch["user_id"][b]), int(batch["item_length"][b])
             items = batch["item_id_list"][b, :length]
-            values = math.sqrt(model.hidden_size) * model.item_embedding.weight[items]
+            values = math.sqrt(model.hidden_size) * item_vectors[items]
             ages = torch.arange(length - 1, -1, -1)  # the newest item has age 0
             keys = values + model.position_embedding.weight[ages]
             views = []
@@ -46,7 +48,7 @@ def test_representation_equals_a_loop_over_users(sam):
                 text = model.phrase_embeddings[int(model.user_phrases[user, k])].float()
                 query = model.interest_projection(text)
                 weights = (keys @ query / math.sqrt(model.hidden_size)).softmax(0)
-                views.append((weights.unsqueeze(1) * values).sum(0))
+                views.append((weights.unsqueeze(1) * values).sum(0) + values[-1])
             torch.testing.assert_close(out[b], torch.stack(views).mean(0), rtol=1e-4, atol=1e-6)
 
 
@@ -89,9 +91,11 @@ def test_losses_are_their_formulae(shop):
         _, train, _, _, model = experiment(loss_type=loss_type)
         model.eval()
         batch = first_batch(train)
-        user = model._represent(batch)
-        pos = (user * model.item_embedding(batch["item_id"])).sum(1)
-        neg = (user * model.item_embedding(batch["neg_item_id"])).sum(1)
+        user, items, bias = model._represent(batch), model.item_vectors(), model.repeat_bias
+        pos, neg = (
+            (user * items[item]).sum(1) + bias * (batch["item_id_list"] == item.unsqueeze(1)).any(1)
+            for item in (batch["item_id"], batch["neg_item_id"])
+        )
         if loss_type == "BPR":
             expected = -torch.log(torch.sigmoid(pos - neg) + 1e-10).mean()
         else:
@@ -102,7 +106,7 @@ def test_losses_are_their_formulae(shop):
 def test_user_without_interests_gets_the_learned_default(sam):
     model, batch = sam
     model.user_k.zero_()
-    queries, mask = model.interest_queries(batch["user_id"])
+    queries, mask = model.interest_queries(batch["user_id"], batch["item_id_list"])
     assert mask.sum(dim=1).tolist() == [1] * len(batch)
     torch.testing.assert_close(queries[:, 0], model.default_interest.expand(len(batch), -1))
     scores = model.full_sort_predict(batch)
@@ -200,14 +204,14 @@ def loss_and_gradients(model, batch):
 
 def same_weights(model, **settings):
     """A SAM of other settings with the weights of a model, and a training batch; both without dropout."""
+    if settings.get("repeat_bias") is False:
+        model.repeat_bias = None
     _, train, _, _, other = experiment(**settings)
     other.load_state_dict(model.state_dict())
     return other.eval(), first_batch(train)
 
 
-@pytest.mark.parametrize(
-    "settings", [SAMPLED, {"loss_chunk_size": 7}, {"autocast": "bf16"}, {"compile": True}]
-)
+@pytest.mark.parametrize("settings", [SAMPLED, CHUNKED, {"autocast": "bf16"}, {"compile": True}])
 def test_settings_of_scale_change_no_checkpoint(sam, settings):
     model, _ = sam
     other, _ = same_weights(model, **settings)
@@ -229,7 +233,7 @@ def test_settings_of_scale_may_be_absent(shop):
 @pytest.mark.parametrize("chunk_size", [1, 7, 10**6])
 def test_chunked_loss_equals_cross_entropy(sam, chunk_size):
     model, _ = sam
-    chunked, batch = same_weights(model, loss_chunk_size=chunk_size)
+    chunked, batch = same_weights(model, **CHUNKED | {"loss_chunk_size": chunk_size})
     assert len(batch) > 7
     torch.testing.assert_close(loss_and_gradients(chunked, batch), loss_and_gradients(model, batch))
 
@@ -249,7 +253,7 @@ def test_sampled_softmax_of_very_many_draws_is_the_full_softmax(sam):
     model, _ = sam
     many = SAMPLED | {"loss_negatives": 10**5, "loss_distribution": "uniform"}
     sampled, batch = same_weights(model, **many)
-    logits = model._represent(batch) @ model.item_embedding.weight[1:].T  # without the padding item
+    logits = model.full_sort_predict(batch)[:, 1:]  # without the padding item
     expected = nn.functional.cross_entropy(logits, batch["item_id"] - 1)
     torch.testing.assert_close(sampled.calculate_loss(batch), expected)
 
@@ -266,7 +270,7 @@ def test_scores_take_the_memory_of_the_result_only(sam):
     """Nothing as large as the scores is made beside them."""
     model, batch = sam
     model.n_items = 5000  # so that nothing else is as large
-    model.item_embedding = nn.Embedding(model.n_items, model.hidden_size)
+    model.item_embedding, model.item_text = nn.Embedding(model.n_items, model.hidden_size), None
     size = len(batch) * model.n_items * 4
     made = []  # the storages, kept so that no address is used twice
 
@@ -313,7 +317,7 @@ def check_autocast(model, half, batch):
     assert 0 < (rounded - scores).norm() < rounding * scores.norm()
 
 
-@pytest.mark.parametrize("settings", [{}, {"loss_chunk_size": 7}])
+@pytest.mark.parametrize("settings", [{}, CHUNKED])
 def test_autocast_is_close_to_float32(sam, settings):
     model, _ = sam
     half, batch = same_weights(model, autocast="bf16", **settings)
@@ -381,7 +385,9 @@ def test_compiled_forward_is_the_one_that_runs(sam, monkeypatch):
         ({"loss_chunk_size": 0}, "loss_chunk_size"),
         ({"loss_chunk_size": True}, "loss_chunk_size"),
         ({"loss_chunk_size": "many"}, "loss_chunk_size"),
-        ({"loss_chunk_size": 8, "loss_type": "BPR"}, "loss_chunk_size.*BPR"),
+        ({"loss_chunk_size": 8, "loss_type": "BPR", "repeat_bias": False}, "loss_chunk_size.*BPR"),
+        ({"loss_chunk_size": 8}, "loss_chunk_size.*repeat_bias"),
+        ({"interest_control": "random"}, "interest_control.*shuffled, constant, absent"),
         ({"loss_negatives": 0, "loss_type": "SSM"}, "loss_negatives"),
         ({"loss_distribution": "zipf", "loss_type": "SSM"}, "loss_distribution.*popularity or uniform"),
         ({"train_neg_sample_args": {"distribution": "uniform"}, "loss_type": "SSM"}, "train_neg_sample_args"),
@@ -422,7 +428,7 @@ def test_compiled_on_gpu(sam):
 @needs_gpu
 def test_losses_of_scale_on_gpu(sam):
     model, _ = sam
-    chunked, batch = same_weights(model, loss_chunk_size=7)
+    chunked, batch = same_weights(model, **CHUNKED)
     sampled, _ = same_weights(model, **SAMPLED)
     batch = batch.to("cuda")
     torch.testing.assert_close(

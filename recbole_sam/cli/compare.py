@@ -14,7 +14,7 @@ from recbole_sam.evaluation.split import make_split
 FAILED = 1
 NEEDED = ("rich", "matplotlib", "pyarrow")
 SEEDS = "3"
-TRAINING = ("models", "seeds", "jobs", "devices", "tune", "ranges", "kept_in")
+TRAINING = ("models", "ablation", "seeds", "jobs", "devices", "tune", "ranges", "kept_in")
 """Options that say nothing to a run that is only drawn again."""
 
 
@@ -31,6 +31,12 @@ def add_parser(subparsers):
     )
     add = parser.add_argument
     add("--models", help=f"names, or NAME:key=value for a setting of one (default: {entries.DEFAULT})")
+    add(
+        "--ablation",
+        action="store_true",
+        default=None,
+        help="SAM against SAM without one part after another, in place of --models",
+    )
     add("--seeds", metavar="N", help=f"how many, or which: 2020,2021 (default: {SEEDS})")
     add(
         "--protocol",
@@ -95,7 +101,10 @@ def run(args):
         folder, given, chosen, seeds, tuning = _finished(args)
     else:
         folder, given, tuning = None, args.settings, args.tune
-        chosen, seeds = entries.parse(args.models or entries.DEFAULT), plan.parse_seeds(args.seeds or SEEDS)
+        if args.ablation and args.models:
+            raise SettingError("--ablation says which models: leave out --models, or name them all there.")
+        models = entries.ABLATION if args.ablation else args.models or entries.DEFAULT
+        chosen, seeds = entries.parse(models), plan.parse_seeds(args.seeds or SEEDS)
     folder = train(folder, given, chosen, seeds, tuning, args)
     return show(folder, args, edges)
 
@@ -112,7 +121,8 @@ def _finished(args):
     """Folder, settings, entries, seeds and tuning of --add: those of the run, but for its models."""
     if not args.redraw:
         raise SettingError("--add extends a finished run: name it with --from=FOLDER.")
-    for name, instead in (("models", "--add"), ("kept_in", "--from"), ("tune", "--from")):
+    twice = {"models": "--add", "ablation": "--add", "kept_in": "--from", "tune": "--from"}
+    for name, instead in twice.items():
         if getattr(args, name) is not None:
             word = name.replace("kept_in", "run")
             raise SettingError(f"--{word} does not go with --add: {instead} says it already.")

@@ -55,6 +55,11 @@ def run(args):
         RecBoleSAMError: one sentence on what is wrong.
     """
     config = configuration.make_config(configuration.parse_words(args.settings))
+    if args.action == "build" and not args.dry_run and registry.uses_item_texts(config):
+        texts = stage1.build_item_texts(config)
+        if not registry.uses_interests(config["model"]):
+            print(texts)
+            return 0
     if not registry.uses_interests(config["model"]):
         raise SettingError(f"{config['model']} reads no interests: name a model that does, such as SAM.")
     if args.files and args.action not in ("import", "export"):

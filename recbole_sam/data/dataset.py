@@ -1,24 +1,55 @@
-"""The dataset hook: RecBole's sequential dataset with precomputed interests attached."""
+"""The dataset hooks: RecBole's sequential dataset with item texts and precomputed interests attached."""
 
 import numpy as np
 import torch
 from recbole.data.dataset import SequentialDataset
 from recbole.data.interaction import Interaction
 
-from recbole_sam.data import augmentation, store_location
+from recbole_sam.data import augmentation, item_texts, store_location
 from recbole_sam.data.histories import HASH_BYTES, Sequences, history_hash
 from recbole_sam.data.interest_table import InterestTable, check_histories, check_width
 from recbole_sam.data.store import InterestStore
 from recbole_sam.errors import SettingError, StoreMissingError
 
 
-class SAMDataset(SequentialDataset):
-    """RecBole's :class:`SequentialDataset` that also knows every user's interests.
+class ItemTextDataset(SequentialDataset):
+    """RecBole's :class:`SequentialDataset` that also knows the text vector of every item.
+
+    ``build`` attaches them to each part as ``item_texts`` (:class:`~recbole_sam.data.item_texts.ItemTexts`).
+    """
+
+    @staticmethod
+    def reads_item_texts(config):
+        """Whether the model of a configuration reads them."""
+        return True
+
+    def build(self):
+        """RecBole's split, with item texts attached.
+
+        Raises:
+            StoreMissingError: nobody encoded the titles yet.
+            StoreError: their file cannot be used.
+        """
+        splits = super().build()
+        self.attach_item_texts(splits)
+        return splits
+
+    def attach_item_texts(self, splits):
+        """Gives each part of a split (list of datasets) the vectors, if the model reads them."""
+        if self.reads_item_texts(self.config):
+            self.item_texts = item_texts.load(self.config, self.field2id_token[self.iid_field].tolist())
+            for part in splits:
+                part.item_texts = self.item_texts
+
+
+class SAMDataset(ItemTextDataset):
+    """An :class:`ItemTextDataset` that also knows every user's interests.
 
     - ``data_augmentation`` gives RecBole's samples without Python loops.
     - ``build`` splits as RecBole does, then attaches the interest store to each part as ``interests``
       (:class:`InterestTable`), joined by user token, after the leak guard compared every user's training
-      history with the one the store was made from.
+      history with the one the store was made from. ``training_items``, IntTensor [users,
+      interest_history_length], are the items of those histories, oldest first, 0 beyond the end.
     - ``train_targets: last`` keeps only the newest training sample of each user (the paper's way).
     """
 
@@ -29,10 +60,13 @@ class SAMDataset(SequentialDataset):
                 "benchmark_filename does not give: provide one .inter file and a split in eval_args."
             )
         if config["train_targets"] not in ("all", "last"):
-            raise SettingError(
-                f"train_targets is '{config['train_targets']}'; it must be 'all' or 'last'."
-            )
+            raise SettingError(f"train_targets is '{config['train_targets']}'; it must be 'all' or 'last'.")
         super().__init__(config)
+
+    @staticmethod
+    def reads_item_texts(config):
+        """SAM does for either setting; None is a checkpoint of a version that had neither."""
+        return bool(config["item_text"] or config["interest_evidence"])
 
     def data_augmentation(self):
         """Replaces the interactions by samples, exactly those of RecBole, and keeps the sequences."""
@@ -48,9 +82,11 @@ class SAMDataset(SequentialDataset):
                 fields[getattr(self, f"{field}_list_field")] = augmentation.padded_histories(
                     self.inter_feat[field], samples, self.max_item_list_len
                 )
-        targets = self.inter_feat[samples.targets]
-        targets.update(Interaction(fields))
-        self.inter_feat = targets
+        # Interaction's own [] would make a list of the index, which took half of the time
+        targets = torch.from_numpy(samples.targets)
+        self.inter_feat = Interaction(
+            {field: values[targets] for field, values in self.inter_feat.interaction.items()} | fields
+        )
 
     def split(self):
         """RecBole's split of the samples, before any interest is looked at.
@@ -58,10 +94,10 @@ class SAMDataset(SequentialDataset):
         Returns:
             list of SAMDataset: training, validation and test part.
         """
-        return super().build()
+        return SequentialDataset.build(self)
 
     def build(self):
-        """RecBole's split, with interests attached.
+        """RecBole's split, with interests and item texts attached.
 
         Raises:
             StoreMissingError: there is no interest store yet.
@@ -75,9 +111,14 @@ class SAMDataset(SequentialDataset):
         store = InterestStore.open(path)
         check_width(store, self.config["interest_dim"])
         tokens, hashes = [], []
-        for token, items in self.training_histories(splits):
-            tokens.append(token)
-            hashes.append(history_hash(items))
+        user_tokens, item_tokens = self.field2id_token[self.uid_field], self.field2id_token[self.iid_field]
+        self.training_items = torch.zeros(
+            self.user_num, self.config["interest_history_length"], dtype=torch.int32
+        )
+        for user, items in self._training_sequences(splits):
+            tokens.append(str(user_tokens[user]))
+            hashes.append(history_hash(item_tokens[items].tolist()))
+            self.training_items[user, : len(items)] = torch.from_numpy(items)
         hashes = np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, HASH_BYTES)
         check_histories(store, tokens, hashes, command)
         made = {part: store.fingerprint.get(part, {}).get("name") for part in ("generator", "encoder")}
@@ -87,7 +128,8 @@ class SAMDataset(SequentialDataset):
         )
         self.interests = InterestTable(store, self.field2id_token[self.uid_field].tolist())
         for part in splits:
-            part.interests = self.interests
+            part.interests, part.training_items = self.interests, self.training_items
+        self.attach_item_texts(splits)
         if self.config["train_targets"] == "last":
             train = splits[0]
             users = train.inter_feat[self.uid_field].numpy()
@@ -104,9 +146,11 @@ class SAMDataset(SequentialDataset):
             tuple: user token (str) and its item tokens (list of str), oldest first, at most
             ``interest_history_length``.
         """
-        held_out = np.concatenate([part.inter_feat[self.uid_field].numpy() for part in splits[1:]])
-        user_tokens = self.field2id_token[self.uid_field]
-        item_tokens = self.field2id_token[self.iid_field]
-        newest = self.config["interest_history_length"]
-        for user, items in self.sequences.training(held_out, self.user_num, newest):
+        user_tokens, item_tokens = self.field2id_token[self.uid_field], self.field2id_token[self.iid_field]
+        for user, items in self._training_sequences(splits):
             yield str(user_tokens[user]), item_tokens[items].tolist()
+
+    def _training_sequences(self, splits):
+        """User ID and item IDs (numpy.ndarray) of what :meth:`training_histories` tells in tokens."""
+        held_out = np.concatenate([part.inter_feat[self.uid_field].numpy() for part in splits[1:]])
+        return self.sequences.training(held_out, self.user_num, self.config["interest_history_length"])

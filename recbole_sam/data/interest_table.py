@@ -16,6 +16,7 @@ class InterestTable:
             0 beyond a user's own number.
         user_k (torch.LongTensor): [users], how many interests each user has.
         width (int): H.
+        encoder (dict): the fingerprint of the text encoder, None when the store does not say.
     """
 
     def __init__(self, store, tokens):
@@ -38,7 +39,7 @@ class InterestTable:
         self.user_phrases = torch.from_numpy(np.where(real, phrases, 0).astype(np.int32))
         self.user_k = torch.from_numpy(k.astype(np.int64))
         self.embeddings = store.embedding_tensor()
-        self.width = store.width
+        self.width, self.encoder = store.width, store.fingerprint.get("encoder")
 
     def __reduce__(self):
         return _reopen, (self._path, self._tokens)

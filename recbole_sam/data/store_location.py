@@ -10,6 +10,9 @@ from recbole_sam.properties import interests_file, llm_file
 
 # Settings that change how the file is reached or read, not what is in it.
 _NOT_CONTENT = {"interest_store", "interest_dim", "train_targets", "text_batch_size", "text_cache_dir"}
+# What an item's text vector depends on.
+ENCODER = ("item_text_fields", "text_encoder", "text_encoder_dim", "text_pooling", "text_max_length",
+           "text_normalize", "interest_seed", "interest_dtype")  # fmt: skip
 # What a language model is asked, and how.
 _LLM_CONTENT = ("llm_model", "llm_temperature", "llm_top_p", "llm_max_tokens", "llm_prompt_file",
                 "llm_base_url", "llm_extra_body", "llm_seed")  # fmt: skip
@@ -67,8 +70,13 @@ def path(config):
     )
 
 
-def command(config):
-    """What to type to build the interests of a configuration again, as one shell command."""
+def command(config, again=True):
+    """What to type to build what a configuration reads of Stage 1, as one shell command.
+
+    Args:
+        config (Config): of a model that reads interests or item texts.
+        again (bool): whether interests that are there are to be built again.
+    """
     relevant = set(content(config)) | {"data_path", "interest_store", "text_batch_size", "text_cache_dir"}
     relevant |= settings.keys(llm_file())
     given = config.external_config_dict
@@ -76,6 +84,6 @@ def command(config):
     if config["model"] != "SAM":
         words.append(f"--model={config['model']}")
     words += [f"--{name}={given[name]}" for name in sorted(given) if name in relevant]
-    if path(config).exists():
+    if again and path(config).exists():
         words.append("--rebuild")
     return " ".join(map(shlex.quote, words))

@@ -4,8 +4,7 @@ import os
 import statistics
 from typing import NamedTuple
 
-from recbole_sam import configuration, registry, settings
-from recbole_sam.data import store_location
+from recbole_sam import configuration, settings
 from recbole_sam.errors import RecBoleSAMError, SettingError
 from recbole_sam.evaluation import pool, tuning
 from recbole_sam.evaluation.run_folder import SPLIT
@@ -97,13 +96,9 @@ def prepare_interests(plan, entries, say):
 
     failed = {}
     for entry in entries:
-        if not registry.uses_interests(entry.model):
-            continue
         try:
             config = _config(plan, entry)
-            if not store_location.path(config).exists():
-                say(f"{entry.label}: building interests, generator {config['interest_generator']}")
-                stage1.build(config)
+            stage1.build_missing(config, lambda line, label=entry.label: say(f"{label}: {line}"))
         except RecBoleSAMError as error:
             failed[entry.label] = str(error)
     return failed

@@ -11,6 +11,25 @@ from recbole_sam.errors import SettingError, UnknownNameError, nearest
 DEFAULT = "SAM,SASRec,GRU4Rec,SINE,BSARec,STOSA,ComiRec,MIND,EIMF"
 """The models of the paper's table that can be had, MIND for its routing, and two that everybody knows."""
 
+_WITHOUT = (
+    # the paper's table: without adaptive K, interest-aware attention, cross-interest attention, semantics
+    "interest_k_min=4:interest_k_max=4",
+    "interest_attention=False",
+    "n_layers=0",
+    "interest_control=constant:item_text=False",
+    # do interests have to be the user's own, or there at all?
+    "interest_control=shuffled",
+    "interest_control=constant",
+    "interest_control=absent",
+    # what is beyond the paper
+    "item_text=False",
+    "newest_item=False",
+    "repeat_bias=False",
+    "interest_evidence=False",
+)
+ABLATION = ",".join(["SAM", *(f"SAM:{settings}" for settings in _WITHOUT)])
+"""SAM, and SAM without one part after another."""
+
 SAME_FOR_ALL = (
     "epochs", "stopping_step", "eval_step", "eval_args", "metrics", "topk", "valid_metric", "seed", "dataset",
     "data_path", "MAX_ITEM_LIST_LENGTH", "checkpoint_dir", "model", "load_col", "eval_batch_size",

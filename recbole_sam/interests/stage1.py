@@ -1,21 +1,91 @@
 """Stage 1 for a RecBole configuration: its dataset, its split, its settings, one interest store."""
 
 from logging import getLogger
-from pathlib import Path
 
-from recbole_sam.data import check, presets, store_location
-from recbole_sam.data.atomic import read_item_texts
-from recbole_sam.data.text import clean_title
+import numpy as np
+
+from recbole_sam import registry
+from recbole_sam.data import check, item_texts, store_location
+from recbole_sam.data.histories import HASH_BYTES, history_hash
+from recbole_sam.data.item_texts import item_titles
+from recbole_sam.data.store import write_store
 from recbole_sam.errors import DataError, SettingError
 from recbole_sam.interests import ledger
 from recbole_sam.interests.dry_run import DryRunFinished
 from recbole_sam.interests.embedding_cache import CachedEncoder
 from recbole_sam.interests.encode import make_encoder
-from recbole_sam.interests.extract import ExtractSettings, extract
+from recbole_sam.interests.extract import ExtractSettings, catalogue, extract
+from recbole_sam.interests.generate.base import COMPLETE
 from recbole_sam.interests.generators import configured_generator
 from recbole_sam.interests.progress import Progress
 
 _TRANSFORMERS_SETTINGS = ("pooling", "max_length", "batch_size", "normalize")
+
+
+def build_missing(config, say=None):
+    """Builds what the configuration's model reads and nobody built yet: interests, item texts, or both.
+
+    Args:
+        config (Config): of any model.
+        say (callable, optional): told, before the interests are built, who writes them.
+
+    Raises:
+        RecBoleSAMError: as :func:`build` and :func:`build_item_texts`.
+    """
+    if registry.uses_interests(config["model"]) and not store_location.path(config).exists():
+        if say:
+            say(f"building interests, generator {config['interest_generator']}")
+        build(config)
+    if registry.uses_item_texts(config):
+        build_item_texts(config)
+
+
+def build_item_texts(config):
+    """Encodes the titles of a dataset's items and keeps the vectors, unless they are there already.
+
+    Args:
+        config (Config): of a model that reads item texts.
+
+    Returns:
+        pathlib.Path: the file.
+
+    Raises:
+        RecBoleSAMError: the dataset has no texts, a setting makes no sense, or the file cannot be written.
+    """
+    check.folder_of(config)
+    titles = item_titles(config)
+    path = item_texts.path(config, titles)
+    if path.exists():
+        return path
+    distinct = catalogue(titles)
+    if not distinct:
+        raise DataError(
+            f"no item of '{config['dataset']}' has a title, and {config['model']} reads item texts: give the "
+            "dataset an .item file with texts (prepare --items=...)."
+        )
+    encoder = text_encoder(config).fit(distinct)
+    row_of = {title: row for row, title in enumerate(distinct)}
+    has_text = [bool(title) for title in titles.values()]
+    write_store(
+        path,
+        users=list(titles),
+        offsets=np.concatenate([[0], np.cumsum(has_text)]),
+        phrase_index=[row_of[title] for title in titles.values() if title],
+        phrases=distinct,
+        embeddings=encoder.encode(distinct),
+        history_hashes=np.frombuffer(
+            b"".join(history_hash([title]) for title in titles.values()), np.uint8
+        ).reshape(-1, HASH_BYTES),
+        statuses=[0] * len(titles),
+        status_names=[COMPLETE],
+        fingerprint={"dataset": config["dataset"], "encoder": encoder.fingerprint()},
+        dtype=config["interest_dtype"],
+    )
+    getLogger().info(
+        f"Item texts: {sum(has_text):,} of {len(titles):,} items have one, encoded by "
+        f"{config['text_encoder']}; kept in {path}"
+    )
+    return path
 
 
 def build(config, dry_run=False):
@@ -93,31 +163,6 @@ def training_data(config):
 def origin(config):
     """What the store's fingerprint says of the data and the settings, a dict."""
     return {"dataset": config["dataset"], "configuration": store_location.content(config)}
-
-
-def item_titles(config):
-    """The cleaned texts of a dataset's items.
-
-    Args:
-        config (Config): names the dataset and ``item_text_fields``.
-
-    Returns:
-        dict: item token (str) to text (str), empty where an item has none.
-
-    Raises:
-        DataError: there is no readable ``.item`` file with those fields.
-    """
-    fields = config["item_text_fields"]
-    fields = [fields] if isinstance(fields, str) else fields
-    path = Path(config["data_path"]) / f"{config['dataset']}.item"
-    other = presets.titled(config["dataset"])
-    if other is not None and not path.is_file():
-        raise DataError(
-            f"'{config['dataset']}' is RecBole's download, which has ratings and no titles: the same "
-            f"category with titles is '{other}' (python -m recbole_sam prepare --dataset={other})."
-        )
-    texts = read_item_texts(path, fields, config["ITEM_ID_FIELD"], config["field_separator"])
-    return {token: clean_title(text) for token, text in texts.items()}
 
 
 def extract_settings(config):

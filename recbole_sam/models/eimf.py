@@ -44,6 +44,10 @@ def alignment_loss(behaviour, semantics, users, temperature):
 class EIMFDataset(SAMDataset):
     """A :class:`SAMDataset` that opens without a store too: EIMF can then serve, but not train."""
 
+    @staticmethod
+    def reads_item_texts(config):
+        return False
+
     def build(self):
         if store_location.path(self.config).exists():
             return super().build()

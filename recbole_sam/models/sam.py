@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from recbole_sam.data.dataset import SAMDataset
 from recbole_sam.errors import SettingError
-from recbole_sam.models import score_memory
+from recbole_sam.models import evidence, repeats, score_memory
 from recbole_sam.models.attention import (
     CrossInterestLayer,
     interest_aware_attention,
@@ -27,6 +27,8 @@ from recbole_sam.models.attention import (
     recency_positions,
 )
 from recbole_sam.models.compilation import compiled
+from recbole_sam.models.controls import CONSTANT, CONTROLS, controlled
+from recbole_sam.models.item_text import ProjectedTexts
 from recbole_sam.models.linear_cross_entropy import linear_cross_entropy
 from recbole_sam.models.sampled_softmax import (
     DISTRIBUTIONS,
@@ -54,6 +56,11 @@ class SAM(SequentialRecommender):
     masked in the attention and in the mean; positions are counted from the newest item, because RecBole
     pads on the right; a user without interests gets one learned default interest.
 
+    Beyond the paper, each a setting (docs/method.md; ``SAM-paper.yaml`` turns all of them off):
+    ``item_text`` (an item is also its title), ``newest_item`` (the newest item is added to every view),
+    ``repeat_bias`` (one learned number for the items already in the history), ``interest_evidence`` (a
+    training sample sees an interest only with an item that supports it).
+
     Raises:
         SettingError: a setting that makes no sense, or a dataset without interests.
     """
@@ -79,23 +86,48 @@ class SAM(SequentialRecommender):
         self.loss_negatives = config["loss_negatives"]
         self.loss_distribution = config["loss_distribution"]
         self.autocast = config["autocast"]
+        self.newest_item = config["newest_item"]
+        self.interest_attention = (
+            config["interest_attention"] is not False
+        )  # None: an earlier version's checkpoint
+        self.interest_control = config["interest_control"]
         self._check_settings()
         self._check_scale_settings(config)
 
         # the interest table: looked up, never trained, and rebuilt from the dataset instead of being
         # saved with the weights (a 1 MB model must not have a 134 MB checkpoint)
         interests = dataset.interests
-        self.register_buffer("phrase_embeddings", interests.embeddings, persistent=False)
-        self.register_buffer("user_phrases", interests.user_phrases, persistent=False)
-        self.register_buffer("user_k", interests.user_k, persistent=False)
+        user_phrases, user_k = controlled(self.interest_control, interests, config["seed"])
+        tables = {"phrase_embeddings": interests.embeddings, "user_phrases": user_phrases, "user_k": user_k}
+        if config["interest_evidence"]:
+            texts = dataset.item_texts
+            evidence.check_encoder(interests, texts)
+            tables["support"] = evidence.supporting_items(
+                user_phrases,
+                user_k,
+                interests.embeddings,
+                texts.embeddings,
+                texts.known,
+                dataset.training_items,
+            )
+        for name in ("phrase_embeddings", "user_phrases", "user_k", "support"):
+            self.register_buffer(name, tables.get(name), persistent=False)
         # DistributedDataParallel would send these from rank 0 before every step
-        self._ddp_params_and_buffers_to_ignore = ["phrase_embeddings", "user_phrases", "user_k"]
+        self._ddp_params_and_buffers_to_ignore = list(tables)
 
         # define layers and loss
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)
+        self.item_text = None
+        if config["item_text"]:
+            texts = dataset.item_texts
+            # without bias: a constant added to all items changes no ranking
+            self.item_text = ProjectedTexts(texts, nn.Linear(texts.width, self.hidden_size, bias=False))
+            self._ddp_params_and_buffers_to_ignore += ["item_text.texts", "item_text.known"]
         self.position_embedding = nn.Embedding(self.max_seq_length, self.hidden_size)
         self.interest_projection = nn.Linear(interests.width, self.hidden_size)
         self.default_interest = nn.Parameter(torch.empty(self.hidden_size))
+        if self.interest_control == "constant":
+            self.constant_interests = nn.Parameter(torch.empty(CONSTANT, self.hidden_size))
         self.cross_interest_layers = nn.ModuleList(
             CrossInterestLayer(
                 self.hidden_size,
@@ -109,6 +141,11 @@ class SAM(SequentialRecommender):
             for _ in range(self.n_layers)
         )
         self.dropout = nn.Dropout(self.hidden_dropout_prob)
+        self.repeat_bias = None
+        if config["repeat_bias"]:
+            samples = dataset.inter_feat
+            start = repeats.log_odds(samples[self.ITEM_SEQ], samples[self.ITEM_ID])
+            self.repeat_bias = nn.Parameter(torch.tensor(start))
 
         if self.loss_type == "BPR":
             self.loss_fct = BPRLoss()
@@ -128,6 +165,8 @@ class SAM(SequentialRecommender):
         # parameters initialization
         self.apply(self._init_weights)
         nn.init.normal_(self.default_interest, std=self.initializer_range)
+        if self.interest_control == "constant":
+            nn.init.normal_(self.constant_interests, std=self.initializer_range)
 
         warning = score_memory.warning(config, dataset, self.parameters())
         if warning:
@@ -146,10 +185,21 @@ class SAM(SequentialRecommender):
                 f"hidden_size ({self.hidden_size}) must be a multiple of n_heads ({self.n_heads})."
             )
 
+        if self.interest_control is not None and self.interest_control not in CONTROLS:
+            raise SettingError(
+                f"interest_control is '{self.interest_control}'; it must be {', '.join(CONTROLS)}, or left "
+                "out for the user's own interests."
+            )
+
     def _check_scale_settings(self, config):
         # None also stands for a setting that a checkpoint of an earlier version lacks
         if self.loss_chunk_size is not None:
             _check_count("loss_chunk_size", self.loss_chunk_size)
+            if config["repeat_bias"]:
+                raise SettingError(
+                    "loss_chunk_size computes no single score, to which repeat_bias could be added: set "
+                    "repeat_bias to False, or take loss_type SSM."
+                )
             if self.loss_type != "CE":
                 raise SettingError(
                     f"loss_chunk_size is for loss_type CE: leave it out for {self.loss_type}, which needs no "
@@ -184,32 +234,57 @@ class SAM(SequentialRecommender):
         if isinstance(module, nn.Linear) and module.bias is not None:
             module.bias.data.zero_()
 
-    def interest_queries(self, user):
+    def interest_queries(self, user, item_seq):
         """The queries of some users' interests.
 
         Args:
             user (torch.LongTensor): [B].
+            item_seq (torch.LongTensor): [B, L], the visible items: in training, with ``interest_evidence``,
+                an interest whose supporting item is not among them is left out.
 
         Returns:
             tuple: queries [B, K, d] and their mask [B, K]; K is the most that any user has. A user without
             interests has the learned default as the only one.
         """
-        k = self.user_k[user]
+        if self.interest_control == "constant":
+            queries = self.constant_interests.expand(len(user), -1, -1)
+            return queries, torch.ones(queries.shape[:2], dtype=torch.bool, device=user.device)
         phrases = F.embedding(self.user_phrases[user], self.phrase_embeddings)
         queries = self.interest_projection(phrases.to(self.interest_projection.weight.dtype))
         rank = torch.arange(queries.shape[1], device=user.device)
-        is_default = (k == 0).unsqueeze(1) & (rank == 0)
+        mask = rank < self.user_k[user].unsqueeze(1)
+        if self.training and self.support is not None:
+            mask = mask & evidence.visible(self.support[user], item_seq)
+        is_default = ~mask.any(dim=1, keepdim=True) & (rank == 0)
         queries = torch.where(is_default.unsqueeze(-1), self.default_interest, queries)
-        return queries, rank < k.clamp(min=1).unsqueeze(1)
+        return queries, mask | is_default
 
-    def forward(self, user, item_seq, item_seq_len):
-        """User representations [B, d] from user IDs [B], histories [B, L] and their lengths [B]."""
-        queries, interest_mask = self.interest_queries(user)
+    def item_vectors(self):
+        """All item vectors [N, d]: the ID embeddings, with ``item_text`` plus the projected titles."""
+        if self.item_text is None:
+            return self.item_embedding.weight
+        return self.item_embedding.weight + self.item_text()
+
+    def forward(self, user, item_seq, item_seq_len, item_vectors):
+        """User representations [B, d].
+
+        Args:
+            user (torch.LongTensor): [B].
+            item_seq (torch.LongTensor): [B, L], histories, padded on the right.
+            item_seq_len (torch.LongTensor): [B], at least 1.
+            item_vectors (torch.Tensor): [N, d], of :meth:`item_vectors`.
+        """
+        queries, interest_mask = self.interest_queries(user, item_seq)
         positions = recency_positions(item_seq_len, item_seq.shape[1])
-        items = self.dropout(self.item_embedding(item_seq) * math.sqrt(self.hidden_size))
-        keys = items + self.position_embedding(positions)
+        items = self.dropout(F.embedding(item_seq, item_vectors) * math.sqrt(self.hidden_size))
         mask = torch.arange(item_seq.shape[1], device=user.device) < item_seq_len.unsqueeze(1)
-        views, _ = interest_aware_attention(queries, keys, items, mask)
+        if self.interest_attention:
+            keys = items + self.position_embedding(positions)
+            views, _ = interest_aware_attention(queries, keys, items, mask)
+        else:
+            views = masked_mean(items, mask).unsqueeze(1).expand(queries.shape)
+        if self.newest_item:
+            views = views + self.gather_indexes(items, item_seq_len - 1).unsqueeze(1)
         for layer in self.cross_interest_layers:
             views = layer(views, interest_mask)
         return masked_mean(views, interest_mask)  # [B d]
@@ -219,43 +294,71 @@ class SAM(SequentialRecommender):
             return contextlib.nullcontext()  # autocast(enabled=False) would undo RecBole's enable_amp
         return torch.autocast(self.item_embedding.weight.device.type, dtype=torch.bfloat16)
 
-    def _represent(self, interaction):
-        inputs = interaction[self.USER_ID], interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
+    def _history(self, interaction):
+        """Items of the histories [B, L], 0 beyond their ends whatever stands there."""
+        item_seq = interaction[self.ITEM_SEQ]
+        steps = torch.arange(item_seq.shape[1], device=item_seq.device)
+        return torch.where(steps < interaction[self.ITEM_SEQ_LEN].unsqueeze(1), item_seq, 0)
+
+    def _represent(self, interaction, item_vectors=None):
+        if item_vectors is None:
+            item_vectors = self.item_vectors()
+        inputs = interaction[self.USER_ID], self._history(interaction), interaction[self.ITEM_SEQ_LEN]
         with self._autocast():
             if self.compiled_forward is not None:
-                user_output = self.compiled_forward(self, *inputs)
+                user_output = self.compiled_forward(self, *inputs, item_vectors)
             else:
-                user_output = self.forward(*inputs)
+                user_output = self.forward(*inputs, item_vectors)
         return user_output.to(self.item_embedding.weight.dtype)
 
     def calculate_loss(self, interaction):
         with self._autocast():
-            return self._loss(self._represent(interaction), interaction)
+            items = self.item_vectors().to(self.item_embedding.weight.dtype)
+            return self._loss(self._represent(interaction, items), items, interaction)
 
-    def _loss(self, user_output, interaction):
-        items = self.item_embedding.weight
-        pos_items = interaction[self.POS_ITEM_ID]
+    def _loss(self, user_output, items, interaction):
+        item_seq, pos_items = self._history(interaction), interaction[self.POS_ITEM_ID]
         if self.loss_type == "SSM":
             return sampled_softmax(
-                user_output, items, pos_items, self.negative_sampler(), self.negative_sampler.log_q
+                user_output,
+                items,
+                pos_items,
+                self.negative_sampler(),
+                self.negative_sampler.log_q,
+                lambda scores, candidates: self._with_repeats(scores, item_seq, candidates),
             )
         if self.loss_type == "CE":
             if self.loss_chunk_size is not None:
                 return linear_cross_entropy(user_output, items, pos_items, self.loss_chunk_size)
-            return self.loss_fct(user_output @ items.T, pos_items)
-        neg_items = interaction[self.NEG_ITEM_ID]
-        pos_score = (user_output * self.item_embedding(pos_items)).sum(dim=-1)  # [B]
-        neg_score = (user_output * self.item_embedding(neg_items)).sum(dim=-1)  # [B]
+            return self.loss_fct(self._with_repeats(user_output @ items.T, item_seq), pos_items)
+        pos_score = self._score(user_output, items, item_seq, pos_items)  # [B]
+        neg_score = self._score(user_output, items, item_seq, interaction[self.NEG_ITEM_ID])  # [B]
         if self.loss_type == "BPR":
             return self.loss_fct(pos_score, neg_score)
         scores = torch.cat([pos_score, neg_score])
         labels = torch.cat([torch.ones_like(pos_score), torch.zeros_like(neg_score)])
         return self.loss_fct(scores, labels)
 
+    def _with_repeats(self, scores, item_seq, candidates=None):
+        """Scores of all items, or of candidates ([B, M] or [1, M]), with the bias on those of the history."""
+        if self.repeat_bias is None:
+            return scores
+        if candidates is None:
+            return repeats.add_to_all(scores, self.repeat_bias, item_seq)
+        return repeats.add_to_some(scores, self.repeat_bias, item_seq, candidates)
+
+    def _score(self, user_output, items, item_seq, item):
+        """The score of one item [B] for each user, [B]."""
+        score = (user_output * F.embedding(item, items)).sum(dim=-1)
+        return self._with_repeats(score.unsqueeze(1), item_seq, item.unsqueeze(1)).squeeze(1)
+
     def predict(self, interaction):
-        user_output = self._represent(interaction)
-        return (user_output * self.item_embedding(interaction[self.ITEM_ID])).sum(dim=1)  # [B]
+        items = self.item_vectors()
+        user_output = self._represent(interaction, items)
+        return self._score(user_output, items, self._history(interaction), interaction[self.ITEM_ID])  # [B]
 
     def full_sort_predict(self, interaction):
         # in float32 also with autocast: bfloat16 would tie items that differ
-        return self._represent(interaction) @ self.item_embedding.weight.T  # [B n_items]
+        items = self.item_vectors()
+        scores = self._represent(interaction, items) @ items.T
+        return self._with_repeats(scores, self._history(interaction))  # [B n_items]

@@ -59,7 +59,7 @@ class NegativeSampler(nn.Module):
         return torch.searchsorted(self.cumulative, points, right=True).unique()
 
 
-def sampled_softmax(users, items, targets, negatives, log_q):
+def sampled_softmax(users, items, targets, negatives, log_q, adjust=None):
     """The mean cross-entropy of the targets among themselves and the negatives.
 
     Every score is reduced by log Q of its item. A negative that is the user's target is left out.
@@ -72,12 +72,17 @@ def sampled_softmax(users, items, targets, negatives, log_q):
         negatives (torch.LongTensor): [M], distinct.
         log_q (torch.Tensor): [N], log of each item's probability of being among the negatives; finite
             for targets and negatives.
+        adjust (callable, optional): from scores [B, M'] and their items ([B, M'] or [1, M']) to the scores
+            that count.
 
     Returns:
         torch.Tensor: the loss, a scalar.
     """
-    positive = (users * F.embedding(targets, items)).sum(dim=-1) - log_q[targets]
-    negative = users @ F.embedding(negatives, items).T - log_q[negatives]
+    positive = (users * F.embedding(targets, items)).sum(dim=-1, keepdim=True)
+    negative = users @ F.embedding(negatives, items).T
+    if adjust:
+        positive, negative = adjust(positive, targets.unsqueeze(1)), adjust(negative, negatives.unsqueeze(0))
+    positive, negative = positive - log_q[targets].unsqueeze(1), negative - log_q[negatives]
     negative = negative.masked_fill(negatives == targets.unsqueeze(1), -torch.inf)
-    logits = torch.cat([positive.unsqueeze(1), negative], dim=1)  # [B 1+M]
+    logits = torch.cat([positive, negative], dim=1)  # [B 1+M]
     return F.cross_entropy(logits, torch.zeros_like(targets))

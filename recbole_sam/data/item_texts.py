@@ -1,0 +1,109 @@
+"""Item texts as vectors: what the text encoder makes of every title, in a file beside the dataset.
+
+The file has the format of an interest store, with items in place of users and an item's title as its only
+phrase: distinct titles are kept once, and an item without a title has none.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from recbole_sam.data import presets, store_location
+from recbole_sam.data.atomic import read_item_texts
+from recbole_sam.data.store import InterestStore
+from recbole_sam.data.text import clean_title
+from recbole_sam.errors import DataError, StoreMissingError
+
+
+def item_titles(config):
+    """The cleaned texts of a dataset's items.
+
+    Args:
+        config (Config): names the dataset and ``item_text_fields``.
+
+    Returns:
+        dict: item token (str) to text (str), empty where an item has none.
+
+    Raises:
+        DataError: there is no readable ``.item`` file with those fields.
+    """
+    fields = config["item_text_fields"]
+    fields = [fields] if isinstance(fields, str) else fields
+    path = Path(config["data_path"]) / f"{config['dataset']}.item"
+    other = presets.titled(config["dataset"])
+    if other is not None and not path.is_file():
+        raise DataError(
+            f"'{config['dataset']}' is RecBole's download, which has ratings and no titles: the same "
+            f"category with titles is '{other}' (python -m recbole_sam prepare --dataset={other})."
+        )
+    texts = read_item_texts(path, fields, config["ITEM_ID_FIELD"], config["field_separator"])
+    return {token: clean_title(text) for token, text in texts.items()}
+
+
+def path(config, titles):
+    """Where the vectors of some titles are kept.
+
+    Args:
+        config (Config): names the dataset and the text encoder.
+        titles (dict): what :func:`item_titles` returned.
+
+    Returns:
+        pathlib.Path: a name that differs when the encoder or any title differs, so that old vectors are
+        never read for new titles.
+    """
+    settings = {name: config[name] for name in store_location.ENCODER}
+    content = json.dumps([settings, sorted(titles.items())], default=str)
+    key = hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()[:8]
+    encoder = Path(str(config["text_encoder"])).name
+    return store_location.folder(config) / f"{config['dataset']}.item-texts-{encoder}-{key}.safetensors"
+
+
+def load(config, tokens):
+    """The text vectors of a dataset's items.
+
+    Args:
+        config (Config): names the dataset and the text encoder.
+        tokens (sequence of str): the token of every item ID; the first is padding.
+
+    Returns:
+        ItemTexts: one row an item ID.
+
+    Raises:
+        StoreMissingError: nobody encoded these titles yet.
+        StoreError: the file cannot be used.
+    """
+    file = path(config, item_titles(config))
+    if not file.exists():
+        raise StoreMissingError(
+            f"there are no vectors of the item texts at {file} yet: build them with: "
+            f"{store_location.command(config, again=False)}"
+        )
+    return ItemTexts(file, tokens)
+
+
+class ItemTexts:
+    """One text vector an item. Pickled as a path, never as a tensor.
+
+    Attributes:
+        embeddings (torch.FloatTensor): [items, H], zeros for padding and for items without a text.
+        known (torch.BoolTensor): [items], which items have a text.
+        width (int): H.
+        encoder (dict): the fingerprint of the text encoder.
+    """
+
+    def __init__(self, path, tokens):
+        self._path, self._tokens = path, tokens
+        store = InterestStore.open(path)
+        rows = store.rows(tokens)
+        rows[0] = -1
+        known = (rows >= 0) & (store.offsets[rows] < store.offsets[rows + 1])
+        embeddings = np.zeros((len(tokens), store.width), np.float32)
+        embeddings[known] = store.embeddings[store.phrase_index[store.offsets[rows[known]]]]
+        self.embeddings, self.known = torch.from_numpy(embeddings), torch.from_numpy(known)
+        self.width, self.encoder = store.width, store.fingerprint["encoder"]
+
+    def __reduce__(self):
+        return ItemTexts, (self._path, self._tokens)

@@ -1,0 +1,72 @@
+"""Which training item each of a user's interests rests on.
+
+A training sample is a prefix of the training history, but the interests were made from all of it, so an
+interest may tell of items that the sample has yet to predict. An interest counts in a sample only when the
+item that supports it best is among the items that the sample sees.
+"""
+
+import torch
+
+from recbole_sam.errors import SettingError
+
+CHUNK = 4096  # users whose texts are in memory at once
+
+
+def check_encoder(interests, item_texts):
+    """Refuses interests and titles whose vectors cannot be compared.
+
+    Args:
+        interests (InterestTable): with the fingerprint ``encoder`` of its text encoder.
+        item_texts (ItemTexts): with its own.
+
+    Raises:
+        SettingError: two text encoders made them.
+    """
+    if interests.encoder != item_texts.encoder:
+        raise SettingError(
+            "interest_evidence compares interests with item titles, but another text encoder made the "
+            "interests (they were imported with their vectors, or the titles changed): build both with the "
+            "same text_encoder, or set interest_evidence to False."
+        )
+
+
+def supporting_items(user_phrases, user_k, phrases, titles, has_title, training_items):
+    """For each interest, the training item whose title has the largest cosine with the phrase.
+
+    Args:
+        user_phrases (torch.Tensor): int [U, K], rows of ``phrases``.
+        user_k (torch.LongTensor): [U], how many interests each user has.
+        phrases (torch.Tensor): [P, H].
+        titles (torch.FloatTensor): [N, H], of every item.
+        has_title (torch.BoolTensor): [N].
+        training_items (torch.Tensor): int [U, L], oldest first, 0 beyond the end.
+
+    Returns:
+        torch.LongTensor: [U, K], item IDs; of equal ones the oldest; 0 beyond a user's own number.
+    """
+    support = torch.zeros(user_phrases.shape, dtype=torch.long)
+    titles = torch.nn.functional.normalize(titles, dim=-1)
+    for chunk in torch.arange(len(user_phrases)).split(CHUNK):
+        items = training_items[chunk].long()
+        texts = phrases[user_phrases[chunk].long()].to(titles.dtype)
+        cosines = texts @ titles[items].transpose(
+            1, 2
+        )  # [n K L]: a phrase's length does not change its order
+        cosines = cosines.masked_fill(~has_title[items].unsqueeze(1), -torch.inf)
+        best = items.gather(1, cosines.argmax(dim=-1))
+        real = torch.arange(best.shape[1]) < user_k[chunk].unsqueeze(1)
+        support[chunk] = torch.where(real, best, 0)
+    return support
+
+
+def visible(support, item_seq):
+    """Which interests rest on an item that a sample sees.
+
+    Args:
+        support (torch.LongTensor): [B, K].
+        item_seq (torch.LongTensor): [B, L], 0 at padded places.
+
+    Returns:
+        torch.BoolTensor: [B, K].
+    """
+    return ((support.unsqueeze(2) == item_seq.unsqueeze(1)) & (support > 0).unsqueeze(2)).any(dim=-1)

@@ -1,0 +1,56 @@
+"""How much a user's own items differ, as candidates, from all others.
+
+RecBole ranks the items of a user's history like any other. In some data (books, cosmetics) people hardly
+ever take the same item twice, in others (music, groceries) they do all the time; the dot product of what was
+liked with what is like it cannot tell one from the other. One learned number can: a bias on the scores of
+the items in the history.
+"""
+
+import math
+
+
+def log_odds(item_seq, targets):
+    """The log-odds that a training target is in the history before it: where the bias starts.
+
+    Args:
+        item_seq (torch.LongTensor): [samples, L].
+        targets (torch.LongTensor): [samples].
+
+    Returns:
+        float: finite, by one sample added to either side.
+    """
+    repeats = int((item_seq == targets.unsqueeze(1)).any(dim=1).sum())
+    return math.log((repeats + 1) / (len(targets) - repeats + 1))
+
+
+def add_to_all(scores, bias, item_seq):
+    """Scores of all items with the bias on those of the history, each once; changed in place.
+
+    Args:
+        scores (torch.Tensor): [B, N].
+        bias (torch.Tensor): a scalar.
+        item_seq (torch.LongTensor): [B, L], 0 at padded places.
+
+    Returns:
+        torch.Tensor: [B, N].
+    """
+    same = item_seq.unsqueeze(2) == item_seq.unsqueeze(1)
+    again = same.tril(-1).any(dim=-1)  # an item that came before in the same history
+    counted = ((item_seq != 0) & ~again).to(scores.dtype)
+    return scores.scatter_add_(1, item_seq, bias.to(scores.dtype) * counted)
+
+
+def add_to_some(scores, bias, item_seq, items):
+    """:func:`add_to_all` for the scores of some items.
+
+    Args:
+        scores (torch.Tensor): [B, M].
+        bias (torch.Tensor): a scalar.
+        item_seq (torch.LongTensor): [B, L].
+        items (torch.LongTensor): [B, M], or [1, M], the same for all users.
+
+    Returns:
+        torch.Tensor: [B, M].
+    """
+    repeated = (item_seq.unsqueeze(2) == items.unsqueeze(1)).any(dim=1) & (items != 0)
+    return scores + bias * repeated

@@ -1,0 +1,82 @@
+"""
+SASRecText
+################################################
+
+Reference:
+    Wang-Cheng Kang and Julian McAuley. "Self-Attentive Sequential Recommendation." in ICDM 2018.
+
+"""
+
+import torch
+from recbole.model.sequential_recommender.sasrec import SASRec
+from torch import nn
+from torch.nn import functional as F
+
+from recbole_sam.data.dataset import ItemTextDataset
+from recbole_sam.models import repeats
+from recbole_sam.models.item_text import ProjectedTexts
+
+
+class SASRecText(SASRec):
+    r"""RecBole's SASRec that reads item titles: the rival with the information that SAM has.
+
+    An item is its ID embedding plus a linear map of its title's text vector, as an input and as a candidate;
+    everything else is RecBole's SASRec. With ``repeat_bias`` it also has SAM's learned number for the items
+    of the history, so that what is left of a difference is due to how the two read the history.
+    """
+
+    dataset_class = ItemTextDataset
+    loss_types = ("CE", "BPR")
+
+    def __init__(self, config, dataset):
+        super().__init__(config, dataset)
+        texts = dataset.item_texts
+        self.item_text = ProjectedTexts(texts, self.text_adaptor(config, texts.width))
+        self._ddp_params_and_buffers_to_ignore = ["item_text.texts", "item_text.known"]
+        self.repeat_bias = None
+        if config["repeat_bias"]:
+            samples = dataset.inter_feat
+            start = repeats.log_odds(samples[self.ITEM_SEQ], samples[self.ITEM_ID])
+            self.repeat_bias = nn.Parameter(torch.tensor(start))
+
+    def text_adaptor(self, config, width):
+        """A new module from text vectors [N, width] to [N, d]."""
+        adaptor = nn.Linear(width, self.hidden_size, bias=False)
+        nn.init.normal_(adaptor.weight, std=self.initializer_range)
+        return adaptor
+
+    def similarity(self, user, item_vectors):
+        """Scores [B, N] of users [B, d] and items [N, d]."""
+        return user @ item_vectors.T
+
+    def forward(self, item_seq, item_seq_len, item_vectors):
+        """User representations [B, d] of histories [B, L], given all item vectors [N, d]."""
+        positions = torch.arange(item_seq.shape[1], device=item_seq.device)
+        x = F.embedding(item_seq, item_vectors) + self.position_embedding(positions)
+        x = self.dropout(self.LayerNorm(x))
+        x = self.trm_encoder(x, self.get_attention_mask(item_seq), output_all_encoded_layers=True)[-1]
+        return self.gather_indexes(x, item_seq_len - 1)  # [B d]
+
+    def calculate_loss(self, interaction):
+        scores, pos_items = self.full_sort_predict(interaction), interaction[self.POS_ITEM_ID]
+        if self.loss_type == "CE":
+            return self.loss_fct(scores, pos_items)
+        return self.loss_fct(_at(scores, pos_items), _at(scores, interaction[self.NEG_ITEM_ID]))
+
+    def predict(self, interaction):
+        return _at(self.full_sort_predict(interaction), interaction[self.ITEM_ID])  # [B]
+
+    def full_sort_predict(self, interaction):
+        item_seq, item_seq_len = interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
+        item_vectors = self.item_embedding.weight + self.item_text()
+        scores = self.similarity(self.forward(item_seq, item_seq_len, item_vectors), item_vectors)
+        if self.repeat_bias is not None:
+            steps = torch.arange(item_seq.shape[1], device=item_seq.device)
+            history = torch.where(steps < item_seq_len.unsqueeze(1), item_seq, 0)
+            scores = repeats.add_to_all(scores, self.repeat_bias, history)
+        return scores  # [B n_items]
+
+
+def _at(scores, item):
+    """Entry [B] of each row of scores [B, N]."""
+    return scores.gather(1, item.unsqueeze(1)).squeeze(1)
