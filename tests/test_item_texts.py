@@ -1,0 +1,117 @@
+"""Item text vectors: joined by token, built once, never read for other titles, used by models."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from conftest import experiment, make_config, write_dataset
+from recbole.data import create_dataset
+from torch import nn
+
+from recbole_sam import registry
+from recbole_sam.data import item_texts
+from recbole_sam.errors import DataError, StoreMissingError
+from recbole_sam.interests import stage1
+from recbole_sam.interests.extract import catalogue
+from recbole_sam.models.item_text import ProjectedTexts, standardised
+
+
+def test_vectors_are_those_of_the_encoder_by_token(shop):
+    config, train, _, _, _ = experiment()
+    dataset, texts = train._dataset, train._dataset.item_texts
+    titles = item_texts.item_titles(config)
+    encoder = stage1.text_encoder(config).fit(catalogue(titles))
+    for item in range(1, dataset.item_num):
+        expected = encoder.encode([titles[dataset.id2token("item_id", item)]])[0]
+        np.testing.assert_allclose(texts.embeddings[item].numpy(), expected, atol=1e-3)  # kept in float16
+    assert not texts.known[0] and texts.known[1:].all() and not texts.embeddings[0].any()
+    again = pickle.loads(pickle.dumps(texts))
+    assert torch.equal(again.embeddings, texts.embeddings) and again.encoder == texts.encoder
+
+
+def test_interests_and_titles_share_the_encoder(shop):
+    _, train, _, _, _ = experiment()
+    assert train._dataset.item_texts.encoder == train._dataset.interests.encoder
+
+
+def test_another_title_or_encoder_is_another_file(shop):
+    config = make_config()
+    titles = item_texts.item_titles(config)
+    paths = {
+        item_texts.path(config, titles),
+        item_texts.path(config, titles | {"i1": "another"}),
+        item_texts.path(make_config(text_encoder_dim=4), titles),
+    }
+    assert len(paths) == 3
+    assert item_texts.path(make_config(epochs=7), titles) in paths
+
+
+def test_a_missing_file_names_the_command_and_asks_no_language_model_again(shop):
+    config = make_config()
+    stage1.build(config)
+    with pytest.raises(StoreMissingError) as caught:
+        create_dataset(config).build()
+    assert "python -m recbole_sam interests --dataset=shop" in str(caught.value)
+    assert "--rebuild" not in str(caught.value)
+    stage1.build_missing(config)
+    create_dataset(config).build()
+
+
+def test_it_is_built_once(shop):
+    config = make_config("SASRecText")
+    path = stage1.build_item_texts(config)
+    before = path.stat().st_mtime_ns
+    assert stage1.build_item_texts(config) == path and path.stat().st_mtime_ns == before
+
+
+def test_items_without_a_title(tmp_path):
+    folder = tmp_path / "dataset" / "shop"
+    write_dataset(folder, {f"u{u}": [f"i{(u + step) % 12}" for step in range(8)] for u in range(10)})
+    rows = (folder / "shop.item").read_text().splitlines()
+    silent = [row.split("\t")[0] + "\t" if row.startswith(("i1\t", "i2\t")) else row for row in rows]
+    (folder / "shop.item").write_text("\n".join(silent) + "\n")
+    _, train, _, _, model = experiment("SASRecText")
+    texts = train._dataset.item_texts
+    ids = train._dataset.token2id("item_id", ["i1", "i2"])
+    assert not texts.known[ids].any() and int(texts.known.sum()) == 10
+    assert not model.item_text()[ids].any() and not model.item_text()[0].any()
+
+
+def test_no_title_at_all_is_one_sentence(tmp_path):
+    folder = tmp_path / "dataset" / "shop"
+    write_dataset(folder, {f"u{u}": ["i1", "i2", "i3", "i4"] for u in range(5)})
+    rows = (folder / "shop.item").read_text().splitlines()
+    (folder / "shop.item").write_text(
+        "\n".join([rows[0], *(r.split("\t")[0] + "\t" for r in rows[1:])]) + "\n"
+    )
+    with pytest.raises(DataError, match="SASRecText reads item texts"):
+        stage1.build_item_texts(make_config("SASRecText"))
+
+
+def test_who_reads_what(shop):
+    assert registry.uses_item_texts(make_config("SAM"))
+    assert registry.uses_item_texts(make_config("SAM", item_text=False))  # interest_evidence reads titles
+    assert not registry.uses_item_texts(make_config("SAM", item_text=False, interest_evidence=False))
+    assert registry.uses_item_texts(make_config("UniSRec")) and not registry.uses_interests("UniSRec")
+    assert not registry.uses_item_texts(make_config("EIMF")) and registry.uses_interests("EIMF")
+    assert not registry.uses_item_texts(make_config("SASRec"))
+
+
+def test_standardised():
+    torch.manual_seed(0)
+    texts, known = torch.randn(20, 6) * 9 + 50, torch.arange(20) > 3
+    out = standardised(texts, known)
+    assert not out[:4].any()
+    torch.testing.assert_close(out[4:].mean(0), torch.zeros(6), atol=1e-5, rtol=0)
+    torch.testing.assert_close(out[4:].norm(dim=1).mean(), torch.tensor(1.0))
+    torch.testing.assert_close(standardised(texts * 3 - 7, known), out)  # neither shift nor scale matters
+    one = standardised(torch.ones(2, 6), torch.tensor([False, True]))
+    assert one.isfinite().all() and not one.any()
+
+
+def test_texts_are_not_saved_with_the_weights():
+    class Texts:
+        embeddings, known = torch.randn(4, 6), torch.ones(4, dtype=torch.bool)
+
+    assert list(ProjectedTexts(Texts, nn.Linear(6, 2, bias=False)).state_dict()) == ["adaptor.weight"]
