@@ -36,7 +36,7 @@ def test_sam_from_nothing_to_a_result(shop):
     assert first.returncode == 0, first.stderr[-3000:]
     assert "best valid" in first.stderr and "test result" in first.stderr
     assert "Stage 1" in first.stderr and "SYNTHETIC" not in first.stderr
-    assert len(list(shop.glob("*.safetensors"))) == 1
+    assert len(list(shop.glob("*.interests-*.safetensors"))) == 1
     second = run("--dataset=shop", *QUICK)
     assert "Stage 1" not in second.stderr  # the interests were kept
     result = [out.stderr.split("test result")[1] for out in (first, second)]
@@ -94,7 +94,7 @@ def test_interests_command(shop):
     done = command(*words)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "coverage: 40 users" in done.stdout and "user u0" in done.stdout and "  - " in done.stdout
-    [file] = shop.glob("*.safetensors")
+    [file] = shop.glob("*.interests-*.safetensors")
     before = file.stat().st_mtime_ns
     command(*words)
     assert file.stat().st_mtime_ns == before
@@ -148,7 +148,7 @@ def test_interests_stats_show_export_and_import(shop, capsys):
     shown = capsys.readouterr().out
     assert "user u3" in shown and "<- K" in shown and "interests (complete)" in shown
     assert main(["interests", "export", "mine.csv", *words]) == 0
-    [file] = shop.glob("*.safetensors")
+    [file] = shop.glob("*.interests-*.safetensors")
     before = InterestStore.open(file)
     phrases = [before.phrases_of(row) for row in range(before.n_users)]
     content = file.read_bytes()
@@ -180,3 +180,12 @@ def test_mistakes_with_interests(shop, capsys, words, sentence):
     assert main(["interests", *settings]) == 0
     assert main(["interests", *words, *settings]) == 2
     assert sentence in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_interests_of_a_model_that_reads_titles_only(shop, capsys):
+    words = ["interests", "--dataset=shop", "--model=SASRecText", "--text_encoder_dim=8"]
+    assert main(words) == 0
+    [file] = shop.glob("*.safetensors")
+    assert str(file.name) in capsys.readouterr().out and ".item-texts-" in file.name
+    assert main([*words[:1], "stats", *words[1:]]) == 2
+    assert "SASRecText reads no interests" in capsys.readouterr().err

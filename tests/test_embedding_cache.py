@@ -84,7 +84,7 @@ def test_stage_1_keeps_embeddings_of_a_transformers_encoder(bert, shop, tmp_path
     [file] = (tmp_path / "cache").glob("embeddings-*.sqlite3")
     [(count,)] = sqlite3.connect(file).execute("SELECT count(*) FROM vectors")
     assert count >= 20
-    [store] = shop.glob("*.safetensors")
+    [store] = shop.glob("*.interests-*.safetensors")
     before = store.read_bytes()
     build_interests(make_config(**settings))
     assert store.read_bytes() == before

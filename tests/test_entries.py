@@ -1,4 +1,5 @@
 import pytest
+from conftest import make_config
 
 from recbole_sam.errors import SettingError, UnknownNameError
 from recbole_sam.evaluation import entries
@@ -18,6 +19,15 @@ def test_commas_inside_brackets_belong_to_the_value():
 
 def test_the_default_is_understood():
     assert [entry.model for entry in entries.parse(entries.DEFAULT)] == entries.DEFAULT.split(",")
+
+
+def test_every_ablation_is_a_setting_of_sam_with_another_value(shop):
+    found = entries.parse(entries.ABLATION)
+    assert found[0].label == "SAM" and len({entry.label for entry in found}) == len(found) == 12
+    usual = make_config("SAM")
+    for entry in found[1:]:
+        config = make_config("SAM", **entry.given)
+        assert all(config[name] != usual[name] for name in entry.given), entry.label
 
 
 @pytest.mark.parametrize(

@@ -129,12 +129,19 @@ def open_and_train(setup, path, users):
                 # as SAMDataset.build does
                 part.interests = InterestTable(InterestStore.open(path), tokens.tolist())
             found["joining"] = peak[0]
+            generator = torch.Generator().manual_seed(
+                setup.seed
+            )  # histories of the store's users, for evidence
+            shape = len(tokens), part.training_items.shape[1]
+            part.training_items = torch.randint(1, shop.items, shape, dtype=torch.int32, generator=generator)
             found["joined"] = memory.held("RssAnon")
         batches = random_users(setup, part, shop.users if path is None else users)
         model_trainer = trainer("SAM", setup, shop, part)
         with memory.peak_without_files() as peak:
             for batch in batches:
-                model_trainer.model.interest_queries(batch[part.uid_field])[0].sum().backward()
+                model = model_trainer.model
+                queries, _ = model.interest_queries(batch[part.uid_field], batch[model.ITEM_SEQ])
+                queries.sum().backward()
         found["looking up"] = peak[0]
         with memory.peak_without_files() as peak:
             model_trainer._train_epoch(batches, 0)

@@ -125,7 +125,7 @@ def least_seconds(setup, model, step, n_items):
 
 
 def interests_rows(setup, sam, batch, step):
-    users = batch[sam.USER_ID]
+    users, histories = batch[sam.USER_ID], batch[sam.ITEM_SEQ]
     sam.train()
     gradient = torch.randn(len(users), sam.user_phrases.shape[1], sam.hidden_size, device=setup.device)
 
@@ -134,14 +134,15 @@ def interests_rows(setup, sam, batch, step):
         return phrases.to(sam.interest_projection.weight.dtype)
 
     def projected():
-        sam.interest_queries(users)[0].backward(gradient)
+        sam.interest_queries(users, histories)[0].backward(gradient)
 
     times = take_turns(
         {"look-up": looked_up, "look-up, projection, backward": projected, "whole step": step}, setup
     )
     shares = {name: value / times["whole step"] for name, value in times.items()}
     products = ceilings.operations(projected) / ceilings.matrix_rate(setup) / times["whole step"]
-    per_user, copies = no_work_per_user(sam, users), no_copies(sam, users)
+    per_user = no_work_per_user(sam, users, histories)
+    copies = no_copies(sam, users, histories)
     details = {
         "seconds": times,
         "shares": shares,
@@ -181,10 +182,10 @@ def interests_rows(setup, sam, batch, step):
     ]
 
 
-def no_work_per_user(sam, users):
+def no_work_per_user(sam, users, histories):
     """Whether the look-up makes as many Python calls for all users as for two of them."""
 
-    def calls(some):
+    def calls(some, their):
         count = 0
 
         def profile(frame, event, argument):
@@ -193,21 +194,21 @@ def no_work_per_user(sam, users):
 
         sys.setprofile(profile)
         try:
-            sam.interest_queries(some)
+            sam.interest_queries(some, their)
         finally:
             sys.setprofile(None)
         return count
 
-    return calls(users[:2]) == calls(users)
+    return calls(users[:2], histories[:2]) == calls(users, histories)
 
 
-def no_copies(sam, users):
+def no_copies(sam, users, histories):
     """``none``: CUDA raises at any copy between host and device that waits; needs a GPU."""
     if users.device.type != "cuda":
         return "not measurable without a GPU"
     torch.cuda.set_sync_debug_mode("error")
     try:
-        sam.interest_queries(users)
+        sam.interest_queries(users, histories)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     return "none"

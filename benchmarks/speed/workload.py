@@ -10,6 +10,7 @@ from recbole_sam.configuration import make_config
 from recbole_sam.data.dataset import SAMDataset
 from recbole_sam.data.histories import HASH_BYTES
 from recbole_sam.data.interest_table import InterestTable
+from recbole_sam.data.item_texts import ItemTexts
 from recbole_sam.data.store import InterestStore, write_store
 
 LENGTH = 20  # L: the paper's
@@ -92,9 +93,10 @@ def config(model, setup, shop, **settings):
 
 @functools.cache
 def parts(setup, shop):
-    """Training, validation and test part (leave one out), each with ``interests``; K is 2 to 10.
+    """Training, validation and test part (leave one out), each with what SAM reads; K is 2 to 10.
 
-    Interests are attached here and not by ``SAMDataset.build``, whose leak guard would refuse invented ones.
+    Interests and item texts are attached here and not by ``SAMDataset.build``, whose leak guard would refuse
+    invented ones.
     """
     dataset = SAMDataset(config("SAM", setup, shop))
     splits = dataset.split()
@@ -103,8 +105,13 @@ def parts(setup, shop):
     counts = np.random.default_rng(setup.seed).integers(K_MIN, K_MAX + 1, shop.users)
     write_interests(path, tokens[1:], counts, shop.phrases, shop.width, setup.seed)
     table = InterestTable(InterestStore.open(path), tokens)
+    items = dataset.field2id_token[dataset.iid_field].tolist()
+    titles = setup.folder / f"{shop.name}.titles.safetensors"
+    write_interests(titles, items[1:], np.ones(shop.items, int), shop.items, shop.width, setup.seed)
+    texts = ItemTexts(titles, items)
+    dataset.attach_training_items(splits)
     for part in splits:
-        part.interests = table
+        part.interests, part.item_texts = table, texts
     return splits
 
 
@@ -134,7 +141,7 @@ def write_interests(path, users, counts, n_phrases, width, seed):
         history_hashes=rng.integers(0, 256, (len(users), HASH_BYTES), np.uint8),
         statuses=np.zeros(len(users), np.uint8),
         status_names=("complete",),
-        fingerprint={"generator": {"name": "invented"}, "seed": seed},
+        fingerprint={"generator": {"name": "invented"}, "encoder": {"name": "invented"}, "seed": seed},
     )
 
 

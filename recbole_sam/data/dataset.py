@@ -48,8 +48,9 @@ class SAMDataset(ItemTextDataset):
     - ``data_augmentation`` gives RecBole's samples without Python loops.
     - ``build`` splits as RecBole does, then attaches the interest store to each part as ``interests``
       (:class:`InterestTable`), joined by user token, after the leak guard compared every user's training
-      history with the one the store was made from. ``training_items``, IntTensor [users,
-      interest_history_length], are the items of those histories, oldest first, 0 beyond the end.
+      history with the one the store was made from. With ``interest_evidence`` it also attaches those
+      histories as ``training_items``, IntTensor [users, interest_history_length], oldest first, 0 beyond the
+      end.
     - ``train_targets: last`` keeps only the newest training sample of each user (the paper's way).
     """
 
@@ -111,14 +112,9 @@ class SAMDataset(ItemTextDataset):
         store = InterestStore.open(path)
         check_width(store, self.config["interest_dim"])
         tokens, hashes = [], []
-        user_tokens, item_tokens = self.field2id_token[self.uid_field], self.field2id_token[self.iid_field]
-        self.training_items = torch.zeros(
-            self.user_num, self.config["interest_history_length"], dtype=torch.int32
-        )
-        for user, items in self._training_sequences(splits):
-            tokens.append(str(user_tokens[user]))
-            hashes.append(history_hash(item_tokens[items].tolist()))
-            self.training_items[user, : len(items)] = torch.from_numpy(items)
+        for token, items in self.training_histories(splits):
+            tokens.append(token)
+            hashes.append(history_hash(items))
         hashes = np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, HASH_BYTES)
         check_histories(store, tokens, hashes, command)
         made = {part: store.fingerprint.get(part, {}).get("name") for part in ("generator", "encoder")}
@@ -128,7 +124,9 @@ class SAMDataset(ItemTextDataset):
         )
         self.interests = InterestTable(store, self.field2id_token[self.uid_field].tolist())
         for part in splits:
-            part.interests, part.training_items = self.interests, self.training_items
+            part.interests = self.interests
+        if self.config["interest_evidence"]:
+            self.attach_training_items(splits)
         self.attach_item_texts(splits)
         if self.config["train_targets"] == "last":
             train = splits[0]
@@ -147,10 +145,24 @@ class SAMDataset(ItemTextDataset):
             ``interest_history_length``.
         """
         user_tokens, item_tokens = self.field2id_token[self.uid_field], self.field2id_token[self.iid_field]
-        for user, items in self._training_sequences(splits):
+        for user, items in self.sequences.training(*self._training_part(splits)):
             yield str(user_tokens[user]), item_tokens[items].tolist()
 
-    def _training_sequences(self, splits):
-        """User ID and item IDs (numpy.ndarray) of what :meth:`training_histories` tells in tokens."""
+    def attach_training_items(self, splits):
+        """Gives each part of a split (list of datasets) the training histories as ``training_items``."""
+        sequences, longest = self.sequences, self.config["interest_history_length"]
+        samples = augmentation.Samples(
+            sequences.users, *sequences.training_spans(*self._training_part(splits))
+        )
+        # 32 bits: a table of all users
+        items = torch.zeros(self.user_num, longest, dtype=torch.int32)
+        items[sequences.users] = augmentation.padded_histories(
+            torch.from_numpy(sequences.items.astype(np.int32)), samples, longest
+        )
+        for part in splits:
+            part.training_items = items
+
+    def _training_part(self, splits):
+        """What :class:`Sequences` asks for: users of held-out samples, number of users, longest history."""
         held_out = np.concatenate([part.inter_feat[self.uid_field].numpy() for part in splits[1:]])
-        return self.sequences.training(held_out, self.user_num, self.config["interest_history_length"])
+        return held_out, self.user_num, self.config["interest_history_length"]

@@ -40,8 +40,8 @@ class Sequences:
         self.items = items
         self.users, self.starts, self.lengths = runs(users)
 
-    def training(self, held_out_users, n_users, newest):
-        """Each user's training history: what is left when the held-out targets are taken off the end.
+    def training_spans(self, held_out_users, n_users, newest):
+        """Where each user's training history is: what is left without the held-out targets at the end.
 
         RecBole orders a user's samples by time and holds out the newest, so the items before the first
         held-out target are exactly those that no validation or test sample has as its target. (The first
@@ -52,14 +52,22 @@ class Sequences:
             n_users (int): number of user IDs, padding included.
             newest (int): how many of the newest training items to keep.
 
+        Returns:
+            tuple: start and length (numpy.ndarray, int64 [U]) in ``items``, in the order of ``users``.
+        """
+        held_out = np.bincount(held_out_users, minlength=n_users)[self.users]
+        lengths = np.minimum(self.lengths - held_out, newest)
+        return self.starts + self.lengths - held_out - lengths, lengths
+
+    def training(self, held_out_users, n_users, newest):
+        """Each user's training history; arguments as :meth:`training_spans`.
+
         Yields:
             tuple: user ID and its training item IDs (numpy.ndarray), oldest first.
         """
-        held_out = np.bincount(held_out_users, minlength=n_users)[self.users]
-        stops = self.starts + self.lengths - held_out
-        starts = np.maximum(self.starts, stops - newest)
-        for user, start, stop in zip(self.users.tolist(), starts.tolist(), stops.tolist(), strict=True):
-            yield user, self.items[start:stop]
+        starts, lengths = self.training_spans(held_out_users, n_users, newest)
+        for user, start, length in zip(self.users.tolist(), starts.tolist(), lengths.tolist(), strict=True):
+            yield user, self.items[start : start + length]
 
 
 def runs(values):

@@ -269,7 +269,9 @@ def end_with_parent():
     import os
 
     def watch():
-        sys.stdin.buffer.read()
+        # not sys.stdin, whose lock a thread that waits in it holds when the interpreter shuts down
+        while os.read(0, 1):
+            pass
         os._exit(FAILED)
 
     threading.Thread(target=watch, daemon=True).start()

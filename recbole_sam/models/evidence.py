@@ -9,7 +9,7 @@ import torch
 
 from recbole_sam.errors import SettingError
 
-CHUNK = 4096  # users whose texts are in memory at once
+CHUNK = 512  # users whose texts are in memory at once: 31 MB of titles for 20 items of 768 numbers
 
 
 def check_encoder(interests, item_texts):
@@ -42,9 +42,9 @@ def supporting_items(user_phrases, user_k, phrases, titles, has_title, training_
         training_items (torch.Tensor): int [U, L], oldest first, 0 beyond the end.
 
     Returns:
-        torch.LongTensor: [U, K], item IDs; of equal ones the oldest; 0 beyond a user's own number.
+        torch.IntTensor: [U, K], item IDs; of equal ones the oldest; 0 beyond a user's own number.
     """
-    support = torch.zeros(user_phrases.shape, dtype=torch.long)
+    support = torch.zeros(user_phrases.shape, dtype=torch.int32)
     titles = torch.nn.functional.normalize(titles, dim=-1)
     for chunk in torch.arange(len(user_phrases)).split(CHUNK):
         items = training_items[chunk].long()
@@ -55,7 +55,7 @@ def supporting_items(user_phrases, user_k, phrases, titles, has_title, training_
         cosines = cosines.masked_fill(~has_title[items].unsqueeze(1), -torch.inf)
         best = items.gather(1, cosines.argmax(dim=-1))
         real = torch.arange(best.shape[1]) < user_k[chunk].unsqueeze(1)
-        support[chunk] = torch.where(real, best, 0)
+        support[chunk] = torch.where(real, best, 0).int()
     return support
 
 
@@ -63,7 +63,7 @@ def visible(support, item_seq):
     """Which interests rest on an item that a sample sees.
 
     Args:
-        support (torch.LongTensor): [B, K].
+        support (torch.IntTensor): [B, K].
         item_seq (torch.LongTensor): [B, L], 0 at padded places.
 
     Returns:
