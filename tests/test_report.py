@@ -173,6 +173,23 @@ def test_only_the_protocol_that_was_asked_for():
     assert "1 + 100 ranking" in text and "Full ranking" not in text
 
 
+def test_a_long_name_hides_neither_names_nor_numbers():
+    from rich.console import Console
+
+    long = "SAM:" + ":".join(f"setting_{n}=False" for n in range(9))
+    made = a_comparison(strength={long: 0.5, "EIMF": 0.2})
+    out = io.StringIO()
+    terminal.show(made, Console(file=out, width=100))
+    shown = out.getvalue()
+    for table in shown.split("ranking: ")[1:]:
+        rows = [line for line in table.splitlines() if line.startswith(" SAM:")]
+        assert rows, table
+    for protocol in made.protocols:
+        for table in (views.main(made, protocol), views.groups(made, protocol, made.metric)):
+            for row in table.rows:
+                assert all(cell in shown for cell in row[1:])
+
+
 def test_markdown_tables_are_whole(comparison):
     blocks = [block for block in markdown.text(comparison).split("\n\n") if block.startswith("|")]
     assert len(blocks) > 10

@@ -5,6 +5,9 @@ from recbole_sam.evaluation.report import provenance, views
 WIDTH = 100
 """Where the output is no terminal, such as a file."""
 
+NAME_WIDTH = 12
+"""What a model's name keeps where a table is too wide; a longer one folds."""
+
 
 def show(results, console=None):
     """Prints the main tables, the groups of the main metric, costs and failures.
@@ -42,15 +45,15 @@ def _print(console, table):
         title=table.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
     texts = table.title == views.FAILED
-    widths = [max(map(len, column)) for column in zip(*table.rows, strict=True)]
-    fits = sum(widths) + 2 * len(widths) + 2 <= console.width  # if not, names fold and numbers stay whole
     for column, name in enumerate(table.head):
-        left, whole = column == 0 or texts, not texts and fits == (column == 0)
+        left = column == 0 or texts
+        widest = max((len(row[column]) for row in table.rows), default=0)
+        # what is too wide folds: names and heads, never a number
         shown.add_column(
             Text(name),
             justify="left" if left else "right",
             overflow="fold",
-            no_wrap=whole,
+            min_width=min(widest, NAME_WIDTH) if left else widest,
         )
     for row, cells in enumerate(table.rows):
         shown.add_row(
