@@ -36,6 +36,10 @@ from recbole_sam.models.sampled_softmax import (
     negative_weights,
     sampled_softmax,
 )
+from recbole_sam.models.unchanged import WhileUnchanged
+
+PROJECTED_AT_ONCE = 1_000_000
+"""Distinct phrases that are projected once an evaluation, 256 MB at d = 64; of more only those of the batch."""
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
 
@@ -160,6 +164,8 @@ class SAM(SequentialRecommender):
             ]
         else:  # self.loss_type = 'CE'
             self.loss_fct = nn.CrossEntropyLoss()
+        # an evaluation computes for many batches what depends on none of them
+        self._items, self._projected = WhileUnchanged(), WhileUnchanged()
         self.compiled_forward = compiled(type(self).forward) if config["compile"] else None
 
         # parameters initialization
@@ -249,8 +255,14 @@ class SAM(SequentialRecommender):
         if self.interest_control == "constant":
             queries = self.constant_interests.expand(len(user), -1, -1)
             return queries, torch.ones(queries.shape[:2], dtype=torch.bool, device=user.device)
-        phrases = F.embedding(self.user_phrases[user], self.phrase_embeddings)
-        queries = self.interest_projection(phrases.to(self.interest_projection.weight.dtype))
+        phrases = self.user_phrases[user]
+        if self._is_serving() and len(self.phrase_embeddings) <= PROJECTED_AT_ONCE:
+            projected = self._projected.get(
+                lambda: self._project(self.phrase_embeddings), self.interest_projection.parameters()
+            )
+            queries = F.embedding(phrases, projected)
+        else:
+            queries = self._project(F.embedding(phrases, self.phrase_embeddings))
         rank = torch.arange(queries.shape[1], device=user.device)
         mask = rank < self.user_k[user].unsqueeze(1)
         if self.training and self.support is not None:
@@ -259,11 +271,20 @@ class SAM(SequentialRecommender):
         queries = torch.where(is_default.unsqueeze(-1), self.default_interest, queries)
         return queries, mask | is_default
 
+    def _project(self, phrases):
+        return self.interest_projection(phrases.to(self.interest_projection.weight.dtype))
+
+    def _is_serving(self):
+        return not (self.training or torch.is_grad_enabled())
+
     def item_vectors(self):
         """All item vectors [N, d]: the ID embeddings, with ``item_text`` plus the projected titles."""
-        if self.item_text is None:
-            return self.item_embedding.weight
-        return self.item_embedding.weight + self.item_text()
+        ids, texts = self.item_embedding.weight, self.item_text
+        if texts is None:
+            return ids
+        if self._is_serving():
+            return self._items.get(lambda: ids + texts(), [ids, *texts.parameters()])
+        return ids + texts()
 
     def forward(self, user, item_seq, item_seq_len, item_vectors):
         """User representations [B, d].
