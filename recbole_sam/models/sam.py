@@ -39,7 +39,7 @@ from recbole_sam.models.sampled_softmax import (
 from recbole_sam.models.unchanged import WhileUnchanged
 
 PROJECTED_AT_ONCE = 1_000_000
-"""Distinct phrases that are projected once an evaluation, 256 MB at d = 64; of more only those of the batch."""
+"""Distinct phrases that are projected once an evaluation, 256 MB at d = 64; of more, only the batch's."""
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
 
