@@ -1,0 +1,83 @@
+"""Each model of a comparison against one of them, at any length of list, from the per-user ranks alone.
+
+    python -m benchmarks.paired RUN --base=SAM --metrics=ndcg@20,ndcg@100,hit@100
+
+RUN is a folder of ``python -m recbole_sam compare``. The tables of ``compare`` hold each model to the best
+other one; an ablation asks for the difference to the full model.
+"""
+
+import argparse
+
+import numpy as np
+
+from recbole_sam.evaluation.aligned import aligned
+from recbole_sam.evaluation.metrics import shown, value
+from recbole_sam.evaluation.run_folder import RunFolder
+from recbole_sam.evaluation.significance import holm, paired_p
+
+
+def differences(ranks, protocol, metric, base, group=None):
+    """Every model against the base: seeds averaged, users paired.
+
+    Args:
+        ranks (pandas.DataFrame): as in RUN/ranks.parquet.
+        protocol (str): ``full`` or ``uni100``.
+        metric (str): such as ``ndcg@20``.
+        base (str): a model's label.
+        group (callable, optional): from the table to a bool array of its rows; default: all users.
+
+    Returns:
+        list of tuple: label, mean, relative difference to the base, p by Holm over the models; the base has
+        no p (None).
+    """
+    table = aligned(ranks, protocol)
+    users = slice(None) if group is None else table.members(group(ranks).to_numpy())
+    values = [v.mean(axis=0)[users] for v in table.by_seed(value(metric, table.ranks))]
+    of_base = values[table.models.index(base)]
+    others = [label for label in table.models if label != base]
+    p = dict(
+        zip(others, holm([paired_p(values[table.models.index(o)], of_base) for o in others]), strict=True)
+    )
+    return [
+        (label, float(np.mean(v)), float(np.mean(v) / np.mean(of_base) - 1), p.get(label))
+        for label, v in zip(table.models, values, strict=True)
+    ]
+
+
+def cell(mean, relative, p):
+    """``.1234 (-1.2 %, p .003)``; the base has no difference."""
+    text = f"{mean:.4f}".lstrip("0")
+    if p is None:
+        return text
+    return f"{text} ({relative:+.1%}, p {'< .001' if p < 0.001 else f'{p:.3f}'.lstrip('0')})"
+
+
+def main(words=None):
+    """Prints one Markdown table: models x (protocol, metric)."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.paired", description=__doc__)
+    parser.add_argument("run")
+    parser.add_argument("--base", default="SAM")
+    parser.add_argument("--metrics", default="ndcg@20")
+    parser.add_argument("--group", choices=("all", "tail", "short"), default="all")
+    args = parser.parse_args(words)
+    folder = RunFolder(args.run)
+    ranks, head_from = folder.ranks(), folder.run()["head_from"]
+    shortest = ranks.history.quantile(0.25)
+    groups = {
+        "all": None,
+        "tail": lambda table: table.popularity < head_from,
+        "short": lambda table: table.history <= shortest,
+    }
+    names = {"full": "full", "uni100": "1 + 100"}
+    columns = [(protocol, metric) for metric in args.metrics.split(",") for protocol in names]
+    found = {c: differences(ranks, *c, args.base, groups[args.group]) for c in columns}
+    print(
+        "| model | " + " | ".join(f"{shown(metric)} {names[protocol]}" for protocol, metric in columns) + " |"
+    )
+    print("|---" * (1 + len(columns)) + "|")
+    for row, (label, *_) in enumerate(found[columns[0]]):
+        print(f"| {label} | " + " | ".join(cell(*found[c][row][1:]) for c in columns) + " |")
+
+
+if __name__ == "__main__":
+    main()

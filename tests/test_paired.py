@@ -1,0 +1,53 @@
+"""The pairwise table of an ablation."""
+
+import json
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+from benchmarks import paired
+
+RANKS = {
+    ("SAM", 1): [1, 2, 3, 40],
+    ("SAM", 2): [1, 2, 4, 30],
+    ("other", 1): [2, 2, 50, 60],
+    ("other", 2): [2, 3, 50, 9],
+}
+    ("SAM", 1): [1, 2, 3, 40],
+    ("SAM", 2): [1, 2, 4, 30],
+    ("other", 1): [2, 2, 50, 60],
+    ("other", 2): [2, 3, 50, 9],
+}
+
+
+def a_table():
+    rows = [
+        {"model": model, "seed": seed, "protocol": protocol, "user": f"u{user}", "item": f"i{user}",
+         "rank": rank + (protocol == "uni100"), "history": 3 + user, "popularity": 10 * user}
+        for (model, seed), ranks in RANKS.items() for protocol in ("full", "uni100")
+        for user, rank in enumerate(ranks)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_differences_are_paired_over_users_with_seeds_averaged():
+    found = {label: rest for label, *rest in paired.differences(a_table(), "full", "hit@10", "SAM")}
+    assert found["SAM"] == [0.75, 0.0, None]
+    mean, relative, p = found["other"]
+    assert mean == pytest.approx((1 + 1 + 0 + 0.5) / 4) and relative == pytest.approx(0.625 / 0.75 - 1)
+    assert p == pytest.approx(stats.ttest_rel([1, 1, 0, 0.5], [1, 1, 1, 0]).pvalue)
+
+
+def test_a_group_of_users():
+    found = paired.differences(a_table(), "full", "hit@10", "SAM", lambda table: table.popularity < 15)
+    assert [mean for _, mean, *_ in found] == [1.0, 1.0]
+
+
+def test_the_command_prints_one_row_a_model(tmp_path, capsys):
+    (tmp_path / "run.json").write_text(json.dumps({"head_from": 15}))
+    a_table().to_parquet(tmp_path / "ranks.parquet")
+    paired.main([str(tmp_path), "--metrics=hit@10,ndcg@20", "--group=short"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| model | HR@10 full | HR@10 1 + 100 | NDCG@20 full | NDCG@20 1 + 100 |"
+    assert lines[2].startswith("| SAM | 1.0000 |") and "%, p" in lines[3]
