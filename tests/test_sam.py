@@ -387,6 +387,7 @@ def test_compiled_forward_is_the_one_that_runs(sam, monkeypatch):
         ({"loss_chunk_size": "many"}, "loss_chunk_size"),
         ({"loss_chunk_size": 8, "loss_type": "BPR", "repeat_bias": False}, "loss_chunk_size.*BPR"),
         ({"loss_chunk_size": 8}, "loss_chunk_size.*repeat_bias"),
+        ({"repeat_bias": "sometimes"}, "repeat_bias is 'sometimes'.*True or False"),
         ({"interest_control": "random"}, "interest_control.*shuffled, constant, absent"),
         ({"loss_negatives": 0, "loss_type": "SSM"}, "loss_negatives"),
         ({"loss_distribution": "zipf", "loss_type": "SSM"}, "loss_distribution.*popularity or uniform"),

@@ -127,7 +127,7 @@ def open_and_train(setup, path, users):
             found["open"] = opening_seconds(path)
             with memory.peak_without_files() as peak:
                 # as SAMDataset.build does
-                part.interests = InterestTable(InterestStore.open(path), tokens.tolist())
+                part.interests = InterestTable(InterestStore.open(path), tokens)
             found["joining"] = peak[0]
             generator = torch.Generator().manual_seed(
                 setup.seed

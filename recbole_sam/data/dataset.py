@@ -37,7 +37,7 @@ class ItemTextDataset(SequentialDataset):
     def attach_item_texts(self, splits):
         """Gives each part of a split (list of datasets) the vectors, if the model reads them."""
         if self.reads_item_texts(self.config):
-            self.item_texts = item_texts.load(self.config, self.field2id_token[self.iid_field].tolist())
+            self.item_texts = item_texts.load(self.config, self.field2id_token[self.iid_field])
             for part in splits:
                 part.item_texts = self.item_texts
 
@@ -122,7 +122,7 @@ class SAMDataset(ItemTextDataset):
             f"Interests of {path}: generator {made['generator']}, text encoder {made['encoder']}, "
             f"{int((np.diff(store.offsets) > 0).sum()):,} of {store.n_users:,} users have some"
         )
-        self.interests = InterestTable(store, self.field2id_token[self.uid_field].tolist())
+        self.interests = InterestTable(store, self.field2id_token[self.uid_field])
         for part in splits:
             part.interests = self.interests
         if self.config["interest_evidence"]:

@@ -38,6 +38,10 @@ from recbole_sam.models.sampled_softmax import (
 )
 from recbole_sam.models.unchanged import WhileUnchanged
 
+SWITCHES = (
+    "item_text", "newest_item", "repeat_bias", "interest_evidence", "interest_attention", "compile",
+)  # fmt: skip
+
 PROJECTED_AT_ONCE = 1_000_000
 """Distinct phrases that are projected once an evaluation, 256 MB at d = 64; of more, only the batch's."""
 
@@ -91,11 +95,10 @@ class SAM(SequentialRecommender):
         self.loss_distribution = config["loss_distribution"]
         self.autocast = config["autocast"]
         self.newest_item = config["newest_item"]
-        self.interest_attention = (
-            config["interest_attention"] is not False
-        )  # None: an earlier version's checkpoint
+        # None stands for a setting that a checkpoint of an earlier version lacks
+        self.interest_attention = config["interest_attention"] is not False
         self.interest_control = config["interest_control"]
-        self._check_settings()
+        self._check_settings(config)
         self._check_scale_settings(config)
 
         # the interest table: looked up, never trained, and rebuilt from the dataset instead of being
@@ -128,10 +131,11 @@ class SAM(SequentialRecommender):
             self.item_text = ProjectedTexts(texts, nn.Linear(texts.width, self.hidden_size, bias=False))
             self._ddp_params_and_buffers_to_ignore += ["item_text.texts", "item_text.known"]
         self.position_embedding = nn.Embedding(self.max_seq_length, self.hidden_size)
-        self.interest_projection = nn.Linear(interests.width, self.hidden_size)
-        self.default_interest = nn.Parameter(torch.empty(self.hidden_size))
         if self.interest_control == "constant":
             self.constant_interests = nn.Parameter(torch.empty(CONSTANT, self.hidden_size))
+        else:
+            self.interest_projection = nn.Linear(interests.width, self.hidden_size)
+            self.default_interest = nn.Parameter(torch.empty(self.hidden_size))
         self.cross_interest_layers = nn.ModuleList(
             CrossInterestLayer(
                 self.hidden_size,
@@ -170,15 +174,18 @@ class SAM(SequentialRecommender):
 
         # parameters initialization
         self.apply(self._init_weights)
-        nn.init.normal_(self.default_interest, std=self.initializer_range)
-        if self.interest_control == "constant":
-            nn.init.normal_(self.constant_interests, std=self.initializer_range)
+        constant = self.interest_control == "constant"
+        learned = self.constant_interests if constant else self.default_interest
+        nn.init.normal_(learned, std=self.initializer_range)
 
         warning = score_memory.warning(config, dataset, self.parameters())
         if warning:
             getLogger().warning(warning)
 
-    def _check_settings(self):
+    def _check_settings(self, config):
+        for name in SWITCHES:
+            if config[name] not in (None, True, False):
+                raise SettingError(f"{name} is '{config[name]}'; it must be True or False.")
         for name in ("hidden_dropout_prob", "attn_dropout_prob"):
             if not 0 <= getattr(self, name) < 1:
                 raise SettingError(f"{name} is {getattr(self, name)}; it must be from 0 to below 1.")
@@ -225,8 +232,6 @@ class SAM(SequentialRecommender):
                 )
         if self.autocast not in (None, "bf16"):
             raise SettingError(f"autocast is '{self.autocast}'; it must be bf16 or left out.")
-        if config["compile"] not in (None, True, False):
-            raise SettingError(f"compile is '{config['compile']}'; it must be True or False.")
 
     def _init_weights(self, module):
         """Initialize the weights"""
