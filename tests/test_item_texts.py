@@ -85,8 +85,12 @@ def test_no_title_at_all_is_one_sentence(tmp_path):
     (folder / "shop.item").write_text(
         "\n".join([rows[0], *(r.split("\t")[0] + "\t" for r in rows[1:])]) + "\n"
     )
-    with pytest.raises(DataError, match="SASRecText reads item texts"):
+    with pytest.raises(DataError, match="no item of .shop. has a title") as caught:
         stage1.build_item_texts(make_config("SASRecText"))
+    assert "--item_text=False" not in str(caught.value)
+    (folder / "shop.item").unlink()
+    with pytest.raises(DataError, match="SAM reads item texts: .*shop.item.* --item_text=False"):
+        stage1.build_item_texts(make_config("SAM"))
 
 
 def test_who_reads_what(shop):

@@ -53,15 +53,19 @@ def build_item_texts(config):
         RecBoleSAMError: the dataset has no texts, a setting makes no sense, or the file cannot be written.
     """
     check.folder_of(config)
-    titles = item_titles(config)
+    without = " Or do without: --item_text=False --interest_evidence=False." if config["item_text"] else ""
+    try:
+        titles = item_titles(config)
+    except DataError as error:
+        raise DataError(f"{config['model']} reads item texts: {error}{without}") from error
     path = item_texts.path(config, titles)
     if path.exists():
         return path
     distinct = catalogue(titles)
     if not distinct:
         raise DataError(
-            f"no item of '{config['dataset']}' has a title, and {config['model']} reads item texts: give the "
-            "dataset an .item file with texts (prepare --items=...)."
+            f"{config['model']} reads item texts, and no item of '{config['dataset']}' has a title: give the "
+            f"dataset an .item file with texts (prepare --items=...).{without}"
         )
     encoder = text_encoder(config).fit(distinct)
     row_of = {title: row for row, title in enumerate(distinct)}
