@@ -101,9 +101,10 @@ def build_interests(config):
     from recbole_sam import registry
     from recbole_sam.interests import stage1
 
+    summary = stage1.build(config)
     if registry.uses_item_texts(config):
         stage1.build_item_texts(config)
-    return stage1.build(config)
+    return summary
 
 
 def experiment(model="SAM", dataset="shop", **settings):

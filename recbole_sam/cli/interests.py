@@ -55,16 +55,18 @@ def run(args):
         RecBoleSAMError: one sentence on what is wrong.
     """
     config = configuration.make_config(configuration.parse_words(args.settings))
-    if args.action == "build" and not args.dry_run and registry.uses_item_texts(config):
-        texts = stage1.build_item_texts(config)
-        if not registry.uses_interests(config["model"]):
-            print(texts)
-            return 0
+    texts = args.action == "build" and not args.dry_run and registry.uses_item_texts(config)
     if not registry.uses_interests(config["model"]):
+        if texts:
+            print(stage1.build_item_texts(config))
+            return 0
         raise SettingError(f"{config['model']} reads no interests: name a model that does, such as SAM.")
     if args.files and args.action not in ("import", "export"):
         raise SettingError(f"cannot read '{args.files[0]}': settings are given as --key=value.")
-    print("\n".join(ACTIONS[args.action](config, args)))
+    lines = ACTIONS[args.action](config, args)
+    if texts:
+        stage1.build_item_texts(config)
+    print("\n".join(lines))
     return 0
 
 
