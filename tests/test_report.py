@@ -228,9 +228,11 @@ def test_page_needs_no_other_file(comparison, tmp_path):
 def test_figures_show_the_numbers(comparison):
     figures = plots.figures(comparison)
     assert list(figures) == ["full-bars", "full-groups", "uni100-bars", "uni100-groups", "curves"]
-    heights = [patch.get_height() for patch in figures["full-bars"][1].axes[0].patches]
+    lengths = [patch.get_width() for patch in figures["full-bars"][1].axes[0].patches]
     rows = comparison.rows("full", "ndcg@5").set_index("model").loc[comparison.models()]
-    assert heights == pytest.approx(rows["mean"].tolist())
+    assert lengths == pytest.approx(rows["mean"].tolist())
+    names = [label.get_text() for label in figures["full-bars"][1].axes[0].get_yticklabels()]
+    assert names == [comparison.name(label) for label in comparison.models()]
     lines = figures["curves"][1].axes[0].lines
     assert len(lines) == 3 * (2 + 1)
     assert lines[0].get_xdata().tolist() == [1, 3] and lines[0].get_ydata().tolist() == [0.01, 0.03]

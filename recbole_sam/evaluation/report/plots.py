@@ -23,11 +23,12 @@ def figures(results):
     """
     drawn = {}
     metric = shown(results.metric)
+    tall = max(2.4, 0.36 * len(results.models()))
     for protocol in results.protocols:
         title = f"{metric}, {views.PROTOCOLS[protocol]}"
         drawn[f"{protocol}-bars"] = (
             f"{title}: mean over users and seeds, with the 95 % bootstrap interval over users.",
-            _figure(results, title, lambda axes, protocol=protocol: bars(axes, results, protocol), 3.6),
+            _figure(results, title, lambda axes, protocol=protocol: bars(axes, results, protocol), tall),
         )
         drawn[f"{protocol}-groups"] = (
             f"{title}, in groups of users by history and by popularity of the target.",
@@ -62,15 +63,15 @@ def write(results, drawn, folder):
 
 
 def bars(axes, results, protocol):
-    """The main metric of every model, best first, with its interval."""
+    """The main metric of every model, best on top, with its interval; lying, as names may be long."""
     rows = results.rows(protocol, results.metric).set_index("model").loc[results.models()]
     means = rows["mean"].to_numpy()
     error = np.nan_to_num(np.stack([means - rows.low, rows.high - means]))
-    axes.bar(range(len(rows)), means, 0.7, color=_colours(results), yerr=error, capsize=3, ecolor="#444")
-    axes.set_xticks(
-        range(len(rows)), [textwrap.fill(results.name(label), 14) for label in rows.index], fontsize=8
-    )
-    axes.set(ylabel=shown(results.metric), ylim=(0, None))
+    axes.barh(range(len(rows)), means, 0.7, color=_colours(results), xerr=error, capsize=3, ecolor="#444")
+    names = [_wrapped(results.name(label), 44) for label in rows.index]
+    axes.set_yticks(range(len(rows)), names, fontsize=8)
+    axes.invert_yaxis()
+    axes.set(xlabel=shown(results.metric), xlim=(0, None))
     page.tidy(axes)
 
 
@@ -88,7 +89,7 @@ def groups(axes, results, protocol):
     width = 0.8 / len(labels)
     for number, (label, colour) in enumerate(zip(labels, _colours(results), strict=True)):
         places = np.arange(len(names)) + (number - (len(labels) - 1) / 2) * width
-        axes.bar(places, values[:, number], width, color=colour, label=results.name(label))
+        axes.bar(places, values[:, number], width, color=colour, label=_wrapped(results.name(label), 28))
     axes.set_xticks(range(len(names)), names, fontsize=8)
     axes.set(ylabel=shown(results.metric), ylim=(0, None))
     _legend(axes)
@@ -105,7 +106,7 @@ def curves(axes, results):
             axes.plot(epochs, scores, style, color=colour, linewidth=0.7, alpha=0.35)
         shared = sorted(set.intersection(*(set(epochs) for epochs, _ in runs)))
         means = [np.mean([dict(zip(*run, strict=True))[epoch] for run in runs]) for epoch in shared]
-        axes.plot(shared, means, style, color=colour, linewidth=1.8, label=results.name(label))
+        axes.plot(shared, means, style, color=colour, linewidth=1.8, label=_wrapped(results.name(label), 28))
     axes.set(xlabel="epoch", ylabel=f"{shown(results.run['valid_metric'])}, validation", ylim=(0, None))
     axes.xaxis.get_major_locator().set_params(integer=True)
     _legend(axes)
@@ -135,6 +136,11 @@ def _footer(results):
     parts = [told["Data"], f"leave one out, histories of {run['history_length']}; seeds: {told['Seeds']}"]
     parts += [told["Budget"], f"{told['Versions']}; {run['date']}", told["Command"]]
     return "\n".join(textwrap.fill(part, 190) for part in parts)
+
+
+def _wrapped(name, width):
+    """A model's name in lines, broken between settings where there are some."""
+    return textwrap.fill(name.replace(":", ": "), width).replace(": ", ":")
 
 
 def _colours(results):
