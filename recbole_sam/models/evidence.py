@@ -49,9 +49,8 @@ def supporting_items(user_phrases, user_k, phrases, titles, has_title, training_
     for chunk in torch.arange(len(user_phrases)).split(CHUNK):
         items = training_items[chunk].long()
         texts = phrases[user_phrases[chunk].long()].to(titles.dtype)
-        cosines = texts @ titles[items].transpose(
-            1, 2
-        )  # [n K L]: a phrase's length does not change its order
+        # [n K L], cosines but for a phrase's length, which does not change its order
+        cosines = texts @ titles[items].transpose(1, 2)
         cosines = cosines.masked_fill(~has_title[items].unsqueeze(1), -torch.inf)
         best = items.gather(1, cosines.argmax(dim=-1))
         real = torch.arange(best.shape[1]) < user_k[chunk].unsqueeze(1)

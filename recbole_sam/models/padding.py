@@ -45,3 +45,17 @@ def causal_mask(real):
     seen = (past & real.unsqueeze(1)) | itself
     mask = torch.zeros(seen.shape, device=real.device).masked_fill(~seen, float("-inf"))
     return mask.unsqueeze(1)
+
+
+def real_items(item_seq, item_seq_len):
+    """Histories padded on the right, with 0 beyond their ends whatever stands there.
+
+    Args:
+        item_seq (torch.LongTensor): [B, L].
+        item_seq_len (torch.LongTensor): [B].
+
+    Returns:
+        torch.LongTensor: [B, L].
+    """
+    steps = torch.arange(item_seq.shape[1], device=item_seq.device)
+    return torch.where(steps < item_seq_len.unsqueeze(1), item_seq, 0)

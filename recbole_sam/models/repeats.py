@@ -8,6 +8,22 @@ the items in the history.
 
 import math
 
+import torch
+from torch import nn
+
+
+def initial_bias(samples, model):
+    """The bias before training.
+
+    Args:
+        samples (Interaction): of the training part.
+        model (SequentialRecommender): that knows their fields.
+
+    Returns:
+        nn.Parameter: a scalar, :func:`log_odds` of the samples.
+    """
+    return nn.Parameter(torch.tensor(log_odds(samples[model.ITEM_SEQ], samples[model.ITEM_ID])))
+
 
 def log_odds(item_seq, targets):
     """The log-odds that a training target is in the history before it: where the bias starts.

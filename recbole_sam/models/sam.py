@@ -30,6 +30,7 @@ from recbole_sam.models.compilation import compiled
 from recbole_sam.models.controls import CONSTANT, CONTROLS, controlled
 from recbole_sam.models.item_text import ProjectedTexts
 from recbole_sam.models.linear_cross_entropy import linear_cross_entropy
+from recbole_sam.models.padding import real_items
 from recbole_sam.models.sampled_softmax import (
     DISTRIBUTIONS,
     NegativeSampler,
@@ -149,11 +150,7 @@ class SAM(SequentialRecommender):
             for _ in range(self.n_layers)
         )
         self.dropout = nn.Dropout(self.hidden_dropout_prob)
-        self.repeat_bias = None
-        if config["repeat_bias"]:
-            samples = dataset.inter_feat
-            start = repeats.log_odds(samples[self.ITEM_SEQ], samples[self.ITEM_ID])
-            self.repeat_bias = nn.Parameter(torch.tensor(start))
+        self.repeat_bias = repeats.initial_bias(dataset.inter_feat, self) if config["repeat_bias"] else None
 
         if self.loss_type == "BPR":
             self.loss_fct = BPRLoss()
@@ -321,10 +318,7 @@ class SAM(SequentialRecommender):
         return torch.autocast(self.item_embedding.weight.device.type, dtype=torch.bfloat16)
 
     def _history(self, interaction):
-        """Items of the histories [B, L], 0 beyond their ends whatever stands there."""
-        item_seq = interaction[self.ITEM_SEQ]
-        steps = torch.arange(item_seq.shape[1], device=item_seq.device)
-        return torch.where(steps < interaction[self.ITEM_SEQ_LEN].unsqueeze(1), item_seq, 0)
+        return real_items(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
 
     def _represent(self, interaction, item_vectors=None):
         if item_vectors is None:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from recbole_sam.data.dataset import ItemTextDataset
 from recbole_sam.models import repeats
 from recbole_sam.models.item_text import ProjectedTexts
+from recbole_sam.models.padding import real_items
 
 
 class SASRecText(SASRec):
@@ -33,11 +34,7 @@ class SASRecText(SASRec):
         texts = dataset.item_texts
         self.item_text = ProjectedTexts(texts, self.text_adaptor(config, texts.width))
         self._ddp_params_and_buffers_to_ignore = ["item_text.texts", "item_text.known"]
-        self.repeat_bias = None
-        if config["repeat_bias"]:
-            samples = dataset.inter_feat
-            start = repeats.log_odds(samples[self.ITEM_SEQ], samples[self.ITEM_ID])
-            self.repeat_bias = nn.Parameter(torch.tensor(start))
+        self.repeat_bias = repeats.initial_bias(dataset.inter_feat, self) if config["repeat_bias"] else None
 
     def text_adaptor(self, config, width):
         """A new module from text vectors [N, width] to [N, d]."""
@@ -71,9 +68,7 @@ class SASRecText(SASRec):
         item_vectors = self.item_embedding.weight + self.item_text()
         scores = self.similarity(self.forward(item_seq, item_seq_len, item_vectors), item_vectors)
         if self.repeat_bias is not None:
-            steps = torch.arange(item_seq.shape[1], device=item_seq.device)
-            history = torch.where(steps < item_seq_len.unsqueeze(1), item_seq, 0)
-            scores = repeats.add_to_all(scores, self.repeat_bias, history)
+            scores = repeats.add_to_all(scores, self.repeat_bias, real_items(item_seq, item_seq_len))
         return scores  # [B n_items]
 
 
