@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import filelock
 
+from recbole_sam.interests.database import open_shared
 from recbole_sam.interests.failures import CacheError
 
 FILE_NAME = "answers.sqlite3"
@@ -208,10 +209,7 @@ class AnswerCache:
         return self.folder / "owners" / f"{owner}.lock"
 
     def _connect(self):
-        connection = sqlite3.connect(
-            self.path, timeout=60, isolation_level=None, check_same_thread=False
-        )
-        connection.execute("PRAGMA journal_mode=WAL")
+        connection = open_shared(self.path, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous=FULL")
         return connection
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from recbole_sam.interests.database import open_shared
 from recbole_sam.interests.failures import CacheError
 
 BLOCK = 1024  # texts computed and kept at a time: what a crash can lose
 LOOK_UP = 500  # keys a query, below SQLite's limit of variables
-WAIT_SECONDS = 60  # for another process that writes
 
 
 class CachedEncoder:
@@ -53,7 +53,7 @@ class CachedEncoder:
         keys = {text: hashlib.sha256(text.encode(errors="surrogatepass")).digest() for text in texts}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self.path, timeout=WAIT_SECONDS)) as connection:
+            with closing(open_shared(self.path)) as connection:
                 vector_of = self._vectors(connection, keys)
         except (sqlite3.Error, OSError) as error:
             raise CacheError(
@@ -66,7 +66,6 @@ class CachedEncoder:
 
     def _vectors(self, connection, keys):
         """Key -> vector of every text; those that are missing are computed and kept."""
-        connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
         )
