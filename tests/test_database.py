@@ -1,6 +1,5 @@
-import multiprocessing
 import sqlite3
-import time
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
@@ -8,27 +7,17 @@ from recbole_sam.interests import database
 from recbole_sam.interests.database import open_shared
 
 
-def open_at(path, moment, told):
-    """Opens all of the files at the same moment as the other process, one after the other."""
-    time.sleep(max(0, moment - time.time()))
-    try:
-        for index in range(40):
-            open_shared(path / f"{index}.sqlite3").close()
-        told.put("opened")
-    except sqlite3.Error as error:
-        told.put(str(error))
-
-
-def test_processes_that_make_the_file_at_once_wait_for_each_other(tmp_path):
-    fresh = multiprocessing.get_context("spawn")
-    told = fresh.SimpleQueue()
-    moment = time.time() + 3
-    processes = [fresh.Process(target=open_at, args=(tmp_path, moment, told)) for _ in range(4)]
-    for process in processes:
-        process.start()
-    assert [told.get() for _ in processes] == ["opened"] * 4
-    for process in processes:
-        process.join()
+def test_a_file_that_another_one_writes_for_the_first_time_is_waited_for(tmp_path):
+    path = tmp_path / "a.sqlite3"
+    first = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    first.execute("CREATE TABLE things (name TEXT)")
+    first.execute("BEGIN IMMEDIATE")  # the lock under which SQLite refuses the change of mode at once
+    with ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(open_shared, path, check_same_thread=False)
+        assert wait([opened], timeout=0.3).not_done
+        first.execute("COMMIT")
+        opened.result().close()
+    first.close()
 
 
 def test_the_file_is_in_write_ahead_mode(tmp_path):
