@@ -111,3 +111,18 @@ def test_interests_of_another_encoder_are_refused(shop):
     evidence.check_encoder(Made({"name": "lsa"}), Made({"name": "lsa"}))
     with pytest.raises(SettingError, match="interest_evidence to False"):
         evidence.check_encoder(Made(None), Made({"name": "lsa"}))
+
+
+def test_a_training_sample_projects_what_it_sees_as_serving_does(shop):
+    _, train, _, _, model = experiment()
+    samples = train._dataset.inter_feat
+    user, history = samples["user_id"], samples["item_id_list"]
+    queries, mask = model.train().interest_queries(user, history)
+    real = mask & evidence.visible(model.support[user], history)
+    assert 0 < real.sum() < model.user_k[user].sum()
+    expected = model.interest_projection(model.phrase_embeddings[model.user_phrases[user].long()].float())
+    torch.testing.assert_close(queries[real], expected[real])
+    queries[real].sum().backward()
+    torch.testing.assert_close(
+        model.interest_projection.bias.grad, real.sum().float().expand(model.hidden_size)
+    )

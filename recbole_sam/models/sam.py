@@ -258,20 +258,27 @@ class SAM(SequentialRecommender):
             queries = self.constant_interests.expand(len(user), -1, -1)
             return queries, torch.ones(queries.shape[:2], dtype=torch.bool, device=user.device)
         phrases = self.user_phrases[user]
+        rank = torch.arange(phrases.shape[1], device=user.device)
+        mask = rank < self.user_k[user].unsqueeze(1)
+        if self.training and self.support is not None:
+            mask = mask & evidence.visible(self.support[user], item_seq)
+        queries = self._queries(phrases, mask)
+        is_default = ~mask.any(dim=1, keepdim=True) & (rank == 0)
+        queries = torch.where(is_default.unsqueeze(-1), self.default_interest, queries)
+        return queries, mask | is_default
+
+    def _queries(self, phrases, mask):
+        """The projected phrases [B, K, d]; anything where the mask is False."""
         if self._is_serving() and len(self.phrase_embeddings) <= PROJECTED_AT_ONCE:
             projected = self._projected.get(
                 lambda: self._project(self.phrase_embeddings), self.interest_projection.parameters()
             )
-            queries = F.embedding(phrases, projected)
-        else:
-            queries = self._project(F.embedding(phrases, self.phrase_embeddings))
-        rank = torch.arange(queries.shape[1], device=user.device)
-        mask = rank < self.user_k[user].unsqueeze(1)
-        if self.training and self.support is not None:
-            mask = mask & evidence.visible(self.support[user], item_seq)
-        is_default = ~mask.any(dim=1, keepdim=True) & (rank == 0)
-        queries = torch.where(is_default.unsqueeze(-1), self.default_interest, queries)
-        return queries, mask | is_default
+            return F.embedding(phrases, projected)
+        if phrases.device.type == "cpu" and self.compiled_forward is None:
+            # only those that are seen, a third of the work; a GPU would have to wait for their number
+            real = self._project(F.embedding(phrases[mask], self.phrase_embeddings))
+            return real.new_zeros(*mask.shape, real.shape[-1]).index_put(mask.nonzero(as_tuple=True), real)
+        return self._project(F.embedding(phrases, self.phrase_embeddings))
 
     def _project(self, phrases):
         return self.interest_projection(phrases.to(self.interest_projection.weight.dtype))
