@@ -11,8 +11,10 @@ from recbole.data.interaction import Interaction
 from benchmarks.speed import memory, workload
 from benchmarks.speed.setup import Row, megabytes
 from benchmarks.speed.training import trainer
+from recbole_sam.data.histories import Sequences
 from recbole_sam.data.interest_table import InterestTable
 from recbole_sam.data.store import InterestStore
+from recbole_sam.data.training_items import TrainingItems
 
 PHRASES = 6  # of each user
 SIZES = {"full": (1_000_000, 300_000, 768), "guard": (50_000, 15_000, 768), "quick": (500, 150, 32)}
@@ -120,6 +122,7 @@ def open_and_train(setup, path, users):
         found = {"libraries": memory.held("RssAnon")}
         part = workload.parts(setup, shop)[0]
         tokens = np.array(["[PAD]", *(f"u{user}" for user in range(users))])  # as RecBole keeps them
+        histories = random_histories(setup, shop, len(tokens), part.training_items.longest)
         found["before"] = memory.held("RssAnon")
         if path is not None:
             forget_pages(path)
@@ -129,11 +132,7 @@ def open_and_train(setup, path, users):
                 # as SAMDataset.build does
                 part.interests = InterestTable(InterestStore.open(path), tokens)
             found["joining"] = peak[0]
-            generator = torch.Generator().manual_seed(
-                setup.seed
-            )  # histories of the store's users, for evidence
-            shape = len(tokens), part.training_items.shape[1]
-            part.training_items = torch.randint(1, shop.items, shape, dtype=torch.int32, generator=generator)
+            part.training_items = histories
             found["joined"] = memory.held("RssAnon")
         batches = random_users(setup, part, shop.users if path is None else users)
         model_trainer = trainer("SAM", setup, shop, part)
@@ -148,6 +147,14 @@ def open_and_train(setup, path, users):
         found["training"] = peak[0]
         found["with file pages"] = memory.held("VmRSS")
     return found
+
+
+def random_histories(setup, shop, users, longest):
+    """Training histories of the store's users (TrainingItems), for evidence."""
+    rng = np.random.default_rng(setup.seed)
+    sequences = Sequences(np.arange(users), rng.integers(1, shop.items, users))
+    starts = rng.integers(0, users - longest, users)
+    return TrainingItems(sequences, starts, np.full(users, longest), longest)
 
 
 def random_users(setup, part, users):

@@ -9,6 +9,7 @@ from recbole_sam.data import augmentation, item_texts, store_location
 from recbole_sam.data.histories import HASH_BYTES, Sequences, history_hash
 from recbole_sam.data.interest_table import InterestTable, check_histories, check_width
 from recbole_sam.data.store import InterestStore
+from recbole_sam.data.training_items import TrainingItems
 from recbole_sam.errors import SettingError, StoreMissingError
 
 
@@ -49,8 +50,7 @@ class SAMDataset(ItemTextDataset):
     - ``build`` splits as RecBole does, then attaches the interest store to each part as ``interests``
       (:class:`InterestTable`), joined by user token, after the leak guard compared every user's training
       history with the one the store was made from. With ``interest_evidence`` it also attaches those
-      histories as ``training_items``, IntTensor [users, interest_history_length], oldest first, 0 beyond the
-      end.
+      histories as ``training_items`` (:class:`TrainingItems`).
     - ``train_targets: last`` keeps only the newest training sample of each user (the paper's way).
     """
 
@@ -150,15 +150,8 @@ class SAMDataset(ItemTextDataset):
 
     def attach_training_items(self, splits):
         """Gives each part of a split (list of datasets) the training histories as ``training_items``."""
-        sequences, longest = self.sequences, self.config["interest_history_length"]
-        samples = augmentation.Samples(
-            sequences.users, *sequences.training_spans(*self._training_part(splits))
-        )
-        # 32 bits: a table of all users
-        items = torch.zeros(self.user_num, longest, dtype=torch.int32)
-        items[sequences.users] = augmentation.padded_histories(
-            torch.from_numpy(sequences.items.astype(np.int32)), samples, longest
-        )
+        spans = self.sequences.training_spans(*self._training_part(splits))
+        items = TrainingItems(self.sequences, *spans, self.config["interest_history_length"])
         for part in splits:
             part.training_items = items
 

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from recbole_sam.data.padded import padded
 from recbole_sam.data.store import InterestStore
 from recbole_sam.errors import LeakGuardError, SettingError, StoreError
 
@@ -32,11 +33,8 @@ class InterestTable:
         known = rows >= 0
         starts = np.where(known, store.offsets[rows], 0)
         k = np.where(known, store.offsets[rows + 1] - starts, 0)
-        rank = np.arange(max(int(k.max(initial=0)), 1))
-        real = rank < k[:, None]
-        index = np.where(real, starts[:, None] + rank, 0)
-        phrases = store.phrase_index[index] if len(store.phrase_index) else np.zeros_like(index)
-        self.user_phrases = torch.from_numpy(np.where(real, phrases, 0).astype(np.int32))
+        phrases = padded(store.phrase_index, starts, k, max(int(k.max(initial=0)), 1))
+        self.user_phrases = torch.from_numpy(phrases.astype(np.int32, copy=False))
         self.user_k = torch.from_numpy(k.astype(np.int64))
         self.embeddings = store.embedding_tensor()
         self.width, self.encoder = store.width, store.fingerprint.get("encoder")

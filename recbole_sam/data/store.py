@@ -39,6 +39,7 @@ from pathlib import Path
 import numpy as np
 
 from recbole_sam.data.histories import HASH_BYTES
+from recbole_sam.data.padded import padded
 from recbole_sam.errors import StoreError, StoreMissingError
 
 FORMAT = "recbole-sam-interests"
@@ -85,12 +86,14 @@ class TextTable(Sequence):
         return self._decode(self._blob[self._offsets[row] : self._offsets[row + 1]].tobytes())
 
     def __iter__(self):
-        return map(self._decode, self.encoded())
-
-    def encoded(self):
-        """All strings as a list of bytes: joins on bytes need no decoding."""
         data = self._blob.tobytes()
-        return [data[start:stop] for start, stop in pairwise(self._offsets.tolist())]
+        return (self._decode(data[start:stop]) for start, stop in pairwise(self._offsets.tolist()))
+
+    def array(self):
+        """All strings as UTF-8 in an array of bytes (``S``): joins on bytes need no decoding."""
+        lengths = np.diff(self._offsets)
+        width = max(int(lengths.max(initial=0)), 1)
+        return padded(self._blob, self._offsets[:-1], lengths, width).view(f"S{width}").ravel()
 
     def _decode(self, data):
         try:
@@ -169,9 +172,13 @@ class InterestStore:
         Returns:
             numpy.ndarray: int64 [len(tokens)], -1 where the store does not know the user.
         """
-        row_of = {token: row for row, token in enumerate(self.users.encoded())}
-        wanted = (row_of.get(token.encode(errors="surrogatepass"), -1) for token in tokens)
-        return np.fromiter(wanted, np.int64, len(tokens))
+        # Sorted arrays and no dict: a fifth of the memory.
+        own, wanted = self.users.array(), _bytes(np.asarray(tokens, str))
+        if not len(own):
+            return np.full(len(wanted), -1)
+        order = own.argsort()
+        rows = order[np.searchsorted(own, wanted, sorter=order).clip(max=len(own) - 1)]
+        return np.where(own[rows] == wanted, rows, -1)
 
     def phrases_of(self, row):
         """The phrases of the user in ``row``, strongest interest first, as a list of str."""
@@ -187,6 +194,14 @@ class InterestStore:
             # against the machine's memory limit, which a large store may exceed.
             warnings.filterwarnings("ignore", message=".*not writable.*")
             return torch.from_numpy(self.embeddings)
+
+
+def _bytes(tokens):
+    """Strings (numpy.ndarray of ``U``) as UTF-8 (of ``S``)."""
+    try:
+        return tokens.astype("S")
+    except UnicodeEncodeError:  # more than ASCII
+        return np.char.encode(tokens, "utf-8", "surrogatepass")
 
 
 def write_store(

@@ -39,7 +39,7 @@ def supporting_items(user_phrases, user_k, phrases, titles, has_title, training_
         phrases (torch.Tensor): [P, H].
         titles (torch.FloatTensor): [N, H], of every item.
         has_title (torch.BoolTensor): [N].
-        training_items (torch.Tensor): int [U, L], oldest first, 0 beyond the end.
+        training_items (TrainingItems): gives int [n, L] for any users, oldest first, 0 beyond the end.
 
     Returns:
         torch.IntTensor: [U, K], item IDs; of equal ones the oldest; 0 beyond a user's own number.

@@ -18,12 +18,11 @@ def standardised(embeddings, known):
     Returns:
         torch.FloatTensor: [N, H], zeros where nothing is known.
     """
-    texts = embeddings[known]
-    centred = texts - texts.mean(dim=0)
-    scale = centred.norm(dim=1).mean()
-    standard = torch.zeros_like(embeddings)
-    standard[known] = centred / torch.where(scale > 0, scale, 1)  # a single title is all that is shared
-    return standard
+    standard = embeddings - embeddings[known].mean(dim=0)
+    standard[~known] = 0
+    scale = standard[known].norm(dim=1).mean()
+    # in place: the table of a large catalogue should not be there twice
+    return standard.div_(torch.where(scale > 0, scale, 1))  # a single title is all that is shared
 
 
 class ProjectedTexts(nn.Module):
