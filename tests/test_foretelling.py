@@ -1,0 +1,36 @@
+"""The study of guesses at the next item."""
+
+import pytest
+import torch
+from conftest import experiment
+
+from benchmarks import foretelling
+
+
+@pytest.fixture
+def foretold(shop):
+    config, train, _, _, _ = experiment()
+    return train.dataset, foretelling.ForetoldSAM(config, train.dataset, 0.5, "text")
+
+
+def test_nearest_are_other_rows_and_never_the_padding():
+    vectors = torch.nn.functional.normalize(torch.tensor([[1.0, 0], [1, 0], [1, 0.1], [0, 1]]), dim=1)
+    assert foretelling.nearest(vectors, 1)[1:].tolist() == [[2], [1], [2]]
+
+
+def test_the_share_of_guesses_resembles_the_target(foretold):
+    dataset, model = foretold
+    target = torch.full((2_000,), 7)
+    guess = model.eval().guesses(torch.arange(2_000), target)
+    right = (guess.unsqueeze(1) == model.similar[7]).any(1).float().mean()
+    by_chance = foretelling.NEIGHBOURS / dataset.item_num
+    assert abs(right - (0.5 + 0.5 * by_chance)) < 0.15
+    assert not (guess == 7).all() and torch.equal(guess, model.guesses(torch.arange(2_000), target))
+
+
+def test_one_row_a_share_and_door(shop, capsys):
+    foretelling.main(
+        ["--dataset=shop", "--shares=1", "--paths=attention,text", "--epochs=1", "--use_gpu=False"]
+    )
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert [row.split("|")[2].strip() for row in rows[1:]] == ["", "attention", "text"]
