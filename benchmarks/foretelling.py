@@ -1,0 +1,116 @@
+"""What interests would be worth that know more than the history: guesses at the next item, some right.
+
+    python -m benchmarks.foretelling --dataset=amazon-industrial-scientific --shares=0.05,0.1,0.2
+
+A language model may know what comes next: whoever bought resin buys nozzles. Here every sample gets one more
+interest, the title of a product that resembles the TRUE next item (one of its ten nearest titles, never its
+own) with probability ``share``, and one that resembles a random sample's item otherwise. The model cannot
+tell which. This LEAKS on purpose, so it is measured on validation and is no result of SAM: it says what a
+generator of phrases has to know, and through which door its knowledge gets in:
+
+- attention: the guess is one more query, as every interest is in SAM. It picks among the history's items.
+- text: the guess's title, projected as item texts are, is also added to the user vector. It reaches any item.
+
+Any setting of the run script, as --key=value, goes to the model.
+"""
+
+import argparse
+import sys
+from logging import getLogger
+
+import torch
+from torch.nn import functional as F
+
+from recbole_sam.configuration import make_config, parse_words
+from recbole_sam.interests import stage1
+from recbole_sam.models.sam import SAM
+
+NEIGHBOURS = 10
+PATHS = ("attention", "text")
+
+
+class ForetoldSAM(SAM):
+    """SAM with one more interest for each sample: a guess at the item to be predicted."""
+
+    def __init__(self, config, dataset, share, path):
+        super().__init__(config, dataset)
+        self.share, self.path = share, path
+        texts = F.normalize(dataset.item_texts.embeddings, dim=1)
+        self.register_buffer("similar", nearest(texts, NEIGHBOURS), persistent=False)
+        self.register_buffer("titles", dataset.item_texts.embeddings, persistent=False)
+        self.register_buffer("taken", dataset.inter_feat[self.ITEM_ID], persistent=False)
+
+    def guesses(self, user, target):
+        """Items [B] whose titles are the guesses: random in training, each user's own in validation."""
+        generator = torch.Generator()
+        if self.training:
+            generator.seed()
+        else:
+            generator.manual_seed(int(user[0]))  # batches of an evaluation are the same in every epoch
+        right = torch.rand(len(user), generator=generator) < self.share
+        other = torch.randint(len(self.taken), (len(user),), generator=generator)
+        column = torch.randint(NEIGHBOURS, (len(user),), generator=generator)
+        right, other, column = (drawn.to(user.device) for drawn in (right, other, column))
+        return self.similar[torch.where(right, target, self.taken[other]), column]
+
+    def interest_queries(self, user, item_seq):
+        queries, mask = super().interest_queries(user, item_seq)
+        guess = self._project(self.titles[self.guess]).unsqueeze(1)
+        return torch.cat([queries, guess], 1), torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
+
+    def _represent(self, interaction, item_vectors=None):
+        self.guess = self.guesses(interaction[self.USER_ID], interaction[self.ITEM_ID])
+        user_output = super()._represent(interaction, item_vectors)
+        if self.path == "text":
+            user_output = user_output + self.item_text.adaptor(self.item_text.texts[self.guess])
+        return user_output
+
+
+def nearest(vectors, count):
+    """The most similar other rows of each row of unit vectors [N, H], int64 [N, count]."""
+    found = []
+    for rows in torch.arange(len(vectors)).split(1024):
+        cosines = vectors[rows] @ vectors.T
+        cosines[torch.arange(len(rows)), rows] = -torch.inf
+        cosines[:, 0] = -torch.inf  # padding
+        found.append(cosines.topk(count, dim=1).indices)
+    return torch.cat(found)
+
+
+def validation(config, make_model):
+    """The best validation metrics (dict) of a model that RecBole trains."""
+    from recbole.data import create_dataset, data_preparation
+    from recbole.utils import get_trainer, init_logger, init_seed
+
+    init_seed(config["seed"], config["reproducibility"])
+    init_logger(config)
+    train, valid, _ = data_preparation(config, create_dataset(config))
+    init_seed(config["seed"], config["reproducibility"])
+    model = make_model(config, train.dataset).to(config["device"])
+    trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
+    return trainer.fit(train, valid, saved=False, show_progress=False)[1]
+
+
+def main(words=None):
+    """Prints a Markdown table, a row a share and path."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.foretelling", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--shares", default="0.05,0.1,0.2")
+    parser.add_argument("--paths", default=",".join(PATHS))
+    args, others = parser.parse_known_args(sys.argv[1:] if words is None else words)
+    defaults = {"topk": "[10, 20]", "metrics": "['Hit', 'NDCG']", "valid_metric": "NDCG@20"}
+    config = make_config({**defaults, **parse_words(others)})
+    stage1.build_missing(config)
+    base = validation(config, SAM)
+    print("| guess right | door | NDCG@20, validation | to SAM |", "|---|---|---|---|", sep="\n")
+    print(f"| none | | {base['ndcg@20']:.4f} | |", flush=True)
+    for share in map(float, args.shares.split(",")):
+        for path in args.paths.split(","):
+            found = validation(config, lambda c, d: ForetoldSAM(c, d, share, path))["ndcg@20"]  # noqa: B023
+            getLogger().info(f"share {share}, {path}: {found}")
+            print(f"| {share:.0%} | {path} | {found:.4f} | {found / base['ndcg@20'] - 1:+.1%} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
