@@ -9,14 +9,13 @@ tell which. This LEAKS on purpose, so it is measured on validation and is no res
 generator of phrases has to know, and through which door its knowledge gets in:
 
 - attention: the guess is one more query, as every interest is in SAM. It picks among the history's items.
-- text: the guess's title, projected as item texts are, is also added to the user vector. It reaches any item.
+- text: SAM with ``interest_text``, which also adds the guess's title to its view. It reaches any item.
 
 Any setting of the run script, as --key=value, goes to the model.
 """
 
 import argparse
 import sys
-from logging import getLogger
 
 import torch
 from torch.nn import functional as F
@@ -26,15 +25,15 @@ from recbole_sam.interests import stage1
 from recbole_sam.models.sam import SAM
 
 NEIGHBOURS = 10
-PATHS = ("attention", "text")
+DOORS = ("attention", "text")
 
 
 class ForetoldSAM(SAM):
     """SAM with one more interest for each sample: a guess at the item to be predicted."""
 
-    def __init__(self, config, dataset, share, path):
+    def __init__(self, config, dataset, share):
         super().__init__(config, dataset)
-        self.share, self.path = share, path
+        self.share = share
         texts = F.normalize(dataset.item_texts.embeddings, dim=1)
         self.register_buffer("similar", nearest(texts, NEIGHBOURS), persistent=False)
         self.register_buffer("titles", dataset.item_texts.embeddings, persistent=False)
@@ -58,12 +57,13 @@ class ForetoldSAM(SAM):
         guess = self._project(self.titles[self.guess]).unsqueeze(1)
         return torch.cat([queries, guess], 1), torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
 
+    def interest_texts(self, user, item_seq):
+        guess = self.item_text()[self.guess].unsqueeze(1)
+        return torch.cat([super().interest_texts(user, item_seq), guess], 1)
+
     def _represent(self, interaction, item_vectors=None):
         self.guess = self.guesses(interaction[self.USER_ID], interaction[self.ITEM_ID])
-        user_output = super()._represent(interaction, item_vectors)
-        if self.path == "text":
-            user_output = user_output + self.item_text.adaptor(self.item_text.texts[self.guess])
-        return user_output
+        return super()._represent(interaction, item_vectors)
 
 
 def nearest(vectors, count):
@@ -92,24 +92,24 @@ def validation(config, make_model):
 
 
 def main(words=None):
-    """Prints a Markdown table, a row a share and path."""
+    """Prints a Markdown table, a row a door and share."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.foretelling", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--shares", default="0.05,0.1,0.2")
-    parser.add_argument("--paths", default=",".join(PATHS))
+    parser.add_argument("--doors", default=",".join(DOORS))
     args, others = parser.parse_known_args(sys.argv[1:] if words is None else words)
     defaults = {"topk": "[10, 20]", "metrics": "['Hit', 'NDCG']", "valid_metric": "NDCG@20"}
-    config = make_config({**defaults, **parse_words(others)})
-    stage1.build_missing(config)
-    base = validation(config, SAM)
-    print("| guess right | door | NDCG@20, validation | to SAM |", "|---|---|---|---|", sep="\n")
-    print(f"| none | | {base['ndcg@20']:.4f} | |", flush=True)
-    for share in map(float, args.shares.split(",")):
-        for path in args.paths.split(","):
-            found = validation(config, lambda c, d: ForetoldSAM(c, d, share, path))["ndcg@20"]  # noqa: B023
-            getLogger().info(f"share {share}, {path}: {found}")
-            print(f"| {share:.0%} | {path} | {found:.4f} | {found / base['ndcg@20'] - 1:+.1%} |", flush=True)
+    given = {**defaults, **parse_words(others)}
+    stage1.build_missing(make_config(given))
+    print("| door | right guesses | NDCG@20, validation | to no guesses |", "|---|---|---|---|", sep="\n")
+    for door in args.doors.split(","):
+        config = make_config({**given, "interest_text": str(door == "text")})
+        base = validation(config, SAM)["ndcg@20"]
+        print(f"| {door} | no guesses | {base:.4f} | |", flush=True)
+        for share in map(float, args.shares.split(",")):
+            found = validation(config, lambda c, d: ForetoldSAM(c, d, share))["ndcg@20"]  # noqa: B023
+            print(f"| {door} | {share:.0%} | {found:.4f} | {found / base - 1:+.1%} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from benchmarks import foretelling
 @pytest.fixture
 def foretold(shop):
     config, train, _, _, _ = experiment()
-    return train.dataset, foretelling.ForetoldSAM(config, train.dataset, 0.5, "text")
+    return train.dataset, foretelling.ForetoldSAM(config, train.dataset, 0.5)
 
 
 def test_nearest_are_other_rows_and_never_the_padding():
@@ -30,7 +30,7 @@ def test_the_share_of_guesses_resembles_the_target(foretold):
 
 def test_one_row_a_share_and_door(shop, capsys):
     foretelling.main(
-        ["--dataset=shop", "--shares=1", "--paths=attention,text", "--epochs=1", "--use_gpu=False"]
+        ["--dataset=shop", "--shares=1", "--doors=attention,text", "--epochs=1", "--use_gpu=False"]
     )
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
-    assert [row.split("|")[2].strip() for row in rows[1:]] == ["", "attention", "text"]
+    assert [row.split("|")[1].strip() for row in rows[1:]] == ["attention"] * 2 + ["text"] * 2

@@ -14,7 +14,7 @@ from recbole_sam.data import item_texts
 from recbole_sam.errors import DataError, StoreMissingError
 from recbole_sam.interests import stage1
 from recbole_sam.interests.extract import catalogue
-from recbole_sam.models.item_text import ProjectedTexts, standardised
+from recbole_sam.models.item_text import ProjectedTexts, Standard
 
 
 def test_vectors_are_those_of_the_encoder_by_token(shop):
@@ -102,16 +102,25 @@ def test_who_reads_what(shop):
     assert not registry.uses_item_texts(make_config("SASRec"))
 
 
-def test_standardised():
+def test_standard():
     torch.manual_seed(0)
     texts, known = torch.randn(20, 6) * 9 + 50, torch.arange(20) > 3
-    out = standardised(texts, known)
-    assert not out[:4].any()
+    out = Standard.of(texts, known)(texts)
     torch.testing.assert_close(out[4:].mean(0), torch.zeros(6), atol=1e-5, rtol=0)
     torch.testing.assert_close(out[4:].norm(dim=1).mean(), torch.tensor(1.0))
-    torch.testing.assert_close(standardised(texts * 3 - 7, known), out)  # neither shift nor scale matters
-    one = standardised(torch.ones(2, 6), torch.tensor([False, True]))
+    moved = texts * 3 - 7
+    torch.testing.assert_close(Standard.of(moved, known)(moved), out)  # neither shift nor scale matters
+    one = Standard.of(torch.ones(2, 6), torch.tensor([False, True]))(torch.ones(2, 6))
     assert one.isfinite().all() and not one.any()
+
+
+def test_other_texts_are_projected_as_titles_are():
+    class Texts:
+        embeddings, known = torch.randn(4, 6) + 5, torch.tensor([False, True, True, True])
+
+    texts = ProjectedTexts(Texts, nn.Linear(6, 2, bias=False))
+    torch.testing.assert_close(texts.of(Texts.embeddings)[1:], texts()[1:])
+    assert not texts()[0].any()
 
 
 def test_texts_are_not_saved_with_the_weights():

@@ -1,28 +1,35 @@
 """What an item's text adds to its ID embedding, shared by the models that read item texts."""
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
 
 
-def standardised(embeddings, known):
-    """Text vectors without what all of them share, of length 1 on average.
+class Standard(NamedTuple):
+    """What the text vectors of a dataset's items have in common.
 
     The vectors of a pretrained encoder lie in a narrow cone and differ in length from one encoder to another
     (WhitenRec, Zhang et al., ICDE 2024). Centring and one common scale let the same initialisation serve all
     of them.
-
-    Args:
-        embeddings (torch.FloatTensor): [N, H].
-        known (torch.BoolTensor): [N], which rows are of a real text.
-
-    Returns:
-        torch.FloatTensor: [N, H], zeros where nothing is known.
     """
-    standard = embeddings - embeddings[known].mean(dim=0)
-    standard[~known] = 0
-    scale = standard[known].norm(dim=1).mean()
-    # in place: the table of a large catalogue should not be there twice
-    return standard.div_(torch.where(scale > 0, scale, 1))  # a single title is all that is shared
+
+    centre: torch.Tensor
+    """[H], their mean."""
+    scale: torch.Tensor
+    """A number, their mean distance from it; 1 if that is 0."""
+
+    @classmethod
+    def of(cls, embeddings, known):
+        """That of text vectors [N, H], of which the rows ``known`` ([N], bool) are of a real text."""
+        centre = embeddings[known].mean(dim=0)
+        scale = (embeddings[known] - centre).norm(dim=1).mean()
+        return cls(centre, torch.where(scale > 0, scale, 1))  # a single title is all that is shared
+
+    def __call__(self, vectors):
+        """Vectors [..., H] of texts of the same encoder without it: titles then have length 1 on average."""
+        # in place: the table of a large catalogue should not be there twice
+        return (vectors - self.centre).div_(self.scale)
 
 
 class ProjectedTexts(nn.Module):
@@ -35,12 +42,22 @@ class ProjectedTexts(nn.Module):
 
     def __init__(self, item_texts, adaptor):
         super().__init__()
-        # rebuilt from the dataset instead of saved with the weights, as the interest table
-        texts = standardised(item_texts.embeddings, item_texts.known)
-        self.register_buffer("texts", texts, persistent=False)
-        self.register_buffer("known", item_texts.known.unsqueeze(1), persistent=False)
+        standard = Standard.of(item_texts.embeddings, item_texts.known)
+        known = item_texts.known.unsqueeze(1)
+        buffers = {
+            "texts": standard(item_texts.embeddings).masked_fill_(~known, 0),
+            "known": known,
+            **standard._asdict(),
+        }
+        for name, buffer in buffers.items():
+            # rebuilt from the dataset instead of saved with the weights, as the interest table
+            self.register_buffer(name, buffer, persistent=False)
         self.adaptor = adaptor
 
     def forward(self):
         """Vectors [N, d] of all items; zero for padding and for items without a text."""
         return self.adaptor(self.texts) * self.known
+
+    def of(self, vectors):
+        """Other texts' vectors [..., H] of the same encoder, projected as titles are, [..., d]."""
+        return self.adaptor(Standard(self.centre, self.scale)(vectors))

@@ -40,11 +40,14 @@ from recbole_sam.models.sampled_softmax import (
 from recbole_sam.models.unchanged import WhileUnchanged
 
 SWITCHES = (
-    "item_text", "newest_item", "repeat_bias", "interest_evidence", "interest_attention", "compile",
+    "item_text", "newest_item", "repeat_bias", "interest_evidence", "interest_attention", "interest_text",
+    "compile",
 )  # fmt: skip
 
 PROJECTED_AT_ONCE = 1_000_000
 """Distinct phrases that are projected once an evaluation, 256 MB at d = 64; of more, only the batch's."""
+PROJECTED_CHUNK = 65_536
+"""Of them at a time: 201 MB of 768 numbers in float32."""
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
 
@@ -68,7 +71,8 @@ class SAM(SequentialRecommender):
     Beyond the paper, each a setting (docs/method.md; ``SAM-paper.yaml`` turns all of them off):
     ``item_text`` (an item is also its title), ``newest_item`` (the newest item is added to every view),
     ``repeat_bias`` (one learned number for the items already in the history), ``interest_evidence`` (a
-    training sample sees an interest only with an item that supports it).
+    training sample sees an interest only with an item that supports it), ``interest_text`` (an interest's own
+    text is added to its view).
 
     Raises:
         SettingError: a setting that makes no sense, or a dataset without interests.
@@ -96,6 +100,7 @@ class SAM(SequentialRecommender):
         self.loss_distribution = config["loss_distribution"]
         self.autocast = config["autocast"]
         self.newest_item = config["newest_item"]
+        self.interest_text = config["interest_text"]
         # None stands for a setting that a checkpoint of an earlier version lacks
         self.interest_attention = config["interest_attention"] is not False
         self.interest_control = config["interest_control"]
@@ -107,9 +112,10 @@ class SAM(SequentialRecommender):
         interests = dataset.interests
         user_phrases, user_k = controlled(self.interest_control, interests, config["seed"])
         tables = {"phrase_embeddings": interests.embeddings, "user_phrases": user_phrases, "user_k": user_k}
+        if config["interest_evidence"] or self.interest_text:
+            evidence.check_encoder(interests, dataset.item_texts)
         if config["interest_evidence"]:
             texts = dataset.item_texts
-            evidence.check_encoder(interests, texts)
             tables["support"] = evidence.supporting_items(
                 user_phrases,
                 user_k,
@@ -130,7 +136,9 @@ class SAM(SequentialRecommender):
             texts = dataset.item_texts
             # without bias: a constant added to all items changes no ranking
             self.item_text = ProjectedTexts(texts, nn.Linear(texts.width, self.hidden_size, bias=False))
-            self._ddp_params_and_buffers_to_ignore += ["item_text.texts", "item_text.known"]
+            self._ddp_params_and_buffers_to_ignore += [
+                f"item_text.{name}" for name, _ in self.item_text.named_buffers()
+            ]
         self.position_embedding = nn.Embedding(self.max_seq_length, self.hidden_size)
         if self.interest_control == "constant":
             self.constant_interests = nn.Parameter(torch.empty(CONSTANT, self.hidden_size))
@@ -166,7 +174,7 @@ class SAM(SequentialRecommender):
         else:  # self.loss_type = 'CE'
             self.loss_fct = nn.CrossEntropyLoss()
         # an evaluation computes for many batches what depends on none of them
-        self._items, self._projected = WhileUnchanged(), WhileUnchanged()
+        self._items, self._projected, self._phrase_texts = (WhileUnchanged() for _ in range(3))
         self.compiled_forward = compiled(type(self).forward) if config["compile"] else None
 
         # parameters initialization
@@ -195,6 +203,11 @@ class SAM(SequentialRecommender):
                 f"hidden_size ({self.hidden_size}) must be a multiple of n_heads ({self.n_heads})."
             )
 
+        if self.interest_text and not config["item_text"]:
+            raise SettingError(
+                "interest_text projects interests as item texts are projected: set item_text to True, or "
+                "interest_text to False."
+            )
         if self.interest_control is not None and self.interest_control not in CONTROLS:
             raise SettingError(
                 f"interest_control is '{self.interest_control}'; it must be {', '.join(CONTROLS)}, or left "
@@ -257,28 +270,49 @@ class SAM(SequentialRecommender):
         if self.interest_control == "constant":
             queries = self.constant_interests.expand(len(user), -1, -1)
             return queries, torch.ones(queries.shape[:2], dtype=torch.bool, device=user.device)
-        phrases = self.user_phrases[user]
-        rank = torch.arange(phrases.shape[1], device=user.device)
-        mask = rank < self.user_k[user].unsqueeze(1)
-        if self.training and self.support is not None:
-            mask = mask & evidence.visible(self.support[user], item_seq)
-        queries = self._queries(phrases, mask)
-        is_default = ~mask.any(dim=1, keepdim=True) & (rank == 0)
+        mask = self._visible(user, item_seq)
+        queries = self._projections(user, mask, self._project, self._projected, self.interest_projection)
+        is_default = ~mask.any(dim=1, keepdim=True)
+        is_default = is_default & (torch.arange(mask.shape[1], device=user.device) == 0)
         queries = torch.where(is_default.unsqueeze(-1), self.default_interest, queries)
         return queries, mask | is_default
 
-    def _queries(self, phrases, mask):
-        """The projected phrases [B, K, d]; anything where the mask is False."""
+    def interest_texts(self, user, item_seq):
+        """What the interests' own texts add to the views, [B, K, d], as titles to items; 0 where unseen.
+
+        Args:
+            user (torch.LongTensor): [B].
+            item_seq (torch.LongTensor): [B, L], as in :meth:`interest_queries`.
+        """
+        mask = self._visible(user, item_seq)
+        texts = self._projections(user, mask, self._as_items, self._phrase_texts, self.item_text.adaptor)
+        return texts * mask.unsqueeze(-1)
+
+    def _visible(self, user, item_seq):
+        """Which of the users' interests count, bool [B, K]."""
+        rank = torch.arange(self.user_phrases.shape[1], device=user.device)
+        mask = rank < self.user_k[user].unsqueeze(1)
+        if self.training and self.support is not None:
+            mask = mask & evidence.visible(self.support[user], item_seq)
+        return mask
+
+    def _projections(self, user, mask, project, kept, layer):
+        """The users' phrases through ``project`` [B, K, d]; anything where the mask is False."""
+        phrases = self.user_phrases[user]
         if self._is_serving() and len(self.phrase_embeddings) <= PROJECTED_AT_ONCE:
-            projected = self._projected.get(
-                lambda: self._project(self.phrase_embeddings), self.interest_projection.parameters()
+            table = kept.get(
+                lambda: torch.cat([project(some) for some in self.phrase_embeddings.split(PROJECTED_CHUNK)]),
+                layer.parameters(),
             )
-            return F.embedding(phrases, projected)
+            return F.embedding(phrases, table)
         if phrases.device.type == "cpu" and self.compiled_forward is None:
             # only those that are seen, a third of the work; a GPU would have to wait for their number
-            real = self._project(F.embedding(phrases[mask], self.phrase_embeddings))
-            return real.new_zeros(*mask.shape, real.shape[-1]).index_put(mask.nonzero(as_tuple=True), real)
-        return self._project(F.embedding(phrases, self.phrase_embeddings))
+            seen = project(F.embedding(phrases[mask], self.phrase_embeddings))
+            return seen.new_zeros(*mask.shape, seen.shape[-1]).index_put(mask.nonzero(as_tuple=True), seen)
+        return project(F.embedding(phrases, self.phrase_embeddings))
+
+    def _as_items(self, phrases):
+        return self.item_text.of(phrases.to(self.item_text.texts.dtype))
 
     def _project(self, phrases):
         return self.interest_projection(phrases.to(self.interest_projection.weight.dtype))
@@ -315,6 +349,8 @@ class SAM(SequentialRecommender):
             views = masked_mean(items, mask).unsqueeze(1).expand(queries.shape)
         if self.newest_item:
             views = views + self.gather_indexes(items, item_seq_len - 1).unsqueeze(1)
+        if self.interest_text and self.interest_control != "constant":
+            views = views + self.interest_texts(user, item_seq)
         for layer in self.cross_interest_layers:
             views = layer(views, interest_mask)
         return masked_mean(views, interest_mask)  # [B d]
