@@ -12,16 +12,16 @@ from packaging.version import Version
 
 from recbole_sam import compat
 
-COMPAT = Path(compat.__file__)
+PACKAGE = Path(compat.__file__).parent.parent
 
-# Loads compat.py alone, so that recbole_sam's import does not apply everything first.
+# A package without recbole_sam's __init__, which would apply everything first.
 PRELUDE = f"""
-import importlib.util, sys, warnings
-spec = importlib.util.spec_from_file_location("compat", {str(COMPAT)!r})
-compat = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(compat)
+import sys, types, warnings
+package = sys.modules["recbole_sam"] = types.ModuleType("recbole_sam")
+package.__path__ = [{str(PACKAGE)!r}]
+from recbole_sam import compat
 skipped = sys.argv.pop()
-compat._STEPS[:] = [step for step in compat._STEPS if step.__name__ != skipped]
+compat.STEPS[:] = [step for step in compat.STEPS if step.__name__ != skipped]
 compat.apply()
 """
 
@@ -281,7 +281,7 @@ NEEDED = [
     pytest.param("numpy_names", RUN, marks=pytest.mark.skipif(
         _installed("numpy") < Version("2"), reason="numpy 1 has these names")),
     pytest.param("ray_tune", TRIAL, marks=pytest.mark.skipif(
-        compat._ray_can_be_imported(), reason="RecBole can import this ray itself")),
+        compat.stack._ray_can_be_imported(), reason="RecBole can import this ray itself")),
     pytest.param("ray_worker_words", WORKER),
     pytest.param("thop_distutils", RUN),
     pytest.param("pandas_fillna", HOLES, marks=pytest.mark.skipif(
@@ -294,22 +294,22 @@ NEEDED = [
         _installed("torch") < Version("2.6"), reason="this torch unpickles fully by default")),
     pytest.param("amp_names", QUIET, marks=pytest.mark.skipif(
         _installed("torch") < Version("2.4"), reason="this torch does not deprecate torch.cuda.amp")),
+    pytest.param("plain_metrics", PRINTED, marks=pytest.mark.skipif(
+        _installed("numpy") < Version("2"), reason="numpy 1 prints plain numbers")),
+    pytest.param("dok_matrix_update", GRAPH, marks=pytest.mark.skipif(
+        _installed("scipy") < Version("1.13"), reason="this scipy still has it")),
+    pytest.param("exhaustive_search_draws", EXHAUSTIVE, marks=pytest.mark.skipif(
+        _installed("hyperopt") < Version("0.2.6"), reason="no hyperopt, or one that takes a RandomState")),
     pytest.param("distributed_on_cpu", DISTRIBUTED, marks=pytest.mark.skipif(
         torch.cuda.is_available(), reason="this machine has CUDA")),
     pytest.param("distributed_checkpoint", CHECKPOINT, marks=two_ranks),
     pytest.param("distributed_evaluation", EVALUATION, marks=two_ranks),
     # most of a minute; test_distributed.py shows in every run that it is enough
     pytest.param("distributed_batches", BATCHES, marks=[two_ranks, pytest.mark.slow]),
-    pytest.param("counts_stay_numbers", COUNTS),
     pytest.param("folders_made_together", FOLDERS),
     pytest.param("barrier_after_download", DOWNLOAD),
-    pytest.param("plain_metrics", PRINTED, marks=pytest.mark.skipif(
-        _installed("numpy") < Version("2"), reason="numpy 1 prints plain numbers")),
-    pytest.param("dok_matrix_update", GRAPH, marks=pytest.mark.skipif(
-        _installed("scipy") < Version("1.13"), reason="this scipy still has it")),
+    pytest.param("counts_stay_numbers", COUNTS),
     pytest.param("anomaly_detection", ANOMALY),
-    pytest.param("exhaustive_search_draws", EXHAUSTIVE, marks=pytest.mark.skipif(
-        _installed("hyperopt") < Version("0.2.6"), reason="no hyperopt, or one that takes a RandomState")),
 ]  # fmt: skip
 
 
@@ -324,7 +324,7 @@ def test_adjustment_is_needed_and_enough(name, code, shop, holes, free_port):
 
 
 def test_every_adjustment_has_a_test():
-    assert [step.__name__ for step in compat._STEPS] == [case.values[0] for case in NEEDED]
+    assert [step.__name__ for step in compat.STEPS] == [case.values[0] for case in NEEDED]
 
 
 @pytest.mark.skipif(_installed("torch") < Version("2.6"), reason="this torch unpickles fully by default")

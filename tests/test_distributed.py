@@ -15,7 +15,9 @@ from conftest import experiment, random_sequences, write_dataset
 from recbole.quick_start import load_data_and_model
 from recbole.utils import get_trainer
 
-from recbole_sam import compat, configuration, run
+from recbole_sam import configuration, run
+from recbole_sam.compat import samplers
+from recbole_sam.compat.samplers import RankBlock, RankShares
 
 SCRIPT = Path(__file__).resolve().parents[1] / "run_recbole_sam.py"
 METRICS = ["Recall", "NDCG", "ItemCoverage", "AveragePopularity", "ShannonEntropy", "GiniIndex",
@@ -153,7 +155,7 @@ def test_words_say_which_machine_this_is():
 @pytest.fixture
 def as_rank(monkeypatch):
     def become(rank, ranks):
-        monkeypatch.setattr(compat, "_rank_and_ranks", lambda: (rank, ranks))
+        monkeypatch.setattr(samplers, "rank_and_ranks", lambda: (rank, ranks))
 
     return become
 
@@ -164,7 +166,7 @@ def test_blocks_are_all_users_in_order(as_rank, size, ranks):
     users = []
     for rank in range(ranks):
         as_rank(rank, ranks)
-        block = compat._RankBlock(None, range(size), shuffle=False, drop_last=False)
+        block = RankBlock(None, range(size), shuffle=False, drop_last=False)
         users += list(block)
         assert len(block) == max(len(list(block)), min(size, 1))
     assert users == list(range(size))
@@ -191,7 +193,7 @@ def test_weighted_shares_are_the_batches_of_one_process(as_rank, size, ranks, sh
     means, seen = 0, []
     for rank in range(ranks):
         as_rank(rank, ranks)
-        sampler = compat._RankShares(Loader(), range(size), shuffle=shuffle, drop_last=False)
+        sampler = RankShares(Loader(), range(size), shuffle=shuffle, drop_last=False)
         own = list(sampler)
         assert len(own) == len(sampler)
         weights = list(sampler.weights())
