@@ -20,9 +20,10 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "scale"
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import scale  # noqa: E402
+from benchmarks.scale import __main__ as command  # noqa: E402
+from benchmarks.scale import assumptions, sizes, tables, words  # noqa: E402
 
-ASSUME = scale.Assumptions()
+ASSUME = assumptions.Assumptions()
 
 
 def row(group, name, what, device="cpu", **details):
@@ -46,7 +47,7 @@ def rates(tmp_path):
     ]  # fmt: skip
     rows += [{**r, "environment": {"device": "cuda"}, "details": {}} for r in rows]
     (tmp_path / "speed.json").write_text(json.dumps(rows))
-    return scale.read_rates(tmp_path / "speed.json")
+    return assumptions.read_rates(tmp_path / "speed.json")
 
 
 def values(table, what):
@@ -56,7 +57,7 @@ def values(table, what):
 
 
 def test_rates_are_those_of_the_file(rates):
-    assert rates == scale.Rates(
+    assert rates == assumptions.Rates(
         augmentation_seconds=0.002, augmentation_bytes=2.0, routing_seconds=0.25, joining_bytes=5.0,
         step_seconds=1.0, step_items=10, step_batch=2048, evaluation_seconds=2.0, loss_seconds=0.05,
         chunked_seconds=0.03, sampled_seconds=0.5, chunked_bytes=7.0, operations_a_second=1e9,
@@ -67,33 +68,34 @@ def test_rates_are_those_of_the_file(rates):
 def test_a_missing_row_is_no_rate(tmp_path):
     (tmp_path / "speed.json").write_text("[]")
     with pytest.raises(KeyError):
-        scale.read_rates(tmp_path / "speed.json")
+        assumptions.read_rates(tmp_path / "speed.json")
 
 
 def test_a_step_by_hand(rates):
     adam = 7 * 4 * 100 * 64 / 1e8
     rest = 1.0 - 10 * 0.05
-    assert scale.step_seconds(100, "CE", ASSUME, rates) == pytest.approx(rest + 5 + adam)
-    assert scale.step_seconds(100, "chunked", ASSUME, rates) == pytest.approx(rest + 3 + adam)
-    assert scale.step_seconds(100, "SSM", ASSUME, rates) == pytest.approx(rest + 0.5 + adam)
+    assert sizes.step_seconds(100, "CE", ASSUME, rates) == pytest.approx(rest + 5 + adam)
+    assert sizes.step_seconds(100, "chunked", ASSUME, rates) == pytest.approx(rest + 3 + adam)
+    assert sizes.step_seconds(100, "SSM", ASSUME, rates) == pytest.approx(rest + 0.5 + adam)
     double = replace(ASSUME, batch=4096)  # twice the work, but one update
-    assert scale.step_seconds(100, "SSM", double, rates) == pytest.approx(2 * (rest + 0.5) + adam)
+    assert sizes.step_seconds(100, "SSM", double, rates) == pytest.approx(2 * (rest + 0.5) + adam)
 
 
 def test_ten_times_the_users_take_ten_times_as_much(rates):
-    for make in (scale.dataset, scale.stage1):
+    for make in (tables.dataset, tables.stage1):
         for one in make([1000, 10_000], ASSUME, rates).rows:
             assert one.values[1] == pytest.approx(10 * one.values[0]), one.what
-    table = scale.epochs([2048], [100, 1000], ASSUME, rates)
+    table = tables.epochs([2048], [100, 1000], ASSUME, rates)
     assert values(table, "full ranking, time") == [2.0 * 2048 * 100, 2.0 * 2048 * 1000]
     assert values(table, "steps of an epoch") == [17, 17]  # 20 items: one first, two held out
-    assert values(scale.dataset([10], ASSUME, rates), "time to make them") == [pytest.approx(10 * 20 * 0.002)]
+    [seconds] = values(tables.dataset([10], ASSUME, rates), "time to make them")
+    assert seconds == pytest.approx(10 * 20 * 0.002)
 
 
 def test_what_a_language_model_costs_by_hand():
-    table = scale.language_model([1_000_000], ASSUME)
+    table = tables.language_model([1_000_000], ASSUME)
     read, written = 1e6 * 201_207 / 943, 1e6 * 6 * 9
-    assert scale.llm_tokens(1_000_000, ASSUME) == (pytest.approx(read), written)
+    assert sizes.llm_tokens(1_000_000, ASSUME) == (pytest.approx(read), written)
     # China 0.2 and 1.5 CNY a million tokens, properties/prices.yaml
     assert values(table, "cost, qwen-flash, china") == [pytest.approx((read * 0.2 + written * 1.5) / 1e6)]
     assert values(table, "cost, qwen-flash, china, batch") == [
@@ -103,7 +105,7 @@ def test_what_a_language_model_costs_by_hand():
 
 
 def test_a_price_that_nobody_looked_up_says_so():
-    rows = {row.what: row.basis for row in scale.language_model([1], ASSUME).rows}
+    rows = {row.what: row.basis for row in tables.language_model([1], ASSUME).rows}
     assert "FROM MEMORY" in rows["cost, qwen-flash, international"]
     assert "FROM MEMORY" not in rows["cost, qwen-flash, china"]
 
@@ -117,13 +119,13 @@ def test_the_formula_of_a_store_is_the_file_to_the_byte(tmp_path):
     data = (tmp_path / "s.safetensors").read_bytes()
     body = len(data) - 8 - int.from_bytes(data[:8], "little")
     last_of_offsets = 3 * 8
-    assert scale.store_bytes(3, 4, 2, 5, owner_bytes=2, text_bytes=3) + last_of_offsets == body
+    assert sizes.store_bytes(3, 4, 2, 5, owner_bytes=2, text_bytes=3) + last_of_offsets == body
 
 
 def test_the_formula_of_a_store_gives_the_measured_size():
     rows = json.loads((ROOT / "benchmarks" / "speed.json").read_text())
     measured = next(r["details"]["bytes"] for r in rows if (r["group"], r["name"]) == ("store", "disk"))
-    computed = scale.store_bytes(10**6, 6 * 10**6, 300_000, 768, ASSUME.token_bytes, ASSUME.phrase_bytes)
+    computed = sizes.store_bytes(10**6, 6 * 10**6, 300_000, 768, ASSUME.token_bytes, ASSUME.phrase_bytes)
     assert computed == pytest.approx(measured, rel=0.01)
 
 
@@ -137,16 +139,22 @@ def test_samples_tables_and_parameters_are_as_large_as_computed(tmp_path):
     given = yaml_settings("ddp.yaml") | {"text_encoder_dim": 8}
     _, train, _, _, model = experiment(**given)
     samples = train._dataset.inter_feat.interaction
-    assert sum(v.nbytes for v in samples.values()) == len(train._dataset.inter_feat) * scale.sample_bytes(20)
+    assert sum(v.nbytes for v in samples.values()) == len(train._dataset.inter_feat) * sizes.sample_bytes(20)
     k_max = model.user_phrases.shape[1]
-    tables = model.user_phrases.nbytes + model.user_k.nbytes + model.support.nbytes
-    assert tables == len(model.user_k) * scale.user_table_bytes(replace(ASSUME, k_max=k_max))
+    of_users = model.user_phrases.nbytes + model.user_k.nbytes + model.support.nbytes
+    assert of_users == len(model.user_k) * sizes.user_table_bytes(replace(ASSUME, k_max=k_max))
+    dataset = train._dataset
+    sequences, spans = dataset.sequences, (dataset.training_items._starts, dataset.training_items._lengths)
+    held = [sequences.items, sequences.users, sequences.starts, sequences.lengths, *spans]
+    of_one = replace(ASSUME, interactions=len(sequences.items) / len(sequences.users))
+    computed = len(sequences.users) * sizes.sequence_bytes(of_one)
+    assert sum(array.nbytes for array in held) == pytest.approx(computed)
     n = model.n_items
-    computed = scale.training([n], replace(ASSUME, width=8), scale.read_rates())
+    computed = tables.training([n], replace(ASSUME, width=8), assumptions.read_rates())
     assert values(computed, "item vectors") == [model.item_embedding.weight.nbytes]
     sampler = sum(buffer.nbytes for buffer in model.negative_sampler.buffers())
     assert values(computed, "loss SSM: the sampler") == [sampler]
-    texts = scale.titles([n], replace(ASSUME, width=8))
+    texts = tables.titles([n], replace(ASSUME, width=8))
     assert values(texts, "`item_text`: table in the model") == [model.item_text.texts.nbytes]
     assert torch.isfinite(model.calculate_loss(next(iter(train))))
 
@@ -172,27 +180,27 @@ def test_the_ray_file_is_accepted_by_the_ray_engine(shop):
 
 
 def test_the_page_has_the_tables_of_the_command(capsys):
-    scale.main([])
+    command.main([])
     page = (ROOT / "docs" / "scale.md").read_text()
     printed = capsys.readouterr().out.strip()
-    between = page.split(scale.BEGIN)[1].split(scale.END)[0].strip()
+    between = page.split(command.BEGIN)[1].split(command.END)[0].strip()
     assert between == printed, "python -m benchmarks.scale --write"
     for name in ("ddp.yaml", "ray.yaml", "faiss_serving.py"):
         assert f"scale/{name}" in page
 
 
 def test_json_has_numbers_and_options_are_assumptions(capsys):
-    scale.main(["--users=1000", "--items=500", "--width=128", "--json"])
-    tables = {table["title"]: table for table in json.loads(capsys.readouterr().out)}
-    rows = {row["what"]: row["values"] for row in tables["Titles"]["rows"]}
+    command.main(["--users=1000", "--items=500", "--width=128", "--json"])
+    found = {table["title"]: table for table in json.loads(capsys.readouterr().out)}
+    rows = {row["what"]: row["values"] for row in found["Titles"]["rows"]}
     assert rows["`item_text`: table in the model"] == [500 * 128 * 4]
 
 
 def test_writing_replaces_the_tables_and_nothing_else():
-    page = f"before\n{scale.BEGIN}\nold\n{scale.END}\nafter\n"
-    new = scale.replaced(page, "tables")
-    assert new == f"before\n{scale.BEGIN}\n\ntables\n{scale.END}\nafter\n"
-    assert scale.replaced(new, "tables") == new
+    page = f"before\n{command.BEGIN}\nold\n{command.END}\nafter\n"
+    new = command.replaced(page, "tables")
+    assert new == f"before\n{command.BEGIN}\n\ntables\n{command.END}\nafter\n"
+    assert command.replaced(new, "tables") == new
 
 
 @pytest.mark.parametrize(
@@ -203,7 +211,7 @@ def test_writing_replaces_the_tables_and_nothing_else():
      (1234.4, "CNY", "1,234 CNY"), (999_000, "count", "999,000"), (2e6, "count", "2M")],
 )  # fmt: skip
 def test_numbers_are_written_with_their_units(value, unit, text):
-    assert scale.written(value, unit) == text
+    assert words.written(value, unit) == text
 
 
 @pytest.fixture(scope="module")

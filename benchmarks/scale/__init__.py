@@ -1,0 +1,1 @@
+"""What a million users and more would take: see ``__main__``."""
