@@ -17,6 +17,7 @@ from recbole_sam.data.dataset import SAMDataset
 from recbole_sam.errors import SettingError, StoreMissingError
 from recbole_sam.models.attention import masked_mean
 from recbole_sam.models.comirec import ComiRec
+from recbole_sam.models.unsaved import unsaved_buffers
 
 
 def alignment_loss(behaviour, semantics, users, temperature):
@@ -105,9 +106,7 @@ class EIMF(ComiRec):
             self.register_buffer("phrase_embeddings", interests.embeddings, persistent=False)
             self.register_buffer("user_phrases", interests.user_phrases, persistent=False)
             self.register_buffer("user_k", interests.user_k, persistent=False)
-            # DistributedDataParallel would send these from rank 0 before every step
-            tables = ["phrase_embeddings", "user_phrases", "user_k"]
-            self._ddp_params_and_buffers_to_ignore = tables
+            self._ddp_params_and_buffers_to_ignore = unsaved_buffers(self)
             self.semantic_projection = nn.Linear(interests.width, self.hidden_size)
             nn.init.xavier_normal_(self.semantic_projection.weight)
             nn.init.zeros_(self.semantic_projection.bias)

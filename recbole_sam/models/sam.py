@@ -38,6 +38,7 @@ from recbole_sam.models.sampled_softmax import (
     sampled_softmax,
 )
 from recbole_sam.models.unchanged import WhileUnchanged
+from recbole_sam.models.unsaved import unsaved_buffers
 
 SWITCHES = (
     "item_text", "newest_item", "repeat_bias", "interest_evidence", "interest_attention", "interest_text",
@@ -126,8 +127,6 @@ class SAM(SequentialRecommender):
             )
         for name in ("phrase_embeddings", "user_phrases", "user_k", "support"):
             self.register_buffer(name, tables.get(name), persistent=False)
-        # DistributedDataParallel would send these from rank 0 before every step
-        self._ddp_params_and_buffers_to_ignore = list(tables)
 
         # define layers and loss
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)
@@ -136,9 +135,6 @@ class SAM(SequentialRecommender):
             texts = dataset.item_texts
             # without bias: a constant added to all items changes no ranking
             self.item_text = ProjectedTexts(texts, nn.Linear(texts.width, self.hidden_size, bias=False))
-            self._ddp_params_and_buffers_to_ignore += [
-                f"item_text.{name}" for name, _ in self.item_text.named_buffers()
-            ]
         self.position_embedding = nn.Embedding(self.max_seq_length, self.hidden_size)
         if self.interest_control == "constant":
             self.constant_interests = nn.Parameter(torch.empty(CONSTANT, self.hidden_size))
@@ -168,11 +164,9 @@ class SAM(SequentialRecommender):
             targets = dataset.inter_feat[self.ITEM_ID]
             weights = negative_weights(self.loss_distribution, targets, self.n_items)
             self.negative_sampler = NegativeSampler(weights, self.loss_negatives)
-            self._ddp_params_and_buffers_to_ignore += [
-                f"negative_sampler.{name}" for name, _ in self.negative_sampler.named_buffers()
-            ]
         else:  # self.loss_type = 'CE'
             self.loss_fct = nn.CrossEntropyLoss()
+        self._ddp_params_and_buffers_to_ignore = unsaved_buffers(self)
         # an evaluation computes for many batches what depends on none of them
         self._items, self._projected, self._phrase_texts = (WhileUnchanged() for _ in range(3))
         self.compiled_forward = compiled(type(self).forward) if config["compile"] else None

@@ -16,6 +16,7 @@ from recbole_sam.data.dataset import ItemTextDataset
 from recbole_sam.models import repeats
 from recbole_sam.models.item_text import ProjectedTexts
 from recbole_sam.models.padding import real_items
+from recbole_sam.models.unsaved import unsaved_buffers
 
 
 class SASRecText(SASRec):
@@ -33,7 +34,7 @@ class SASRecText(SASRec):
         super().__init__(config, dataset)
         texts = dataset.item_texts
         self.item_text = ProjectedTexts(texts, self.text_adaptor(config, texts.width))
-        self._ddp_params_and_buffers_to_ignore = ["item_text.texts", "item_text.known"]
+        self._ddp_params_and_buffers_to_ignore = unsaved_buffers(self)
         self.repeat_bias = repeats.initial_bias(dataset.inter_feat, self) if config["repeat_bias"] else None
 
     def text_adaptor(self, config, width):
