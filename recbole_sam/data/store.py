@@ -172,7 +172,7 @@ class InterestStore:
         Returns:
             numpy.ndarray: int64 [len(tokens)], -1 where the store does not know the user.
         """
-        # Sorted arrays and no dict: a fifth of the memory.
+        # Sorted arrays and no dict: a third of the memory.
         own, wanted = self.users.array(), _bytes(np.asarray(tokens, str))
         if not len(own):
             return np.full(len(wanted), -1)

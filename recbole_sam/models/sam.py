@@ -113,8 +113,9 @@ class SAM(SequentialRecommender):
         interests = dataset.interests
         user_phrases, user_k = controlled(self.interest_control, interests, config["seed"])
         tables = {"phrase_embeddings": interests.embeddings, "user_phrases": user_phrases, "user_k": user_k}
-        if config["interest_evidence"] or self.interest_text:
-            evidence.check_encoder(interests, dataset.item_texts)
+        for setting in ("interest_evidence", "interest_text"):
+            if config[setting]:
+                evidence.check_encoder(setting, interests, dataset.item_texts)
         if config["interest_evidence"]:
             texts = dataset.item_texts
             tables["support"] = evidence.supporting_items(
