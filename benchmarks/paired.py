@@ -57,11 +57,14 @@ def main(words=None):
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paired", description=__doc__)
     parser.add_argument("run")
     parser.add_argument("--base", default="SAM")
+    parser.add_argument("--only", help="these models, separated by commas, and the base (default: all)")
     parser.add_argument("--metrics", default="ndcg@20")
     parser.add_argument("--group", choices=("all", "tail", "short"), default="all")
     args = parser.parse_args(words)
     folder = RunFolder(args.run)
     ranks, head_from = folder.ranks(), folder.run()["head_from"]
+    if args.only:
+        ranks = ranks[ranks.model.isin([args.base, *args.only.split(",")])]
     shortest = ranks.history.quantile(0.25)
     groups = {
         "all": None,

@@ -46,3 +46,12 @@ def test_the_command_prints_one_row_a_model(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "| model | HR@10 full | HR@10 1 + 100 | NDCG@20 full | NDCG@20 1 + 100 |"
     assert lines[2].startswith("| SAM | 1.0000 |") and "%, p" in lines[3]
+
+
+def test_only_some_models(tmp_path, capsys):
+    three = pd.concat([a_table(), a_table().query("model == 'other'").assign(model="third")])
+    three.to_parquet(tmp_path / "ranks.parquet")
+    (tmp_path / "run.json").write_text(json.dumps({"head_from": 20}))
+    paired.main([str(tmp_path), "--only=third"])
+    rows = [line.split("|")[1].strip() for line in capsys.readouterr().out.splitlines()[2:]]
+    assert rows == ["SAM", "third"]
