@@ -34,9 +34,9 @@ class ForetoldSAM(SAM):
     def __init__(self, config, dataset, share):
         super().__init__(config, dataset)
         self.share = share
-        texts = F.normalize(dataset.item_texts.embeddings, dim=1)
-        self.register_buffer("similar", nearest(texts, NEIGHBOURS), persistent=False)
-        self.register_buffer("titles", dataset.item_texts.embeddings, persistent=False)
+        titles = dataset.item_texts.vectors()
+        self.register_buffer("titles", titles, persistent=False)
+        self.register_buffer("similar", nearest(F.normalize(titles, dim=1), NEIGHBOURS), persistent=False)
         self.register_buffer("taken", dataset.inter_feat[self.ITEM_ID], persistent=False)
 
     def guesses(self, user, target):

@@ -40,7 +40,7 @@ def test_visible():
 
 def test_phrases_drawn_from_titles_are_supported_by_items_with_that_title(shop):
     _, train, _, _, model = experiment()
-    titles = F.normalize(train._dataset.item_texts.embeddings, dim=-1)
+    titles = F.normalize(train._dataset.item_texts.vectors(), dim=-1)
     phrases = F.normalize(model.phrase_embeddings[model.user_phrases.long()].float(), dim=-1)
     real = torch.arange(phrases.shape[1]) < model.user_k.unsqueeze(1)
     assert real.sum() > 50

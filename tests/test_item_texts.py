@@ -21,13 +21,13 @@ def test_vectors_are_those_of_the_encoder_by_token(shop):
     config, train, _, _, _ = experiment()
     dataset, texts = train._dataset, train._dataset.item_texts
     titles = item_texts.item_titles(config)
-    encoder = stage1.text_encoder(config).fit(catalogue(titles))
+    encoder, vectors = stage1.text_encoder(config).fit(catalogue(titles)), texts.vectors()
     for item in range(1, dataset.item_num):
         expected = encoder.encode([titles[dataset.id2token("item_id", item)]])[0]
-        np.testing.assert_allclose(texts.embeddings[item].numpy(), expected, atol=1e-3)  # kept in float16
-    assert not texts.known[0] and texts.known[1:].all() and not texts.embeddings[0].any()
+        np.testing.assert_allclose(vectors[item].numpy(), expected, atol=1e-3)  # kept in float16
+    assert not texts.known[0] and texts.known[1:].all() and not vectors[0].any()
     again = pickle.loads(pickle.dumps(texts))
-    assert torch.equal(again.embeddings, texts.embeddings) and again.encoder == texts.encoder
+    assert torch.equal(again.vectors(), vectors) and again.encoder == texts.encoder
 
 
 def test_interests_and_titles_share_the_encoder(shop):
@@ -116,15 +116,16 @@ def test_standard():
 
 def test_other_texts_are_projected_as_titles_are():
     class Texts:
-        embeddings, known = torch.randn(4, 6) + 5, torch.tensor([False, True, True, True])
+        known, kept = torch.tensor([False, True, True, True]), torch.randn(4, 6) + 5
+        vectors = kept.clone
 
     texts = ProjectedTexts(Texts, nn.Linear(6, 2, bias=False))
-    torch.testing.assert_close(texts.of(Texts.embeddings)[1:], texts()[1:])
+    torch.testing.assert_close(texts.of(Texts.kept)[1:], texts()[1:])
     assert not texts()[0].any()
 
 
 def test_texts_are_not_saved_with_the_weights():
     class Texts:
-        embeddings, known = torch.randn(4, 6), torch.ones(4, dtype=torch.bool)
+        known, vectors = torch.ones(4, dtype=torch.bool), torch.randn(4, 6).clone
 
     assert list(ProjectedTexts(Texts, nn.Linear(6, 2, bias=False)).state_dict()) == ["adaptor.weight"]

@@ -180,8 +180,7 @@ def titles(items, assume):
             each("file on disk", "bytes", disk, "computed"),
             each("routing: vectors and their projections", "bytes", 2 * table, "computed"),
             each("`item_text`: table in the model", "bytes", table, "computed"),
-            each("the dataset's own, on the host", "bytes", table, "computed"),
-            each("both, at the peak of building the model", "bytes", 3 * table, "computed"),
+            each("at the peak of building the model, on the host", "bytes", 2 * table, "computed"),
         ],
     )  # fmt: skip
 
@@ -283,7 +282,7 @@ def held(users, items, assume):
     title = 4 * assume.width
 
     def host(u, n):
-        return u * (samples + sequence_bytes(assume)) + n * title
+        return u * (samples + sequence_bytes(assume))
 
     def device(u, n):
         interests = u * (user_table_bytes(assume) + 2 * assume.width * assume.distinct)
@@ -293,7 +292,7 @@ def held(users, items, assume):
         "One training process",
         _columns(users=users, items=items),
         [
-            each("host: samples, sequences, titles", "bytes", host, "computed, at least"),
+            each("host: samples, sequences", "bytes", host, "computed, at least"),
             each("device: SSM, `item_text: False`", "bytes", device, "computed, without activations"),
             each("device: SSM, `item_text: True`", "bytes", lambda u, n: device(u, n) + n * title,
                  "computed, without activations"),

@@ -85,10 +85,9 @@ def load(config, tokens):
 
 
 class ItemTexts:
-    """One text vector an item. Pickled as a path, never as a tensor.
+    """One text vector an item, read when asked for. Pickled as a path.
 
     Attributes:
-        embeddings (torch.FloatTensor): [items, H], zeros for padding and for items without a text.
         known (torch.BoolTensor): [items], which items have a text.
         width (int): H.
         encoder (dict): the fingerprint of the text encoder.
@@ -100,10 +99,18 @@ class ItemTexts:
         rows = store.rows(tokens)
         rows[0] = -1
         known = (rows >= 0) & (store.offsets[rows] < store.offsets[rows + 1])
-        embeddings = np.zeros((len(tokens), store.width), np.float32)
-        embeddings[known] = store.embeddings[store.phrase_index[store.offsets[rows[known]]]]
-        self.embeddings, self.known = torch.from_numpy(embeddings), torch.from_numpy(known)
+        self._store, self._phrases = store, store.phrase_index[store.offsets[rows[known]]]
+        self.known = torch.from_numpy(known)
         self.width, self.encoder = store.width, store.fingerprint["encoder"]
+
+    def vectors(self):
+        """A new FloatTensor [items, H], zeros for padding and for items without a text.
+
+        Not kept: models keep what they make of it, and a large catalogue should not be in memory twice.
+        """
+        vectors = np.zeros((len(self.known), self.width), np.float32)
+        vectors[self.known.numpy()] = self._store.embeddings[self._phrases]
+        return torch.from_numpy(vectors)
 
     def __reduce__(self):
         return ItemTexts, (self._path, self._tokens)

@@ -22,13 +22,13 @@ class Standard(NamedTuple):
     @classmethod
     def of(cls, embeddings, known):
         """That of text vectors [N, H], of which the rows ``known`` ([N], bool) are of a real text."""
-        centre = embeddings[known].mean(dim=0)
-        scale = (embeddings[known] - centre).norm(dim=1).mean()
+        texts = embeddings[known]
+        centre = texts.mean(dim=0)
+        scale = texts.sub_(centre).norm(dim=1).mean()  # in place, of a copy: the table may be large
         return cls(centre, torch.where(scale > 0, scale, 1))  # a single title is all that is shared
 
     def __call__(self, vectors):
         """Vectors [..., H] of texts of the same encoder without it: titles then have length 1 on average."""
-        # in place: the table of a large catalogue should not be there twice
         return (vectors - self.centre).div_(self.scale)
 
 
@@ -42,10 +42,10 @@ class ProjectedTexts(nn.Module):
 
     def __init__(self, item_texts, adaptor):
         super().__init__()
-        standard = Standard.of(item_texts.embeddings, item_texts.known)
-        known = item_texts.known.unsqueeze(1)
+        texts, known = item_texts.vectors(), item_texts.known.unsqueeze(1)
+        standard = Standard.of(texts, item_texts.known)
         buffers = {
-            "texts": standard(item_texts.embeddings).masked_fill_(~known, 0),
+            "texts": texts.sub_(standard.centre).div_(standard.scale).masked_fill_(~known, 0),
             "known": known,
             **standard._asdict(),
         }

@@ -122,7 +122,7 @@ class SAM(SequentialRecommender):
                 user_phrases,
                 user_k,
                 interests.embeddings,
-                texts.embeddings,
+                texts.vectors(),
                 texts.known,
                 dataset.training_items,
             )
