@@ -72,6 +72,10 @@ def measure(setup):
 
 def memory_rows(found, size, what, stayed):
     """What the store adds to the process, and the whole process."""
+    stayed += (
+        "; users joined through sorted arrays, training histories padded for some users at a time, titles "
+        "read when asked for (2026-11-24, from 333 MB added and 709 MB in all): stayed"
+    )
     peak = max(found["joining"], found["looking up"])
     added = peak - found["before"]
     details = {"bytes": found, "store": size}
