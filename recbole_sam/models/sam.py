@@ -18,8 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from recbole_sam.data.dataset import SAMDataset
-from recbole_sam.errors import SettingError
-from recbole_sam.models import evidence, repeats, score_memory
+from recbole_sam.models import evidence, repeats, sam_settings, score_memory
 from recbole_sam.models.attention import (
     CrossInterestLayer,
     interest_aware_attention,
@@ -27,35 +26,18 @@ from recbole_sam.models.attention import (
     recency_positions,
 )
 from recbole_sam.models.compilation import compiled
-from recbole_sam.models.controls import CONSTANT, CONTROLS, controlled
+from recbole_sam.models.controls import CONSTANT, controlled
 from recbole_sam.models.item_text import ProjectedTexts
 from recbole_sam.models.linear_cross_entropy import linear_cross_entropy
 from recbole_sam.models.padding import real_items
-from recbole_sam.models.sampled_softmax import (
-    DISTRIBUTIONS,
-    NegativeSampler,
-    negative_weights,
-    sampled_softmax,
-)
+from recbole_sam.models.sampled_softmax import NegativeSampler, negative_weights, sampled_softmax
 from recbole_sam.models.unchanged import WhileUnchanged
 from recbole_sam.models.unsaved import unsaved_buffers
-
-SWITCHES = (
-    "item_text", "newest_item", "repeat_bias", "interest_evidence", "interest_attention", "interest_text",
-    "compile",
-)  # fmt: skip
 
 PROJECTED_AT_ONCE = 1_000_000
 """Distinct phrases that are projected once an evaluation, 256 MB at d = 64; of more, only the batch's."""
 PROJECTED_CHUNK = 65_536
 """Of them at a time: 201 MB of 768 numbers in float32."""
-
-ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
-
-
-def _check_count(name, value):
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise SettingError(f"{name} is {value}; it must be a whole number from 1.")
 
 
 class SAM(SequentialRecommender):
@@ -105,8 +87,7 @@ class SAM(SequentialRecommender):
         # None stands for a setting that a checkpoint of an earlier version lacks
         self.interest_attention = config["interest_attention"] is not False
         self.interest_control = config["interest_control"]
-        self._check_settings(config)
-        self._check_scale_settings(config)
+        sam_settings.check(config)
 
         # the interest table: looked up, never trained, and rebuilt from the dataset instead of being
         # saved with the weights (a 1 MB model must not have a 134 MB checkpoint)
@@ -149,7 +130,7 @@ class SAM(SequentialRecommender):
                 self.n_heads,
                 self.hidden_dropout_prob,
                 self.attn_dropout_prob,
-                ACTIVATIONS[self.hidden_act](),
+                sam_settings.ACTIVATIONS[self.hidden_act](),
                 self.layer_norm_eps,
             )
             for _ in range(self.n_layers)
@@ -181,62 +162,6 @@ class SAM(SequentialRecommender):
         warning = score_memory.warning(config, dataset, self.parameters())
         if warning:
             getLogger().warning(warning)
-
-    def _check_settings(self, config):
-        for name in SWITCHES:
-            if config[name] not in (None, True, False):
-                raise SettingError(f"{name} is '{config[name]}'; it must be True or False.")
-        for name in ("hidden_dropout_prob", "attn_dropout_prob"):
-            if not 0 <= getattr(self, name) < 1:
-                raise SettingError(f"{name} is {getattr(self, name)}; it must be from 0 to below 1.")
-        if self.hidden_act not in ACTIVATIONS:
-            raise SettingError(
-                f"hidden_act is '{self.hidden_act}'; SAM knows {', '.join(sorted(ACTIVATIONS))}."
-            )
-        if self.hidden_size % self.n_heads:
-            raise SettingError(
-                f"hidden_size ({self.hidden_size}) must be a multiple of n_heads ({self.n_heads})."
-            )
-
-        if self.interest_text and not config["item_text"]:
-            raise SettingError(
-                "interest_text projects interests as item texts are projected: set item_text to True, or "
-                "interest_text to False."
-            )
-        if self.interest_control is not None and self.interest_control not in CONTROLS:
-            raise SettingError(
-                f"interest_control is '{self.interest_control}'; it must be {', '.join(CONTROLS)}, or left "
-                "out for the user's own interests."
-            )
-
-    def _check_scale_settings(self, config):
-        # None also stands for a setting that a checkpoint of an earlier version lacks
-        if self.loss_chunk_size is not None:
-            _check_count("loss_chunk_size", self.loss_chunk_size)
-            if config["repeat_bias"]:
-                raise SettingError(
-                    "loss_chunk_size computes no single score, to which repeat_bias could be added: set "
-                    "repeat_bias to False, or take loss_type SSM."
-                )
-            if self.loss_type != "CE":
-                raise SettingError(
-                    f"loss_chunk_size is for loss_type CE: leave it out for {self.loss_type}, which needs no "
-                    "scores of all items."
-                )
-        if self.loss_type == "SSM":
-            _check_count("loss_negatives", self.loss_negatives)
-            if self.loss_distribution not in DISTRIBUTIONS:
-                raise SettingError(
-                    f"loss_distribution is '{self.loss_distribution}'; it must be "
-                    f"{' or '.join(DISTRIBUTIONS)}."
-                )
-            if config["train_neg_sample_args"]["distribution"] != "none":
-                raise SettingError(
-                    "loss_type SSM draws its negatives itself: set train_neg_sample_args to None, and the "
-                    "number of negatives by loss_negatives."
-                )
-        if self.autocast not in (None, "bf16"):
-            raise SettingError(f"autocast is '{self.autocast}'; it must be bf16 or left out.")
 
     def _init_weights(self, module):
         """Initialize the weights"""
