@@ -40,12 +40,9 @@ class ForetoldSAM(SAM):
         self.register_buffer("taken", dataset.inter_feat[self.ITEM_ID], persistent=False)
 
     def guesses(self, user, target):
-        """Items [B] whose titles are the guesses: random in training, each user's own in validation."""
-        generator = torch.Generator()
-        if self.training:
-            generator.seed()
-        else:
-            generator.manual_seed(int(user[0]))  # batches of an evaluation are the same in every epoch
+        """Items [B] whose titles are the guesses: new ones in training, the same in every validation."""
+        # in training torch's own, which the seed of the run set
+        generator = None if self.training else torch.Generator().manual_seed(int(user[0]))
         right = torch.rand(len(user), generator=generator) < self.share
         other = torch.randint(len(self.taken), (len(user),), generator=generator)
         column = torch.randint(NEIGHBOURS, (len(user),), generator=generator)
@@ -66,13 +63,13 @@ class ForetoldSAM(SAM):
         return super()._represent(interaction, item_vectors)
 
 
-def nearest(vectors, count):
-    """The most similar other rows of each row of unit vectors [N, H], int64 [N, count]."""
+def nearest(titles, count):
+    """The rows (int64 [N, count]) whose unit vectors are most similar to each of [N, H], but not the same."""
     found = []
-    for rows in torch.arange(len(vectors)).split(1024):
-        cosines = vectors[rows] @ vectors.T
-        cosines[torch.arange(len(rows)), rows] = -torch.inf
-        cosines[:, 0] = -torch.inf  # padding
+    for rows in torch.arange(len(titles)).split(1024):
+        cosines = titles[rows] @ titles.T
+        cosines[cosines > 1 - 1e-5] = -torch.inf  # itself, and whatever has the same title
+        cosines[:, ~titles.any(dim=1)] = -torch.inf  # padding, and items without a title
         found.append(cosines.topk(count, dim=1).indices)
     return torch.cat(found)
 

@@ -64,7 +64,11 @@ def main(words=None):
     folder = RunFolder(args.run)
     ranks, head_from = folder.ranks(), folder.run()["head_from"]
     if args.only:
-        ranks = ranks[ranks.model.isin([args.base, *args.only.split(",")])]
+        wanted = [args.base, *args.only.split(",")]
+        unknown = sorted(set(wanted) - set(ranks.model))
+        if unknown:
+            parser.error(f"the run has no {', '.join(unknown)}; it has {', '.join(sorted(set(ranks.model)))}")
+        ranks = ranks[ranks.model.isin(wanted)]
     shortest = ranks.history.quantile(0.25)
     groups = {
         "all": None,

@@ -108,9 +108,9 @@ def test_interests_of_another_encoder_are_refused(shop):
         def __init__(self, encoder):
             self.encoder = encoder
 
-    evidence.check_encoder("interest_text", Made({"name": "lsa"}), Made({"name": "lsa"}))
-    with pytest.raises(SettingError, match="interest_text to False"):
-        evidence.check_encoder("interest_text", Made(None), Made({"name": "lsa"}))
+    evidence.check_encoder(Made({"name": "lsa"}), Made({"name": "lsa"}))
+    with pytest.raises(SettingError, match="interest_evidence to False"):
+        evidence.check_encoder(Made(None), Made({"name": "lsa"}))
 
 
 def test_a_training_sample_projects_what_it_sees_as_serving_does(shop):

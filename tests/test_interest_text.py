@@ -5,6 +5,7 @@ import torch
 from conftest import experiment
 
 from recbole_sam.errors import SettingError
+from recbole_sam.models.sam import SAM
 
 
 @pytest.fixture
@@ -59,13 +60,31 @@ def test_a_phrase_reaches_an_item_that_the_history_does_not_hold(trained):
     assert (gain[:, 1] > gain[:, 2:].mean(1)).float().mean() > 0.9
 
 
-def test_off_means_that_nothing_of_it_is_there(shop):
-    _, _, _, _, without = experiment()
+def test_it_has_no_parameters_and_is_off_by_default(shop):
+    _, _, _, test, without = experiment()
     _, _, _, _, given = experiment(interest_text=True)
-    assert {n: p.shape for n, p in without.named_parameters()} == {
-        n: p.shape for n, p in given.named_parameters()
-    }
     assert all(torch.equal(a, b) for a, b in zip(without.parameters(), given.parameters(), strict=True))
+    batch = test.dataset.inter_feat[:20]
+    off, on = (model.eval().full_sort_predict(batch) for model in (without, given))
+    assert not torch.allclose(off, on)
+    given.interest_text = False
+    torch.testing.assert_close(given.full_sort_predict(batch), off)
+
+
+def test_a_text_weighs_as_a_title_in_the_history(shop):
+    """A history of one item without an ID, and a phrase that is its title: two equal parts of the view."""
+    _, _, _, _, model = experiment(
+        interest_text=True, interest_attention=False, newest_item=False, n_layers=0, repeat_bias=False
+    )
+    user, item = torch.tensor([1]), torch.tensor([[3]])
+    with torch.no_grad():
+        model.eval().item_embedding.weight.zero_()
+        model.user_k[:] = 1
+        model.user_phrases.zero_()
+        model.phrase_embeddings = model.item_text.texts[3:4] * model.item_text.scale + model.item_text.centre
+        vectors = model.item_vectors()
+        out = model(user, item, torch.tensor([1]), vectors)
+    torch.testing.assert_close(out, 2 * model.hidden_size**0.5 * vectors[3:4])
 
 
 def test_the_control_without_interests_has_no_texts(shop):
@@ -73,6 +92,14 @@ def test_the_control_without_interests_has_no_texts(shop):
     assert model.calculate_loss(train.dataset.inter_feat[:10]).isfinite()
 
 
-def test_it_needs_item_texts(shop):
-    with pytest.raises(SettingError, match="interest_text .* set item_text to True"):
-        experiment(interest_text=True, item_text=False)
+@pytest.mark.parametrize("without", ["item_text", "interest_evidence"])
+def test_it_needs_titles_and_evidence(shop, without):
+    with pytest.raises(SettingError, match=f"interest_text .* set {without} to True"):
+        experiment(interest_text=True, **{without: False})
+
+
+def test_texts_of_another_encoder_are_refused(shop):
+    config, train, _, _, _ = experiment(interest_text=True)
+    train.dataset.interests.encoder = {"name": "another"}
+    with pytest.raises(SettingError, match="another text encoder"):
+        SAM(config, train.dataset)

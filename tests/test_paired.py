@@ -55,3 +55,6 @@ def test_only_some_models(tmp_path, capsys):
     paired.main([str(tmp_path), "--only=third"])
     rows = [line.split("|")[1].strip() for line in capsys.readouterr().out.splitlines()[2:]]
     assert rows == ["SAM", "third"]
+    with pytest.raises(SystemExit):
+        paired.main([str(tmp_path), "--only=thrid"])
+    assert "the run has no thrid; it has SAM, other, third" in capsys.readouterr().err

@@ -40,7 +40,7 @@ def measure(setup):
     peaks = {name: memory.alone(step_peak, setup, name) for name in ("SASRec", "SAM")}
     variants = [variants_row(times)] if setup.device == "cuda" else []
     return [
-        step_row(setup, shop, part, trainers["SAM"].model, ways["SAM"], times, peaks),
+        step_row(setup, shop, batch, trainers["SAM"].model, ways["SAM"], times, peaks),
         *interests_rows(setup, trainers["SAM"].model, batch, ways["SAM"]),
         *variants,
     ]
@@ -53,8 +53,8 @@ def trainer(model, setup, shop, part, **settings):
     return Trainer(config, get_model(model)(config, part).to(config["device"]))
 
 
-def step_row(setup, shop, part, sam, step, times, peaks):
-    floor, counted = least_seconds(setup, sam, step, shop.items)
+def step_row(setup, shop, batch, sam, step, times, peaks):
+    floor, counted = least_seconds(setup, sam, batch, step, shop.items)
     ratio = times["SAM"] / times["SASRec"]
     return Row(
         group="training",
@@ -104,19 +104,21 @@ def step_peak(setup, model):
         return memory.peak_of(lambda: model_trainer._train_epoch([batch] * 2, 0), setup.device)
 
 
-def least_seconds(setup, model, step, n_items):
+def least_seconds(setup, model, batch, step, n_items):
     """What the step cannot be faster than: its matrix products at the measured rate, or its least traffic.
 
     Traffic: each parameter with its gradient and Adam's two moments, read and written; the scores written and
-    read once; the interests' embeddings read.
+    read once; the embeddings of the interests that are seen read.
     """
+    model.train()
+    seen = model.interest_queries(batch[model.USER_ID], batch[model.ITEM_SEQ])[1].sum().item()
     counted = {
         "operations": ceilings.operations(step),
         "operations a second": ceilings.matrix_rate(setup),
         "bytes a second": ceilings.copy_rate(setup),
         "bytes": 8 * sum(p.nbytes for p in model.parameters())
         + 2 * 4 * BATCH * n_items
-        + BATCH * model.user_phrases.shape[1] * model.phrase_embeddings[0].nbytes,
+        + seen * model.phrase_embeddings[0].nbytes,
     }
     seconds = max(
         counted["operations"] / counted["operations a second"], counted["bytes"] / counted["bytes a second"]
@@ -130,10 +132,11 @@ def interests_rows(setup, sam, batch, step):
     gradient = torch.randn(len(users), sam.user_phrases.shape[1], sam.hidden_size, device=setup.device)
 
     seen = sam.interest_queries(users, histories)[1]
-    real = seen if setup.device == "cpu" else torch.ones_like(seen)  # what the model looks up there
 
     def looked_up():
-        phrases = F.embedding(sam.user_phrases[users][real], sam.phrase_embeddings)
+        # a CPU's model looks up only what is seen
+        which = sam.user_phrases[users][seen] if setup.device == "cpu" else sam.user_phrases[users]
+        phrases = F.embedding(which, sam.phrase_embeddings)
         return phrases.to(sam.interest_projection.weight.dtype)
 
     def projected():

@@ -4,11 +4,11 @@ import sqlite3
 import time
 
 WAIT_SECONDS = 60
-"""How long we wait for another process that has the file locked."""
+"""How long we wait for another process that has the file locked; opening may take twice that."""
 
 
 def open_shared(path, **options):
-    """Opens an SQLite file in write-ahead mode, made when it is missing.
+    """Opens an SQLite file, made when it is missing, in write-ahead mode where its file system allows that.
 
     Args:
         path (str or Path): the file; its folder is there.

@@ -12,11 +12,10 @@ from recbole_sam.errors import SettingError
 CHUNK = 512  # users whose texts are in memory at once: 31 MB of titles for 20 items of 768 numbers
 
 
-def check_encoder(setting, interests, item_texts):
+def check_encoder(interests, item_texts):
     """Refuses interests and titles whose vectors cannot be compared.
 
     Args:
-        setting (str): the one that compares them.
         interests (InterestTable): with the fingerprint ``encoder`` of its text encoder.
         item_texts (ItemTexts): with its own.
 
@@ -25,9 +24,9 @@ def check_encoder(setting, interests, item_texts):
     """
     if interests.encoder != item_texts.encoder:
         raise SettingError(
-            f"{setting} compares interests with item titles, but another text encoder made the interests "
-            "(they were imported with their vectors, or the titles changed): build both with the same "
-            f"text_encoder, or set {setting} to False."
+            "interest_evidence compares interests with item titles, but another text encoder made the "
+            "interests (they were imported with their vectors, or the titles changed): build both with the "
+            "same text_encoder, or set interest_evidence to False."
         )
 
 

@@ -22,7 +22,7 @@ class Standard(NamedTuple):
     @classmethod
     def of(cls, embeddings, known):
         """That of text vectors [N, H], of which the rows ``known`` ([N], bool) are of a real text."""
-        texts = embeddings[known]
+        texts = embeddings[known] if known.any() else torch.zeros_like(embeddings[:1])
         centre = texts.mean(dim=0)
         scale = texts.sub_(centre).norm(dim=1).mean()  # in place, of a copy: the table may be large
         return cls(centre, torch.where(scale > 0, scale, 1))  # a single title is all that is shared

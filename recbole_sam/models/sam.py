@@ -35,7 +35,8 @@ from recbole_sam.models.unchanged import WhileUnchanged
 from recbole_sam.models.unsaved import unsaved_buffers
 
 PROJECTED_AT_ONCE = 1_000_000
-"""Distinct phrases that are projected once an evaluation, 256 MB at d = 64; of more, only the batch's."""
+"""Distinct phrases that are projected once an evaluation, 256 MB at d = 64 (with ``interest_text`` twice); of
+more, only the batch's."""
 PROJECTED_CHUNK = 65_536
 """Of them at a time: 201 MB of 768 numbers in float32."""
 
@@ -94,11 +95,9 @@ class SAM(SequentialRecommender):
         interests = dataset.interests
         user_phrases, user_k = controlled(self.interest_control, interests, config["seed"])
         tables = {"phrase_embeddings": interests.embeddings, "user_phrases": user_phrases, "user_k": user_k}
-        for setting in ("interest_evidence", "interest_text"):
-            if config[setting]:
-                evidence.check_encoder(setting, interests, dataset.item_texts)
         if config["interest_evidence"]:
             texts = dataset.item_texts
+            evidence.check_encoder(interests, texts)
             tables["support"] = evidence.supporting_items(
                 user_phrases,
                 user_k,
@@ -198,7 +197,7 @@ class SAM(SequentialRecommender):
         return queries, mask | is_default
 
     def interest_texts(self, user, item_seq):
-        """What the interests' own texts add to the views, [B, K, d], as titles to items; 0 where unseen.
+        """The interests' own texts as item vectors, [B, K, d]; 0 where unseen.
 
         Args:
             user (torch.LongTensor): [B].
@@ -206,7 +205,7 @@ class SAM(SequentialRecommender):
         """
         mask = self._visible(user, item_seq)
         texts = self._projections(user, mask, self._as_items, self._phrase_texts, self.item_text.adaptor)
-        return texts * mask.unsqueeze(-1)
+        return texts.masked_fill(~mask.unsqueeze(-1), 0)
 
     def _visible(self, user, item_seq):
         """Which of the users' interests count, bool [B, K]."""
@@ -270,7 +269,7 @@ class SAM(SequentialRecommender):
         if self.newest_item:
             views = views + self.gather_indexes(items, item_seq_len - 1).unsqueeze(1)
         if self.interest_text and self.interest_control != "constant":
-            views = views + self.interest_texts(user, item_seq)
+            views = views + self.interest_texts(user, item_seq) * math.sqrt(self.hidden_size)
         for layer in self.cross_interest_layers:
             views = layer(views, interest_mask)
         return masked_mean(views, interest_mask)  # [B d]

@@ -49,6 +49,11 @@ def _check_model(config):
             "interest_text projects interests as item texts are projected: set item_text to True, or "
             "interest_text to False."
         )
+    if config["interest_text"] and not config["interest_evidence"]:
+        raise SettingError(
+            "interest_text would show a training sample the texts of what it is to predict: set "
+            "interest_evidence to True, or interest_text to False."
+        )
     control = config["interest_control"]
     if control is not None and control not in CONTROLS:
         raise SettingError(
