@@ -301,16 +301,7 @@ def held(users, items, assume):
 
 
 def serving(users, items, assume):
-    """The table of vectors to be served: one query a user, whatever K is.
-
-    Args:
-        users (list of int): U of the columns.
-        items (list of int): N of the columns.
-        assume (Assumptions): what is not known.
-
-    Returns:
-        Table: a column for each pair.
-    """
+    """The table of what is served, one query a user whatever K is; arguments and result as :func:`held`."""
     each = _per_pair(users, items)
     vector = 4 * assume.hidden
     return Table(

@@ -45,7 +45,7 @@ class ProjectedTexts(nn.Module):
         texts, known = item_texts.vectors(), item_texts.known.unsqueeze(1)
         standard = Standard.of(texts, item_texts.known)
         buffers = {
-            "texts": texts.sub_(standard.centre).div_(standard.scale).masked_fill_(~known, 0),
+            "texts": standard(texts).masked_fill_(~known, 0),
             "known": known,
             **standard._asdict(),
         }
