@@ -8,6 +8,7 @@ from llm_helpers import fast, make_requests
 
 from recbole_sam.errors import DataError, SettingError
 from recbole_sam.interests.contract import exchange
+from recbole_sam.interests.failures import LimitReachedError
 from recbole_sam.interests.generate.base import STATUSES
 from recbole_sam.interests.generate.local import LocalGenerator, content_hash, find_folder
 
@@ -128,6 +129,20 @@ def test_equal_histories_are_generated_once(folder, tmp_path, counted):
     answers = list(make(folder, tmp_path).generate(same))
     assert len(answers) == 9 and len({a.phrases for a in answers}) == 1
     assert sum(counted) <= 2
+
+
+def test_no_more_users_are_asked_for_than_allowed(folder, tmp_path, counted):
+    """Their answers are kept; users who are answered already do not count, and the rest is a second run's."""
+    requests = list(make_requests(7, k=3))
+    users, limit = [], "Stopped at llm_max_users \\(4\\): [0-9]+ new answers are kept in .* goes on from here"
+    with pytest.raises(LimitReachedError, match=limit):
+        users.extend(a.user for a in make(folder, tmp_path, max_users=4).generate(requests))
+    assert sorted(users) == sorted(r.user for r in requests[:4])
+    first = sum(counted)
+    answers = list(make(folder, tmp_path, max_users=3).generate(requests))
+    assert len(answers) == 7 and 3 <= sum(counted) - first <= 6
+    everyone_known = make(folder, tmp_path, max_users=0)
+    assert sorted(a.user for a in everyone_known.generate(requests)) == sorted(r.user for r in requests)
 
 
 def test_sampling_uses_the_temperature_and_the_seed(folder, tmp_path):

@@ -14,7 +14,7 @@ from recbole_sam.errors import DataError, SettingError
 from recbole_sam.interests.budget import Spending
 from recbole_sam.interests.cache import AnswerCache, AskedOf, CachedAnswer
 from recbole_sam.interests.contract import exchange
-from recbole_sam.interests.failures import InterruptedRunError
+from recbole_sam.interests.failures import InterruptedRunError, LimitReachedError
 from recbole_sam.interests.generate.extractive import central_titles
 from recbole_sam.interests.generate.served import fingerprint
 from recbole_sam.interests.report import RunReport
@@ -70,18 +70,22 @@ class LocalGenerator:
         """Streams; some :data:`LOOK_AHEAD` batches of users are in work.
 
         Raises:
+            LimitReachedError: ``llm_max_users`` is reached; those users are done.
             InterruptedRunError: Ctrl-C; the batch at hand is lost, all before it are kept.
             CacheError: the cache cannot be used.
         """
         self.report = RunReport(Spending(None, None, self.settings.max_tokens))
         window = LOOK_AHEAD * self.settings.batch_size
         with AnswerCache(self.settings.cache_dir) as cache:
-            work = _Work(self, cache)
+            work, reached = _Work(self, cache), None
             try:
-                for request in requests:
-                    yield from work.start(request)
-                    while len(work.waiting) >= window:
-                        yield from work.batch()
+                try:
+                    for request in requests:
+                        yield from work.start(request)
+                        while len(work.waiting) >= window:
+                            yield from work.batch()
+                except LimitReachedError as error:
+                    reached = error
                 while work.waiting:
                     yield from work.batch()
             except KeyboardInterrupt:
@@ -89,6 +93,11 @@ class LocalGenerator:
                     f"Interrupted: {self.report.users:,} users are done, {self.report.asked:,} new "
                     f"answers are kept in {cache.path}. The same command goes on from here."
                 ) from None
+            if reached:
+                raise LimitReachedError(
+                    f"Stopped at llm_max_users ({self.settings.max_users:,}): {self.report.asked:,} new "
+                    f"answers are kept in {cache.path}. The same command goes on from here."
+                )
 
     def encode(self, prompt):
         """Token ids of a prompt in the model's chat template, a list of int."""
@@ -163,9 +172,15 @@ class _Work:
         self._generator = generator
         self._cache = cache
         self.waiting = {}
+        self._in_work = set()  # exchanges that may ask: their users are within llm_max_users
+        self._asked_for = 0
 
     def start(self, request):
-        """Begins a user's exchange; yields the answer when the cache has all of it."""
+        """Begins a user's exchange; yields the answer when the cache has all of it.
+
+        Raises:
+            LimitReachedError: it needs a new answer, and ``llm_max_users`` got theirs.
+        """
         generator = self._generator
         steps = exchange(request, generator.prompt, generator.fill)
         yield from self._advance(steps, next(steps))
@@ -193,6 +208,7 @@ class _Work:
         key = self._generator.asked_of.key(prompt)
         if key in self.waiting:
             self._generator.report.from_cache += 1
+            self._in_work.add(steps)
             self.waiting[key].steps.append(steps)
             return
         answer = self._cache.get(key)
@@ -202,15 +218,26 @@ class _Work:
             return
         ids = self._generator.encode(prompt)
         if self._generator.fits(ids):
+            self._admit(steps)
             self.waiting[key] = _Waiting(ids, [steps])
             return
         self._generator.report.reasons["the prompt is longer than the model's context"] += 1
         yield from self._send(steps, None)
 
+    def _admit(self, steps):
+        if steps in self._in_work:
+            return
+        limit = self._generator.settings.max_users
+        if limit is not None and self._asked_for >= limit:
+            raise LimitReachedError
+        self._asked_for += 1
+        self._in_work.add(steps)
+
     def _send(self, steps, answer):
         try:
             prompt = steps.send(answer)
         except StopIteration as end:
+            self._in_work.discard(steps)
             self._generator.report.statuses[end.value.status] += 1
             yield end.value
             return
