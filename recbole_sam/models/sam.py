@@ -27,6 +27,7 @@ from recbole_sam.models.attention import (
 )
 from recbole_sam.models.compilation import compiled
 from recbole_sam.models.controls import CONSTANT, controlled
+from recbole_sam.models.item_knn import ItemNeighbours
 from recbole_sam.models.item_text import ProjectedTexts
 from recbole_sam.models.linear_cross_entropy import linear_cross_entropy
 from recbole_sam.models.padding import real_items
@@ -56,7 +57,7 @@ class SAM(SequentialRecommender):
     ``item_text`` (an item is also its title), ``newest_item`` (the newest item is added to every view),
     ``repeat_bias`` (one learned number for the items already in the history), ``interest_evidence`` (a
     training sample sees an interest only with an item that supports it), ``interest_text`` (an interest's own
-    text is added to its view).
+    text is added to its view), ``item_knn`` (the history's items vote for what others took with them).
 
     Raises:
         SettingError: a setting that makes no sense, or a dataset without interests.
@@ -136,6 +137,9 @@ class SAM(SequentialRecommender):
         )
         self.dropout = nn.Dropout(self.hidden_dropout_prob)
         self.repeat_bias = repeats.initial_bias(dataset.inter_feat, self) if config["repeat_bias"] else None
+        self.item_knn = None
+        if config["item_knn"]:
+            self.item_knn = ItemNeighbours(dataset, self, config["item_knn_size"])
 
         if self.loss_type == "BPR":
             self.loss_fct = BPRLoss()
@@ -299,7 +303,7 @@ class SAM(SequentialRecommender):
             return self._loss(self._represent(interaction, items), items, interaction)
 
     def _loss(self, user_output, items, interaction):
-        item_seq, pos_items = self._history(interaction), interaction[self.POS_ITEM_ID]
+        pos_items = interaction[self.POS_ITEM_ID]
         if self.loss_type == "SSM":
             return sampled_softmax(
                 user_output,
@@ -307,40 +311,53 @@ class SAM(SequentialRecommender):
                 pos_items,
                 self.negative_sampler(),
                 self.negative_sampler.log_q,
-                lambda scores, candidates: self._with_repeats(scores, item_seq, candidates),
+                lambda scores, candidates: self._with_repeats(scores, interaction, candidates),
             )
         if self.loss_type == "CE":
             if self.loss_chunk_size is not None:
                 return linear_cross_entropy(user_output, items, pos_items, self.loss_chunk_size)
-            return self.loss_fct(self._with_repeats(user_output @ items.T, item_seq), pos_items)
-        pos_score = self._score(user_output, items, item_seq, pos_items)  # [B]
-        neg_score = self._score(user_output, items, item_seq, interaction[self.NEG_ITEM_ID])  # [B]
+            return self.loss_fct(self._scores(user_output, items, interaction), pos_items)
+        pos_score = self._score(user_output, items, interaction, pos_items)  # [B]
+        neg_score = self._score(user_output, items, interaction, interaction[self.NEG_ITEM_ID])  # [B]
         if self.loss_type == "BPR":
             return self.loss_fct(pos_score, neg_score)
         scores = torch.cat([pos_score, neg_score])
         labels = torch.cat([torch.ones_like(pos_score), torch.zeros_like(neg_score)])
         return self.loss_fct(scores, labels)
 
-    def _with_repeats(self, scores, item_seq, candidates=None):
-        """Scores of all items, or of candidates ([B, M] or [1, M]), with the bias on those of the history."""
+    def _with_repeats(self, scores, interaction, candidates):
+        """Scores of candidates ([B, M] or [1, M]) with the bias on those of the history."""
         if self.repeat_bias is None:
             return scores
-        if candidates is None:
-            return repeats.add_to_all(scores, self.repeat_bias, item_seq)
-        return repeats.add_to_some(scores, self.repeat_bias, item_seq, candidates)
+        return repeats.add_to_some(scores, self.repeat_bias, self._history(interaction), candidates)
 
-    def _score(self, user_output, items, item_seq, item):
+    def _scores(self, user_output, items, interaction):
+        """The scores of all items for each user, [B, N]."""
+        scores, history = user_output @ items.T, self._history(interaction)
+        if self.repeat_bias is not None:
+            scores = repeats.add_to_all(scores, self.repeat_bias, history)
+        if self.item_knn is not None:
+            scores = self.item_knn.add_to_all(
+                scores, interaction[self.USER_ID], history, interaction[self.ITEM_SEQ_LEN]
+            )
+        return scores
+
+    def _score(self, user_output, items, interaction, item):
         """The score of one item [B] for each user, [B]."""
         score = (user_output * F.embedding(item, items)).sum(dim=-1)
-        return self._with_repeats(score.unsqueeze(1), item_seq, item.unsqueeze(1)).squeeze(1)
+        score = self._with_repeats(score.unsqueeze(1), interaction, item.unsqueeze(1)).squeeze(1)
+        if self.item_knn is not None:
+            history = self._history(interaction)
+            score = self.item_knn.add_to_one(
+                score, interaction[self.USER_ID], history, interaction[self.ITEM_SEQ_LEN], item
+            )
+        return score
 
     def predict(self, interaction):
         items = self.item_vectors()
-        user_output = self._represent(interaction, items)
-        return self._score(user_output, items, self._history(interaction), interaction[self.ITEM_ID])  # [B]
+        return self._score(self._represent(interaction, items), items, interaction, interaction[self.ITEM_ID])
 
     def full_sort_predict(self, interaction):
         # in float32 also with autocast: bfloat16 would tie items that differ
         items = self.item_vectors()
-        scores = self._represent(interaction, items) @ items.T
-        return self._with_repeats(scores, self._history(interaction))  # [B n_items]
+        return self._scores(self._represent(interaction, items), items, interaction)  # [B n_items]

@@ -8,7 +8,7 @@ from recbole_sam.models.sampled_softmax import DISTRIBUTIONS
 
 SWITCHES = (
     "item_text", "newest_item", "repeat_bias", "interest_evidence", "interest_attention", "interest_text",
-    "compile",
+    "item_knn", "compile",
 )  # fmt: skip
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
@@ -64,6 +64,11 @@ def _check_model(config):
 
 def _check_loss(config):
     loss, chunk = config["loss_type"], config["loss_chunk_size"]
+    if config["item_knn"] and (chunk is not None or loss == "SSM"):
+        raise SettingError(
+            "item_knn needs the scores of all items of a batch: leave loss_chunk_size out and take another "
+            "loss_type than SSM, or set item_knn to False."
+        )
     if chunk is not None:
         _check_count("loss_chunk_size", chunk)
         if config["repeat_bias"]:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from recbole_sam.data.dataset import ItemTextDataset
 from recbole_sam.models import repeats
+from recbole_sam.models.item_knn import ItemNeighbours
 from recbole_sam.models.item_text import ProjectedTexts
 from recbole_sam.models.padding import real_items
 from recbole_sam.models.unsaved import unsaved_buffers
@@ -24,7 +25,8 @@ class SASRecText(SASRec):
 
     An item is its ID embedding plus a linear map of its title's text vector, as an input and as a candidate;
     everything else is RecBole's SASRec. With ``repeat_bias`` it also has SAM's learned number for the items
-    of the history, so that what is left of a difference is due to how the two read the history.
+    of the history, and with ``item_knn`` SAM's votes of neighbours, so that what is left of a difference is
+    due to how the two read the history.
     """
 
     dataset_class = ItemTextDataset
@@ -34,8 +36,11 @@ class SASRecText(SASRec):
         super().__init__(config, dataset)
         texts = dataset.item_texts
         self.item_text = ProjectedTexts(texts, self.text_adaptor(config, texts.width))
-        self._ddp_params_and_buffers_to_ignore = unsaved_buffers(self)
         self.repeat_bias = repeats.initial_bias(dataset.inter_feat, self) if config["repeat_bias"] else None
+        self.item_knn = None
+        if config["item_knn"]:
+            self.item_knn = ItemNeighbours(dataset, self, config["item_knn_size"])
+        self._ddp_params_and_buffers_to_ignore = unsaved_buffers(self)
 
     def text_adaptor(self, config, width):
         """A new module from text vectors [N, width] to [N, d]."""
@@ -68,8 +73,11 @@ class SASRecText(SASRec):
         item_seq, item_seq_len = interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
         item_vectors = self.item_embedding.weight + self.item_text()
         scores = self.similarity(self.forward(item_seq, item_seq_len, item_vectors), item_vectors)
+        history = real_items(item_seq, item_seq_len)
         if self.repeat_bias is not None:
-            scores = repeats.add_to_all(scores, self.repeat_bias, real_items(item_seq, item_seq_len))
+            scores = repeats.add_to_all(scores, self.repeat_bias, history)
+        if self.item_knn is not None:
+            scores = self.item_knn.add_to_all(scores, interaction[self.USER_ID], history, item_seq_len)
         return scores  # [B n_items]
 
 

@@ -1,0 +1,139 @@
+"""Item-based nearest neighbours as a second score: what others took together.
+
+The dot product of a learned user and learned items has to find out from gradients which items go together;
+for items that few people took there are too few of them. Counting says it at once (item-based collaborative
+filtering: Sarwar et al., WWW 2001; Deshpande and Karypis, TOIS 2004). The items of a history vote for their
+neighbours, the newest with a learned weight of its own, and so on back.
+
+A user's own pairs of items are left out of the counts, in training and in serving: in training they hold the
+target, and a model that was trained with them would trust the counts too much.
+"""
+
+import math
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import nn
+
+from recbole_sam.errors import SettingError
+from recbole_sam.models.attention import recency_positions
+
+NEWEST_WEIGHT, FADING = 8.0, 0.8
+"""Where the weights of the votes start, by prototypes on validation (benchmarks/accuracy.md): a cosine of the
+newest item counts 8, each older item's 0.8 times the one's after it. Both are learned from there."""
+
+
+class ItemNeighbours(nn.Module):
+    """The votes of a history's items for the items that other training users took with them.
+
+    Args:
+        dataset (SequentialDataset): the training part.
+        model (SequentialRecommender): that knows the fields of its samples.
+        size (int): neighbours kept of each item, ``item_knn_size``.
+
+    Raises:
+        SettingError: ``size`` is no whole number from 1.
+    """
+
+    def __init__(self, dataset, model, size):
+        super().__init__()
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise SettingError(f"item_knn_size is {size}; it must be a whole number from 1.")
+        samples, fields = dataset.inter_feat, (model.USER_ID, model.ITEM_SEQ, model.ITEM_ID)
+        users, items = taken_pairs(*(samples[field].numpy() for field in fields))
+        tables = neighbours(users, items, dataset.item_num, size)
+        starts = np.searchsorted(users, np.arange(dataset.user_num + 1))
+        for name, table in zip(
+            ("items", "cosines", "shares", "taken_starts", "taken"), (*tables, starts, items), strict=True
+        ):
+            self.register_buffer(name, torch.from_numpy(table), persistent=False)
+        age = torch.arange(model.max_seq_length)
+        self.log_weights = nn.Parameter(math.log(NEWEST_WEIGHT) + math.log(FADING) * age)
+
+    def add_to_all(self, scores, user, item_seq, item_seq_len):
+        """Scores of all items with the votes; changed in place.
+
+        Args:
+            scores (torch.Tensor): [B, N].
+            user (torch.LongTensor): [B].
+            item_seq (torch.LongTensor): [B, L], 0 at padded places.
+            item_seq_len (torch.LongTensor): [B].
+
+        Returns:
+            torch.Tensor: [B, N].
+        """
+        items, votes = self._votes(user, item_seq, item_seq_len)
+        return scores.scatter_add_(1, items, votes.to(scores.dtype))
+
+    def add_to_one(self, scores, user, item_seq, item_seq_len, item):
+        """:meth:`add_to_all` for the score [B] of one item [B] a user."""
+        items, votes = self._votes(user, item_seq, item_seq_len)
+        return scores + (votes * (items == item.unsqueeze(1))).sum(dim=1)
+
+    def _votes(self, user, item_seq, item_seq_len):
+        """Who is voted for and how strongly, both [B, L * M]; padding votes with 0 for padding."""
+        items = self.items[item_seq].flatten(1)  # [B L*M]
+        others = self.cosines[item_seq] - self.shares[item_seq] * self._own(user, items).view(
+            *item_seq.shape, -1
+        )
+        weights = self.log_weights.exp()[recency_positions(item_seq_len, item_seq.shape[1])]  # [B L]
+        return items, (others * weights.unsqueeze(-1)).flatten(1)
+
+    def _own(self, user, items):
+        """Which of some items [B, n] are among the user's own training items, bool [B, n]."""
+        starts, ends = self.taken_starts[user], self.taken_starts[user + 1]
+        rows = torch.arange(len(user), device=user.device).repeat_interleave(ends - starts)
+        within = torch.arange(len(rows), device=user.device)
+        offsets = starts - torch.cat([starts.new_zeros(1), (ends - starts).cumsum(0)[:-1]])
+        own = torch.zeros(len(user), len(self.items), dtype=torch.bool, device=user.device)
+        own[rows, self.taken[within + offsets[rows]]] = True
+        return own.gather(1, items)
+
+
+def taken_pairs(users, histories, targets):
+    """Who took what in the training part, each pair once.
+
+    Args:
+        users (numpy.ndarray): int64 [samples].
+        histories (numpy.ndarray): int64 [samples, L], 0 at padded places.
+        targets (numpy.ndarray): int64 [samples].
+
+    Returns:
+        tuple: users and items (numpy.ndarray, int64 [pairs]), by user, then item.
+    """
+    n_items = int(max(histories.max(initial=0), targets.max(initial=0))) + 1
+    taken = np.unique(
+        np.concatenate([(users[:, None] * n_items + histories)[histories > 0], users * n_items + targets])
+    )
+    return taken // n_items, taken % n_items
+
+
+def neighbours(users, items, n_items, size):
+    """The most similar items of each, by the cosine of who took them.
+
+    Args:
+        users, items (numpy.ndarray): int64 [pairs], each pair once.
+        n_items (int): N, padding included.
+        size (int): neighbours of an item at most.
+
+    Returns:
+        tuple: neighbours (int64 [N, M], best first, 0 where there are no more; M at most ``size``), their
+        cosines (float32 [N, M]), and how much of a cosine one user accounts for (float32 [N, M]).
+    """
+    ones = np.ones(len(users), np.float32)
+    took = sparse.csr_matrix((ones, (users, items)), shape=(users.max() + 1, n_items))
+    together = (took.T @ took).tocoo()
+    row, column, count = together.row, together.col, together.data
+    row, column, count = (each[together.row != together.col] for each in (row, column, count))
+    popularity = np.bincount(items, minlength=n_items).astype(np.float32)
+    share = 1 / np.sqrt(popularity[row] * popularity[column])
+    order = np.lexsort((column, -count * share, row))
+    row, column, count, share = (each[order] for each in (row, column, count, share))
+    rank = np.arange(len(row)) - np.searchsorted(row, row)
+    kept = rank < size
+    shape = n_items, int(rank[kept].max(initial=0)) + 1
+    tables = np.zeros(shape, np.int64), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    for table, values in zip(tables, (column, count * share, share), strict=True):
+        table[row[kept], rank[kept]] = values[kept]
+    return tables
