@@ -42,7 +42,7 @@ def store_bytes(owners, pairs, distinct, width, owner_bytes, text_bytes):
 
 
 def sequence_bytes(assume):
-    """Of a user on the host: all items (int64), and where the sequence and its training part begin and end.
+    """Of a user on the host: all items (int32), and where the sequence and its training part begin and end.
 
     Args:
         assume (Assumptions): its ``interactions``.
@@ -50,7 +50,7 @@ def sequence_bytes(assume):
     Returns:
         int: bytes.
     """
-    return 8 * assume.interactions + 3 * 8 + 2 * 8
+    return 4 * assume.interactions + 3 * 8 + 2 * 8
 
 
 def user_table_bytes(assume):

@@ -17,8 +17,9 @@ STATUS = Path("/proc/self/status")
 RESET = Path("/proc/self/clear_refs")
 RESET_PEAK = "5"  # see proc(5)
 SAMPLING_SECONDS = 0.005
-LIBRARIES = ["recbole_sam", "recbole_sam.models.sam", "recbole.trainer"]
-"""What a fresh process has imported: once for all of them, which takes seconds."""
+LIBRARIES = ["recbole_sam", "recbole_sam.models.sam", "recbole.trainer", "torch._dynamo"]
+"""What a fresh process has imported: once for all of them, which takes seconds. The last is what torch itself
+imports for the first optimizer, 66 MB with sympy."""
 
 
 def held(field):

@@ -75,7 +75,9 @@ def memory_rows(found, size, what, stayed):
     stayed += (
         "; users joined through sorted arrays, training histories padded for some users at a time, titles "
         "read when asked for (2026-11-24, from 333 MB added and 709 MB in all; the dataset's sequences, one "
-        "item a user here, do not count as added): stayed"
+        "item a user here, do not count as added): stayed; 66 MB that torch imports for its first optimizer "
+        "count as libraries now (added: from 199 MB), and evidence makes no scaled copy of all titles (37 MB "
+        "here, 3 GB for a million; not at this peak): stayed"
     )
     peak = max(found["joining"], found["looking up"])
     added = peak - found["before"]

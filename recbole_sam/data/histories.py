@@ -24,7 +24,8 @@ class Sequences:
     """All users' whole sequences of item IDs, in time order, in one flat array.
 
     Attributes:
-        items (numpy.ndarray): int64 [interactions], item IDs sorted by user, then time.
+        items (numpy.ndarray): int32 [interactions], item IDs sorted by user, then time. They stay in memory
+            beside the samples, hence half of RecBole's width.
         users (numpy.ndarray): int64 [U], the user ID of each sequence.
         starts (numpy.ndarray): int64 [U], where a user's sequence begins in ``items``.
         lengths (numpy.ndarray): int64 [U], how long it is.
@@ -35,9 +36,9 @@ class Sequences:
 
         Args:
             users (numpy.ndarray): int64 [interactions], user IDs.
-            items (numpy.ndarray): int64 [interactions], item IDs.
+            items (numpy.ndarray): integers [interactions], item IDs.
         """
-        self.items = items
+        self.items = items.astype(np.int32)
         self.users, self.starts, self.lengths = runs(users)
 
     def training_spans(self, held_out_users, n_users, newest):
