@@ -1,0 +1,164 @@
+"""How much a generator's phrases know of what comes next, from a sample of users, without training a model.
+
+    python -m benchmarks.foresight --dataset=amazon-industrial-scientific --users=300
+    ... --interest_generator=openai --llm_model=<name> --llm_base_url=http://127.0.0.1:8080/v1
+
+Stage 1 for a random sample of users, then a look at each one's VALIDATION item: a phrase is right when the
+title nearest to it is the next item's, or one of its ten nearest (as in ``benchmarks.foretelling``, which
+says what a share of right guesses is worth to a model that can use them). So a language model can be judged
+before every user is paid for; its answers stay in the cache and are not asked again.
+
+"Beyond the history": only users whose next item is like none of their own. There a phrase has to know
+something that the history does not say. "Shuffled": the same phrases, each user with another's.
+
+Any setting of the run script, as --key=value. Nothing is written but the answer cache.
+"""
+
+import argparse
+import sys
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.foretelling import NEIGHBOURS
+from recbole_sam.configuration import make_config, parse_words
+from recbole_sam.data.item_texts import item_titles
+from recbole_sam.data.store import InterestStore
+from recbole_sam.interests import stage1
+from recbole_sam.interests.extract import catalogue, extract
+from recbole_sam.interests.generators import configured_generator
+
+
+class Guesses(NamedTuple):
+    """Guesses about one user's next item: how many, and how many of them are right."""
+
+    made: int
+    right: int
+
+
+def sample(config, count):
+    """Some users who have a validation item with a title.
+
+    Args:
+        config (Config): of a model that reads interests.
+        count (int): how many; all when there are fewer.
+
+    Returns:
+        tuple: user tokens, their training items (item tokens, oldest first), their next item's title.
+    """
+    from recbole.data import create_dataset
+
+    dataset = create_dataset(config)
+    splits, titles = dataset.split(), item_titles(config)
+    held_out = splits[1].inter_feat
+    fields = dataset.uid_field, dataset.iid_field
+    following = dict(zip(*(dataset.field2id_token[field][held_out[field]] for field in fields), strict=True))
+    users = [
+        (user, items, titles[following[user]])
+        for user, items in dataset.training_histories(splits)
+        if titles.get(following.get(user)) and any(titles.get(item) for item in items)
+    ]
+    chosen = np.random.default_rng(config["seed"]).permutation(len(users))[:count]
+    return tuple(zip(*(users[row] for row in np.sort(chosen)), strict=True))
+
+
+def interests(config, users, histories):
+    """Stage 1 for some users, without a store that stays.
+
+    Returns:
+        tuple: the fitted text encoder; for each user its phrases (list of str) and their embeddings
+        (numpy.ndarray [k, H]).
+    """
+    encoder, generator = stage1.text_encoder(config), configured_generator(config)
+    settings = stage1.extract_settings(config)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sample.safetensors"
+        summary = extract(users, histories, item_titles(config), encoder, generator, settings, path)
+        store = InterestStore.open(path)
+        rows = [store.phrase_index[start:end] for start, end in pairwise(store.offsets)]
+        found = [([store.phrases[row] for row in of_one], store.embeddings[of_one]) for of_one in rows]
+    print(stage1.describe(summary), file=sys.stderr)
+    return encoder, found
+
+
+def judged(guesses, following, titles):
+    """Which guesses are right.
+
+    Args:
+        guesses (numpy.ndarray): float [n, H], embeddings.
+        following (int): the row in ``titles`` of the next item's title.
+        titles (numpy.ndarray): float [T, H], unit vectors of the distinct titles of the catalogue.
+
+    Returns:
+        Guesses: right is one whose nearest title is the next item's, or one of the ten nearest to that.
+    """
+    alike = np.argsort(-(titles @ titles[following]), kind="stable")[: NEIGHBOURS + 1]
+    named = (guesses.astype(np.float32) @ titles.T).argmax(axis=1) if len(guesses) else np.array([], int)
+    return Guesses(len(named), int(np.isin(named, alike).sum()))
+
+
+def shares(users):
+    """Cells of a row from the Guesses of some users: right guesses, users with a right one."""
+    made, right = (sum(column) for column in zip(*users, strict=True))
+    hit = sum(guesses.right > 0 for guesses in users) / len(users)
+    return f"{right / made:.1%} of {made:,} | {hit:.1%}"
+
+
+def table(phrases, histories, following, titles):
+    """The result as Markdown.
+
+    Args:
+        phrases (list of numpy.ndarray): of each user [k, H].
+        histories (list of numpy.ndarray): of each user, the titles of its training items [n, H].
+        following (list of int): of each user, the row of the next item's title.
+        titles (numpy.ndarray): [T, H], unit vectors.
+
+    Yields:
+        str: a line.
+    """
+    known = [judged(*each, titles) for each in zip(histories, following, strict=True)]
+    beyond = [guesses.right == 0 for guesses in known]
+    guesses = {
+        "the user's phrases": [judged(*each, titles) for each in zip(phrases, following, strict=True)],
+        "shuffled: another user's": [
+            judged(*each, titles) for each in zip(phrases[1:] + phrases[:1], following, strict=True)
+        ],
+        "the titles of the user's training items": known,
+    }
+    columns = f"all {len(known):,} users", f"{sum(beyond):,} users, beyond the history"
+    columns = " | ".join(f"{users}: right | users with a right one" for users in columns)
+    yield f"| guesses | {columns} |"
+    yield "|---|---|---|---|---|"
+    for name, of_users in guesses.items():
+        rest = [each for each, new in zip(of_users, beyond, strict=True) if new]
+        yield f"| {name} | {shares(of_users)} | {shares(rest) if rest else '- | -'} |"
+
+
+def main(words=None):
+    """Prints a Markdown table, a row for each kind of guess, and some phrases."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.foresight", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--users", type=int, default=300, help="how many users are looked at")
+    parser.add_argument("--examples", type=int, default=3, help="users whose phrases are shown")
+    args, others = parser.parse_known_args(sys.argv[1:] if words is None else words)
+    config = make_config({"model": "SAM", **parse_words(others)})
+    users, histories, following = sample(config, args.users)
+    encoder, found = interests(config, users, histories)
+    of_item = item_titles(config)
+    distinct = catalogue(of_item)
+    row_of = {title: row for row, title in enumerate(distinct)}
+    vectors = encoder.encode(distinct)
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
+    taken = [vectors[[row_of[of_item[item]] for item in items if of_item.get(item)]] for items in histories]
+    next_rows = [row_of[title] for title in following]
+    print("\n".join(table([each for _, each in found], taken, next_rows, units)))
+    for user, (phrases, _), title in list(zip(users, found, following, strict=True))[: args.examples]:
+        print(f"\n{user}: {'; '.join(phrases)}\n  next: {title}")
+
+
+if __name__ == "__main__":
+    main()
