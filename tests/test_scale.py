@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+import types
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import experiment, random_sequences, write_dataset
+from conftest import build_interests, experiment, make_config, random_sequences, write_dataset
 
 from recbole_sam import configuration, settings
 from recbole_sam.data.store import write_store
@@ -252,3 +253,15 @@ def test_without_faiss_the_script_ends_with_one_sentence(serving, monkeypatch):
     with pytest.raises(SystemExit) as caught:
         serving.main(["x.pth"])
     assert "pip install faiss-cpu" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_model_whose_votes_no_index_holds_is_refused(serving, shop, monkeypatch):
+    from recbole.quick_start import run_recbole
+
+    monkeypatch.setitem(sys.modules, "faiss", types.ModuleType("faiss"))
+    given = {"item_knn": True, "epochs": 1, "text_encoder_dim": 8, "use_gpu": False, "show_progress": False}
+    build_interests(make_config(**given))
+    run_recbole(model="SAM", dataset="shop", config_dict={**given, "checkpoint_dir": "with votes"})
+    (checkpoint,) = Path("with votes").glob("*.pth")
+    with pytest.raises(SystemExit, match="has item_knn, whose votes are in no item vector"):
+        serving.main([str(checkpoint)])

@@ -33,6 +33,8 @@ def main(words=None):
     from recbole.quick_start import load_data_and_model
 
     config, model, dataset, _, _, test = load_data_and_model(args.checkpoint)
+    if model.item_knn is not None:
+        sys.exit(f"{args.checkpoint} has item_knn, whose votes are in no item vector: train without it.")
     model.eval()
     batch = test._dataset.inter_feat[: args.users].to(config["device"])
     with torch.no_grad():
