@@ -8,6 +8,7 @@ from llm_helpers import fast, make_requests
 
 from recbole_sam.errors import DataError, SettingError
 from recbole_sam.interests.contract import exchange
+from recbole_sam.interests.dry_run import DryRun, DryRunFinished
 from recbole_sam.interests.failures import LimitReachedError
 from recbole_sam.interests.generate.base import STATUSES
 from recbole_sam.interests.generate.local import LocalGenerator, content_hash, find_folder
@@ -143,6 +144,14 @@ def test_no_more_users_are_asked_for_than_allowed(folder, tmp_path, counted):
     assert len(answers) == 7 and 3 <= sum(counted) - first <= 6
     everyone_known = make(folder, tmp_path, max_users=0)
     assert sorted(a.user for a in everyone_known.generate(requests)) == sorted(r.user for r in requests)
+
+
+def test_a_dry_run_knows_of_no_price_and_no_limits_of_calls(folder, tmp_path, counted):
+    with pytest.raises(DryRunFinished) as end:
+        next(DryRun(make(folder, tmp_path)).generate(make_requests(5)))
+    lines = "\n".join(end.value.estimate.lines())
+    assert "to be asked                     5" in lines and "time, at least              unknown" in lines
+    assert "--llm_max_users=20 shows how much" in lines and "prices.yaml" not in lines and not counted
 
 
 def test_sampling_uses_the_temperature_and_the_seed(folder, tmp_path):

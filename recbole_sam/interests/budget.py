@@ -213,14 +213,15 @@ class Estimate(NamedTuple):
     output_tokens: int
     cost: float | None
     currency: str
-    seconds: float
-    """At least, under the limits and ``ASSUMED_SECONDS_A_CALL``."""
+    seconds: float | None
+    """At least, under the limits and ``ASSUMED_SECONDS_A_CALL``; None for a model on this machine."""
     notes: tuple[str, ...]
     """How the numbers came about, a sentence each."""
 
     def lines(self):
         """The estimate as lines of text, a list of str."""
         cost = "unknown" if self.cost is None else f"{self.cost:,.4f} {self.currency}"
+        time = "unknown" if self.seconds is None else duration(self.seconds)
         return [
             f"users                {self.users:>14,}",
             f"distinct prompts     {self.prompts:>14,}",
@@ -229,7 +230,7 @@ class Estimate(NamedTuple):
             f"input tokens         {self.input_tokens:>14,}",
             f"output tokens        {self.output_tokens:>14,}",
             f"cost                 {cost:>14}",
-            f"time, at least       {duration(self.seconds):>14}",
+            f"time, at least       {time:>14}",
             *(f"note: {note}" for note in self.notes),
         ]
 
@@ -244,7 +245,8 @@ def estimate(requests, prompt, asked_of, cache, price, counter, limits):
         cache (AnswerCache): what is answered already.
         price (Price or None): None when unknown.
         counter (TokenCounter): for the input.
-        limits (tuple): calls in flight, calls a minute, tokens a minute (0 for none).
+        limits (tuple or None): calls in flight, calls a minute, tokens a minute (0 for none); None for a
+            model on this machine, which has no limits and no price.
 
     Returns:
         Estimate: repairs are left out, as nobody can know them.
@@ -281,12 +283,15 @@ def estimate(requests, prompt, asked_of, cache, price, counter, limits):
            if prompts - cached > counted else ""),
         f"output tokens estimated at {TOKENS_PER_PHRASE} a phrase; repairs are not in it",
     ]  # fmt: skip
-    notes.append(f"price: {price.source}" if price else
-                 f"no price for {asked_of.model} in properties/prices.yaml; add one")  # fmt: skip
+    if limits is None:
+        notes.append("a model on this machine costs time only: --llm_max_users=20 shows how much")
+    else:
+        notes.append(f"price: {price.source}" if price else
+                     f"no price for {asked_of.model} in properties/prices.yaml; add one")  # fmt: skip
     return Estimate(
         users, prompts, cached, tokens, output,
         price and price.of(tokens, output), price.currency if price else "",
-        least_seconds(prompts - cached, tokens + output, *limits), tuple(notes),
+        limits and least_seconds(prompts - cached, tokens + output, *limits), tuple(notes),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from recbole_sam.interests.budget import TokenCounter, estimate
 from recbole_sam.interests.cache import AnswerCache
+from recbole_sam.interests.generate.local import LocalGenerator
 
 
 class DryRunFinished(Exception):
@@ -35,11 +36,9 @@ class DryRun:
         """Raises DryRunFinished after the last request, so that no store is written."""
         generator = self._generator
         settings = generator.settings
-        limits = (
-            settings.concurrency,
-            settings.requests_per_minute,
-            settings.tokens_per_minute,
-        )
+        limits = None
+        if generator.name != LocalGenerator.name:
+            limits = settings.concurrency, settings.requests_per_minute, settings.tokens_per_minute
         with AnswerCache(settings.cache_dir) as cache:
             found = estimate(
                 requests,
