@@ -48,6 +48,13 @@ def test_a_model_that_repeats_itself_in_the_repair_is_not_counted_twice():
     assert answer.phrases == ("wooden combs", "lip care", "soap")
 
 
+def test_what_only_repeats_the_question_is_no_phrase():
+    """A small model wrote the repair's own placeholder, and the last instruction."""
+    asked, answer = play(said("1"), said("(nothing usable)\n(one interest per line)\nsuper glue"))
+    assert len(asked) == 2 and answer.status == FILLED
+    assert answer.phrases == ("super glue", *REQUEST.titles[:2])
+
+
 def test_fillers_do_not_repeat_what_is_there():
     _, answer = play(said("bb"), None, fill=lambda r: ("BB", "aa", "cc", "dd"))
     assert answer.phrases == ("bb", "aa", "cc") and answer.status == FILLED

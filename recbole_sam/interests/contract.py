@@ -13,8 +13,8 @@ from recbole_sam.interests.generate.base import (
     REPAIRED,
     InterestAnswer,
 )
-from recbole_sam.interests.parse import distinct, foreign, parse_phrases, scripts
-from recbole_sam.interests.prompts import question, repair_question
+from recbole_sam.interests.parse import distinct, echoes, foreign, parse_phrases, scripts
+from recbole_sam.interests.prompts import NOTHING_USABLE, REPAIR, question, repair_question
 
 
 def exchange(request, prompt, fill):
@@ -88,9 +88,14 @@ def usable(text, request, prompt):
         prompt (Prompt): how it was asked; ``same_language`` says whether the script is checked.
 
     Returns:
-        list of str: distinct, in the model's order.
+        list of str: distinct, in the model's order; what only repeats the question is left out.
     """
-    phrases = parse_phrases(text, request.k)
+    asked = f"{prompt.template}\n{REPAIR}"
+    phrases = [
+        phrase
+        for phrase in parse_phrases(text, request.k)
+        if not echoes(phrase, asked) and phrase.strip("()").casefold() != NOTHING_USABLE.strip("()")
+    ]
     if not prompt.same_language:
         return phrases
     title_scripts = scripts(" ".join(request.titles))

@@ -32,6 +32,8 @@ _PREAMBLE = re.compile(
     r"|below (are|is)|以下是|根据|好的|当然)",
     re.IGNORECASE,
 )
+# A sentence about the customer instead of an interest, as small models write.
+_ABOUT = re.compile(r"^(this|the|a|our) (customer|user|buyer|shopper|person)\b", re.IGNORECASE)
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "「": "」", "『": "』", "`": "`", "«": "»"}
 _SEPARATORS = (r"\s*\|\|?\s*", r"\s*[;；]\s*", r"\s*、\s*", r"\s*，\s*", r"\s*,\s+")
 _SMALL_WORDS = {"and", "or", "the", "a", "an", "of", "for", "in", "to", "with"}
@@ -67,7 +69,7 @@ def bare_phrase(text):
 
     Returns:
         str: without numbering, bullets, quotes, markdown and end marks; empty when nothing that
-        could be a phrase is left.
+        could be a phrase is left: no letter, a sentence about the customer, or prose.
     """
     phrase = _one_line(text)
     before = None
@@ -81,7 +83,7 @@ def bare_phrase(text):
         if len(phrase) >= 2 and _QUOTES.get(phrase[0]) == phrase[-1]:
             phrase = phrase[1:-1].strip()
         phrase = " ".join(phrase.split())
-    if len(phrase) > MAX_PHRASE_LENGTH or not any(c.isalnum() for c in phrase):
+    if len(phrase) > MAX_PHRASE_LENGTH or not any(map(str.isalpha, phrase)) or _ABOUT.match(phrase):
         return ""
     return phrase
 
@@ -122,6 +124,22 @@ def distinct(phrases, taken=()):
             seen.add(key)
             kept.append(phrase)
     return kept
+
+
+def echoes(phrase, instructions):
+    """Whether a phrase only repeats words of the question, as small models do.
+
+    Args:
+        phrase (str): a bare phrase.
+        instructions (str): the question without the titles.
+
+    Returns:
+        bool: true for three or more words that stand in ``instructions`` in this order; fewer may be
+        an interest's own.
+    """
+    words = re.findall(r"\w+", phrase.casefold())
+    asked = " ".join(re.findall(r"\w+", instructions.casefold()))
+    return len(words) >= 3 and f" {' '.join(words)} " in f" {asked} "
 
 
 def foreign(phrase, title_scripts):

@@ -104,6 +104,10 @@ def question(prompt, titles, k):
     return prompt.template.format(titles=listed_titles(titles), k=k)
 
 
+NOTHING_USABLE = "(nothing usable)"
+"""Stands in :data:`REPAIR` for the phrases when there were none."""
+
+
 def repair_question(asked, found, missing):
     """The one further question after a short answer.
 
@@ -115,7 +119,7 @@ def repair_question(asked, found, missing):
     Returns:
         str: the prompt.
     """
-    listing = "\n".join(f"- {phrase}" for phrase in found) or "- (nothing usable)"
+    listing = "\n".join(f"- {phrase}" for phrase in found) or f"- {NOTHING_USABLE}"
     return REPAIR.format(question=asked, found=listing, missing=missing)
 
 
