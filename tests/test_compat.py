@@ -233,6 +233,13 @@ get_model("GRU4Rec")
 assert torch.is_anomaly_enabled()  # a user's own wish
 """
 
+DOTS = """
+from recbole.config import Config
+given = {"prompt": "next.txt", "path": "dir/next.txt", "number": "5e-4", "topk": "[1, 2]"}
+config = Config(model="BPR", dataset="ml-100k", config_dict=given)
+assert [config[key] for key in given] == ["next.txt", "dir/next.txt", 5e-4, [1, 2]]
+"""
+
 # What holds before anything is imported.
 BEFORE = {
     "ray_worker_words": "import sys\nsys.argv[:1] = ['ray/default_worker.py', '--worker-id=1']\n",
@@ -310,6 +317,7 @@ NEEDED = [
     pytest.param("barrier_after_download", DOWNLOAD),
     pytest.param("counts_stay_numbers", COUNTS),
     pytest.param("anomaly_detection", ANOMALY),
+    pytest.param("words_with_dots", DOTS),
 ]  # fmt: skip
 
 
