@@ -43,8 +43,8 @@ def anomaly_detection():
     return after and not before
 
 
-@step("a setting such as --llm_prompt_file=next.txt stops the run: RecBole evaluates it as Python, where next is "
-      "defined and has no txt", "none yet")
+@step("a setting such as --llm_prompt_file=next.txt stops the run: RecBole evaluates it as Python, to "
+      "which it is an attribute of the builtin 'next'", "none yet")
 def words_with_dots():
     from recbole.config import Config
 
