@@ -238,6 +238,13 @@ def test_figures_show_the_numbers(comparison):
     assert lines[0].get_xdata().tolist() == [1, 3] and lines[0].get_ydata().tolist() == [0.01, 0.03]
 
 
+def test_a_figure_says_the_first_command_and_the_report_all():
+    result = a_comparison(command="compare --a && compare --b && compare --c")
+    footer = plots.figures(result)["full-bars"][1].get_supxlabel()
+    assert "compare --a; went on 2 times, see report.md" in footer and "--b" not in footer
+    assert dict(provenance.lines(result))["Command"] == result.run["command"]
+
+
 def test_settings_and_costs(comparison):
     rows = {row[0]: row for row in views.settings(comparison).rows}
     assert rows["SAM"][1] == "its own YAML" and rows[DR][1] == "interest_extractor=DR"

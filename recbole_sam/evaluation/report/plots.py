@@ -134,7 +134,10 @@ def _footer(results):
     run = results.run
     told = dict(provenance.lines(results))
     parts = [told["Data"], f"leave one out, histories of {run['history_length']}; seeds: {told['Seeds']}"]
-    parts += [told["Budget"], f"{told['Versions']}; {run['date']}", told["Command"]]
+    command, *later = told["Command"].split(" && ")
+    if later:  # a page of text otherwise; the report has them all
+        command += f"; went on {len(later)} times, see report.md"
+    parts += [told["Budget"], f"{told['Versions']}; {run['date']}", command]
     return "\n".join(textwrap.fill(part, 190) for part in parts)
 
 
