@@ -6,7 +6,7 @@ from llm_helpers import make_requests
 from recbole_sam.interests.cache import CachedAnswer
 from recbole_sam.interests.contract import exchange
 from recbole_sam.interests.generate.base import COMPLETE, FAILED, FILLED, REFUSED, REPAIRED
-from recbole_sam.interests.prompts import INTERESTS
+from recbole_sam.interests.prompts import INTERESTS, Prompt
 
 REQUEST = next(make_requests(1, k=3))
 
@@ -53,6 +53,12 @@ def test_what_only_repeats_the_question_is_no_phrase():
     asked, answer = play(said("1"), said("(nothing usable)\n(one interest per line)\nsuper glue"))
     assert len(asked) == 2 and answer.status == FILLED
     assert answer.phrases == ("super glue", *REQUEST.titles[:2])
+
+
+def test_examples_in_a_users_own_prompt_are_no_echoes():
+    own = Prompt("mine", "file", "{titles} {k} of: hair care products, skin care products", same_language=False)
+    _, answer = play(said("hair care products\nskin care products\ncombs"), prompt=own)
+    assert answer.phrases == ("hair care products", "skin care products", "combs")
 
 
 def test_fillers_do_not_repeat_what_is_there():

@@ -14,7 +14,7 @@ from recbole_sam.interests.generate.base import (
     InterestAnswer,
 )
 from recbole_sam.interests.parse import distinct, echoes, foreign, parse_phrases, scripts
-from recbole_sam.interests.prompts import NOTHING_USABLE, REPAIR, question, repair_question
+from recbole_sam.interests.prompts import INTERESTS, NOTHING_USABLE, REPAIR, question, repair_question
 
 
 def exchange(request, prompt, fill):
@@ -90,7 +90,8 @@ def usable(text, request, prompt):
     Returns:
         list of str: distinct, in the model's order; what only repeats the question is left out.
     """
-    asked = f"{prompt.template}\n{REPAIR}"
+    # a user's own template may name interests as examples or to choose from: those are answers, not echoes
+    asked = f"{INTERESTS.template}\n{REPAIR}"
     phrases = [
         phrase
         for phrase in parse_phrases(text, request.k)
