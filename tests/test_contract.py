@@ -56,7 +56,7 @@ def test_what_only_repeats_the_question_is_no_phrase():
 
 
 def test_examples_in_a_users_own_prompt_are_no_echoes():
-    own = Prompt("mine", "file", "{titles} {k} of: hair care products, skin care products", same_language=False)
+    own = Prompt("mine", "file", "{titles} {k} of: hair care products, skin care products", False)
     _, answer = play(said("hair care products\nskin care products\ncombs"), prompt=own)
     assert answer.phrases == ("hair care products", "skin care products", "combs")
 
