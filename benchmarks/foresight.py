@@ -103,6 +103,8 @@ def judged(guesses, following, titles):
 def shares(users):
     """Cells of a row from the Guesses of some users: right guesses, users with a right one."""
     made, right = (sum(column) for column in zip(*users, strict=True))
+    if not made:
+        return "- of 0 | -"
     hit = sum(guesses.right > 0 for guesses in users) / len(users)
     return f"{right / made:.1%} of {made:,} | {hit:.1%}"
 
@@ -145,6 +147,8 @@ def main(words=None):
     parser.add_argument("--users", type=int, default=300, help="how many users are looked at")
     parser.add_argument("--examples", type=int, default=3, help="users whose phrases are shown")
     args, others = parser.parse_known_args(sys.argv[1:] if words is None else words)
+    if args.users < 1:
+        parser.error(f"--users is the size of the sample, from 1, not {args.users}")
     config = make_config({"model": "SAM", **parse_words(others)})
     users, histories, following = sample(config, args.users)
     encoder, found = interests(config, users, histories)

@@ -79,17 +79,18 @@ def test_neighbours_are_the_most_similar_best_first():
 def test_votes_are_those_of_other_users(training):
     votes = ItemNeighbours(Part(BASKETS), Fields, size=10).train(training)
     weights = [NEWEST_WEIGHT * FADING**age for age in range(4)]
-    users = [1, 2, 5, 4]  # user 4 took nothing in training, but has a history now
-    histories = [[1, 2], [2], [2, 4, 3, 2], [5, 3]]
+    # user 4 took nothing in training, but has a history now; the last one's newest item is not of training
+    users = [1, 2, 5, 4, 2]
+    histories = [[1, 2], [2], [2, 4, 3, 2], [5, 3], [2, 3, 4]]
     item_seq = torch.tensor([row + [0] * (4 - len(row)) for row in histories])
     lengths = torch.tensor([len(row) for row in histories])
-    scores = votes.add_to_all(torch.zeros(4, 7), torch.tensor(users), item_seq, lengths)
+    scores = votes.add_to_all(torch.zeros(5, 7), torch.tensor(users), item_seq, lengths)
     baskets = [taken if user != 4 else [] for user, taken in enumerate(BASKETS)]
     expected = [literal(baskets, u, h, weights) for u, h in zip(users, histories, strict=True)]
     torch.testing.assert_close(scores, torch.tensor(expected))
     for item in range(1, 7):
         one = votes.add_to_one(
-            torch.zeros(4), torch.tensor(users), item_seq, lengths, torch.full((4,), item)
+            torch.zeros(5), torch.tensor(users), item_seq, lengths, torch.full((5,), item)
         )
         torch.testing.assert_close(one, scores[:, item])
 
@@ -144,6 +145,7 @@ def test_models_learn_with_it(tmp_path, model, loss):
     ("given", "words"),
     [
         ({"item_knn": "yes"}, "item_knn is 'yes'"),
+        ({"item_knn": "no", "model": "SASRecText"}, "item_knn is 'no'"),
         ({"item_knn": True, "item_knn_size": 0}, "item_knn_size is 0"),
         ({"item_knn": True, "repeat_bias": False, "loss_chunk_size": 64}, "item_knn needs the scores of all"),
         ({"item_knn": True, "loss_type": "SSM", "train_neg_sample_args": None}, "item_knn needs the scores"),

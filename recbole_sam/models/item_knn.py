@@ -73,12 +73,14 @@ class ItemNeighbours(nn.Module):
 
     def _votes(self, user, item_seq, item_seq_len):
         """Who is voted for and how strongly, both [B, L * M]; padding votes with 0 for padding."""
-        items = self.items[item_seq].flatten(1)  # [B L*M]
-        others = self.cosines[item_seq] - self.shares[item_seq] * self._own(user, items).view(
-            *item_seq.shape, -1
-        )
+        items = self.items[item_seq]  # [B L M]
+        own = self._own(user, torch.cat([items.flatten(1), item_seq], dim=1))
+        own_items, own_voters = own.split([items[0].numel(), item_seq.shape[1]], dim=1)
+        # a pair was counted for the user only when both were taken in training: at test the newest was not
+        counted = own_items.view_as(items) & own_voters.unsqueeze(2)
+        others = self.cosines[item_seq] - self.shares[item_seq] * counted
         weights = self.log_weights.exp()[recency_positions(item_seq_len, item_seq.shape[1])]  # [B L]
-        return items, (others * weights.unsqueeze(-1)).flatten(1)
+        return items.flatten(1), (others * weights.unsqueeze(-1)).flatten(1)
 
     def _own(self, user, items):
         """Which of some items [B, n] are among the user's own training items, bool [B, n]."""
@@ -89,6 +91,24 @@ class ItemNeighbours(nn.Module):
         own = torch.zeros(len(user), len(self.items), dtype=torch.bool, device=user.device)
         own[rows, self.taken[within + offsets[rows]]] = True
         return own.gather(1, items)
+
+
+def configured(config, dataset, model):
+    """The votes that a configuration asks for.
+
+    Args:
+        config (Config): with ``item_knn`` and ``item_knn_size``; None is a checkpoint of a version without.
+        dataset (SequentialDataset), model (SequentialRecommender): as for :class:`ItemNeighbours`.
+
+    Returns:
+        ItemNeighbours or None: None without ``item_knn``.
+
+    Raises:
+        SettingError: a value makes no sense.
+    """
+    if config["item_knn"] not in (None, True, False):
+        raise SettingError(f"item_knn is '{config['item_knn']}'; it must be True or False.")
+    return ItemNeighbours(dataset, model, config["item_knn_size"]) if config["item_knn"] else None
 
 
 def taken_pairs(users, histories, targets):

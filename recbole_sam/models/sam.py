@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from recbole_sam.data.dataset import SAMDataset
-from recbole_sam.models import evidence, repeats, sam_settings, score_memory
+from recbole_sam.models import evidence, item_knn, repeats, sam_settings, score_memory
 from recbole_sam.models.attention import (
     CrossInterestLayer,
     interest_aware_attention,
@@ -27,7 +27,6 @@ from recbole_sam.models.attention import (
 )
 from recbole_sam.models.compilation import compiled
 from recbole_sam.models.controls import CONSTANT, controlled
-from recbole_sam.models.item_knn import ItemNeighbours
 from recbole_sam.models.item_text import ProjectedTexts
 from recbole_sam.models.linear_cross_entropy import linear_cross_entropy
 from recbole_sam.models.padding import real_items
@@ -137,9 +136,7 @@ class SAM(SequentialRecommender):
         )
         self.dropout = nn.Dropout(self.hidden_dropout_prob)
         self.repeat_bias = repeats.initial_bias(dataset.inter_feat, self) if config["repeat_bias"] else None
-        self.item_knn = None
-        if config["item_knn"]:
-            self.item_knn = ItemNeighbours(dataset, self, config["item_knn_size"])
+        self.item_knn = item_knn.configured(config, dataset, self)
 
         if self.loss_type == "BPR":
             self.loss_fct = BPRLoss()

@@ -13,8 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from recbole_sam.data.dataset import ItemTextDataset
-from recbole_sam.models import repeats
-from recbole_sam.models.item_knn import ItemNeighbours
+from recbole_sam.models import item_knn, repeats
 from recbole_sam.models.item_text import ProjectedTexts
 from recbole_sam.models.padding import real_items
 from recbole_sam.models.unsaved import unsaved_buffers
@@ -37,9 +36,7 @@ class SASRecText(SASRec):
         texts = dataset.item_texts
         self.item_text = ProjectedTexts(texts, self.text_adaptor(config, texts.width))
         self.repeat_bias = repeats.initial_bias(dataset.inter_feat, self) if config["repeat_bias"] else None
-        self.item_knn = None
-        if config["item_knn"]:
-            self.item_knn = ItemNeighbours(dataset, self, config["item_knn_size"])
+        self.item_knn = item_knn.configured(config, dataset, self)
         self._ddp_params_and_buffers_to_ignore = unsaved_buffers(self)
 
     def text_adaptor(self, config, width):
