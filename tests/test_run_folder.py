@@ -1,9 +1,11 @@
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from recbole_sam.errors import DataError, SettingError
-from recbole_sam.evaluation.run_folder import PER_USER, RunFolder, write_ranks
+from recbole_sam.evaluation.run_folder import PER_USER, RUN, SPLIT, TRIALS, RunFolder, write_ranks
 from recbole_sam.evaluation.split import Split
 from recbole_sam.evaluation.trial import RANKS, write_result
 
@@ -53,6 +55,40 @@ def test_gathers_what_ended(tmp_path):
     )
     assert mine.history.tolist() == [2, 3, 4, 5, 6] and mine.popularity.tolist() == [50, 40, 30, 20, 10]
     assert len(ranks) == 2 * 2 * N
+
+
+def test_goes_on_from_the_gathered_files_alone(tmp_path):
+    whole = RunFolder(tmp_path)
+    whole.begin(a_run(), a_split())
+    finish(whole, "SAM:a=1", 2021, [5, 4, 3, 2, 1])
+    finish(whole, "SASRec", 2020, [1, 2, 3, 4, 5])
+    write_result(whole.start("SINE", 2020, {}), {"model": "SINE", "seed": 2020, "status": "failed"})
+    whole.gather()
+    copy = RunFolder(tmp_path / "copy")
+    copy.path.mkdir()
+    for name in (RUN, TRIALS, PER_USER):
+        shutil.copy(whole.path / name, copy.path / name)
+    copy.begin(a_run(), a_split())
+    copy.gather()
+    assert copy.trials() == whole.trials()
+    pd.testing.assert_frame_equal(copy.ranks(), whole.ranks())
+    shutil.rmtree(copy.trial("SASRec", 2020))  # to train it again; it does not come back by itself
+    copy.begin(a_run(), a_split())
+    assert copy.result("SASRec", 2020) is None and copy.result("SINE", 2020)["status"] == "failed"
+    kept = {path.name for path in copy.path.iterdir()}
+    assert kept == {RUN, TRIALS, PER_USER, SPLIT, "trials"}
+
+
+def test_gathered_files_that_do_not_belong_together_are_refused(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.begin(a_run(), a_split())
+    finish(folder, "SASRec", 2020, [1, 2, 3, 4, 5])
+    folder.gather()
+    shutil.rmtree(folder.path / "trials")
+    folder.write(TRIALS, [{"model": "SASRec", "seed": 2021, "status": "done"}])
+    with pytest.raises(DataError, match=r"lacks ranks of SASRec with seed 2021.* copy both files"):
+        folder.begin(a_run(), a_split())
+    assert len(folder.ranks()) == 2 * N  # nothing is lost
 
 
 def test_a_second_comparison_waits_outside(tmp_path):

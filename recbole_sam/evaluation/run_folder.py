@@ -12,9 +12,10 @@ from recbole_sam.errors import DataError, SettingError
 from recbole_sam.evaluation import json_file
 from recbole_sam.evaluation import split as splits
 from recbole_sam.evaluation.entries import slug
-from recbole_sam.evaluation.trial import JOB, RANKS, RESULT
+from recbole_sam.evaluation.trial import JOB, RANKS, RESULT, write_result
 
 RUN, TRIALS, PER_USER, SPLIT = "run.json", "trials.json", "ranks.parquet", "split.npz"
+EACH_TRIAL = "trials"
 PROTOCOLS = ("full", "uni100")
 
 
@@ -106,9 +107,39 @@ class RunFolder:
                     "--run=FOLDER."
                 )
             run = _both(before, run)
+            if not (self.path / EACH_TRIAL).exists() and (self.path / TRIALS).is_file():
+                self._restore(split)
         if not (self.path / SPLIT).is_file():
             splits.save(split, self.path / SPLIT)
         self.write(RUN, run)
+
+    def _restore(self, split):
+        """Takes the gathered files apart into a folder a trial again.
+
+        A comparison is handed on as its gathered files; without this, one more model leaves only its own.
+        """
+        ranks = self.ranks()
+        users = split.user_tokens[split.users].astype(str)
+        partial = RunFolder(self.path / "restored.partial")
+        shutil.rmtree(partial.path, ignore_errors=True)
+        (partial.path / EACH_TRIAL).mkdir(parents=True)
+        for result in self.trials():
+            label, seed = result["model"], result["seed"]
+            folder = partial.start(label, seed, {"label": label})
+            write_result(folder, result)
+            if result["status"] != "done":
+                continue
+            own = ranks[(ranks["model"] == label) & (ranks["seed"] == seed)]
+            kept = {name: own[own["protocol"] == name] for name in PROTOCOLS}
+            if any(not np.array_equal(rows["user"].astype(str), users) for rows in kept.values()):
+                raise DataError(
+                    f"{self.path / PER_USER} lacks ranks of {label} with seed {seed}, which {TRIALS} names: "
+                    "copy both files from one comparison, or give another --run=FOLDER."
+                )
+            with open(folder / RANKS, "wb") as file:
+                np.savez_compressed(file, **{name: rows["rank"] for name, rows in kept.items()})
+        (partial.path / EACH_TRIAL).rename(self.path / EACH_TRIAL)  # all at once: a part would lose the rest
+        partial.path.rmdir()
 
     def write(self, name, content):
         """Writes a JSON file all at once."""
@@ -116,7 +147,7 @@ class RunFolder:
 
     def trial(self, label, seed):
         """The folder (Path) of a trial."""
-        return self.path / "trials" / f"{slug(label)}-{seed}"
+        return self.path / EACH_TRIAL / f"{slug(label)}-{seed}"
 
     def tuning(self, label):
         """The folder (Path) of an entry's hyper-parameter search."""
@@ -138,7 +169,7 @@ class RunFolder:
     def gather(self):
         """Writes ``trials.json`` and ``ranks.parquet`` from all ended trials."""
         results = {}
-        for path in sorted((self.path / "trials").glob(f"*/{RESULT}")):
+        for path in sorted((self.path / EACH_TRIAL).glob(f"*/{RESULT}")):
             results[path.parent] = json.loads(path.read_text(encoding="utf-8"))
         order = sorted(results, key=lambda folder: (results[folder]["seed"], results[folder]["model"]))
         self.write(TRIALS, [results[folder] for folder in order])
