@@ -44,9 +44,31 @@ def differences(ranks, protocol, metric, base, group=None):
     ]
 
 
+def group_of(name, ranks, head_from):
+    """A group that :func:`differences` takes, callable or None.
+
+    Args:
+        name (str): ``all``; ``tail``, targets that are not in the head; or ``short``, the shortest quarter of
+            histories.
+        ranks (pandas.DataFrame): as in RUN/ranks.parquet.
+        head_from (int): the popularity from which an item is in the head.
+    """
+    shortest = ranks.history.quantile(0.25)
+    return {
+        "all": None,
+        "tail": lambda table: table.popularity < head_from,
+        "short": lambda table: table.history <= shortest,
+    }[name]
+
+
+def plain(number):
+    """``.1234``."""
+    return f"{number:.4f}".lstrip("0")
+
+
 def cell(mean, relative, p):
     """``.1234 (-1.2 %, p .003)``; the base has no difference."""
-    text = f"{mean:.4f}".lstrip("0")
+    text = plain(mean)
     if p is None:
         return text
     return f"{text} ({relative:+.1%}, p {'< .001' if p < 0.001 else f'{p:.3f}'.lstrip('0')})"
@@ -69,15 +91,10 @@ def main(words=None):
         if unknown:
             parser.error(f"the run has no {', '.join(unknown)}; it has {', '.join(sorted(set(ranks.model)))}")
         ranks = ranks[ranks.model.isin(wanted)]
-    shortest = ranks.history.quantile(0.25)
-    groups = {
-        "all": None,
-        "tail": lambda table: table.popularity < head_from,
-        "short": lambda table: table.history <= shortest,
-    }
+    group = group_of(args.group, ranks, head_from)
     names = {"full": "full", "uni100": "1 + 100"}
     columns = [(protocol, metric) for metric in args.metrics.split(",") for protocol in names]
-    found = {c: differences(ranks, *c, args.base, groups[args.group]) for c in columns}
+    found = {c: differences(ranks, *c, args.base, group) for c in columns}
     print(
         "| model | " + " | ".join(f"{shown(metric)} {names[protocol]}" for protocol, metric in columns) + " |"
     )
