@@ -124,6 +124,29 @@ def test_other_texts_are_projected_as_titles_are():
     assert not texts()[0].any()
 
 
+@pytest.mark.parametrize("silent", [[0], [0, 2], [0, 1, 2, 3]])
+def test_texts_are_standardised_where_they_are(silent):
+    """A million titles of 768 numbers are 3 GB: the model holds what it was given, and no copy of it."""
+    given = torch.randn(4, 6) + 5
+    given[silent] = 0
+
+    held = []
+
+    class Texts:
+        known = torch.tensor([item not in silent for item in range(4)])
+
+        @staticmethod
+        def vectors():
+            held.append(given.clone())
+            return held[0]
+
+    texts = ProjectedTexts(Texts, nn.Linear(6, 2, bias=False))
+    assert texts.texts.data_ptr() == held[0].data_ptr()
+    expected = Standard.of(given, Texts.known)(given)
+    expected[silent] = 0
+    assert torch.equal(texts.texts, expected)
+
+
 def test_texts_are_not_saved_with_the_weights():
     class Texts:
         known, vectors = torch.ones(4, dtype=torch.bool), torch.randn(4, 6).clone

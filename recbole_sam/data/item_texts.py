@@ -17,6 +17,9 @@ from recbole_sam.data.store import InterestStore
 from recbole_sam.data.text import clean_title
 from recbole_sam.errors import DataError, StoreMissingError
 
+AT_ONCE = 1024
+"""Titles read together, 1.5 MB of 768 numbers in float16: a million are 1.5 GB beside the table."""
+
 
 def item_titles(config):
     """The cleaned texts of a dataset's items.
@@ -109,7 +112,10 @@ class ItemTexts:
         Not kept: models keep what they make of it, and a large catalogue should not be in memory twice.
         """
         vectors = np.zeros((len(self.known), self.width), np.float32)
-        vectors[self.known.numpy()] = self._store.embeddings[self._phrases]
+        items = np.flatnonzero(self.known.numpy())
+        for start in range(0, len(items), AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            vectors[items[some]] = self._store.embeddings[self._phrases[some]]
         return torch.from_numpy(vectors)
 
     def __reduce__(self):

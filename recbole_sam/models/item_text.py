@@ -5,6 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+AT_ONCE = 8192
+"""Titles whose distances are computed together."""
+
 
 class Standard(NamedTuple):
     """What the text vectors of a dataset's items have in common.
@@ -22,9 +25,14 @@ class Standard(NamedTuple):
     @classmethod
     def of(cls, embeddings, known):
         """That of text vectors [N, H], of which the rows ``known`` ([N], bool) are of a real text."""
-        texts = embeddings[known] if known.any() else torch.zeros_like(embeddings[:1])
+        if not known.any():
+            texts = torch.zeros_like(embeddings[:1])
+        elif known[1:].all():
+            texts = embeddings[0 if known[0] else 1 :]  # no copy: a million titles are 3 GB
+        else:
+            texts = embeddings[known]
         centre = texts.mean(dim=0)
-        scale = texts.sub_(centre).norm(dim=1).mean()  # in place, of a copy: the table may be large
+        scale = torch.cat([(some - centre).norm(dim=1) for some in texts.split(AT_ONCE)]).mean()
         return cls(centre, torch.where(scale > 0, scale, 1))  # a single title is all that is shared
 
     def __call__(self, vectors):
@@ -44,11 +52,8 @@ class ProjectedTexts(nn.Module):
         super().__init__()
         texts, known = item_texts.vectors(), item_texts.known.unsqueeze(1)
         standard = Standard.of(texts, item_texts.known)
-        buffers = {
-            "texts": standard(texts).masked_fill_(~known, 0),
-            "known": known,
-            **standard._asdict(),
-        }
+        texts.sub_(standard.centre).div_(standard.scale).masked_fill_(~known, 0)  # in place, as above
+        buffers = {"texts": texts, "known": known, **standard._asdict()}
         for name, buffer in buffers.items():
             # rebuilt from the dataset instead of saved with the weights, as the interest table
             self.register_buffer(name, buffer, persistent=False)
