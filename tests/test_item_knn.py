@@ -10,8 +10,10 @@ from recbole.data.interaction import Interaction
 from test_sam import first_batch
 
 from recbole_sam.errors import SettingError
+from recbole_sam.models import item_knn
 from recbole_sam.models.item_knn import FADING, NEWEST_WEIGHT, ItemNeighbours, neighbours, taken_pairs
 
+N_ITEMS = 7
 BASKETS = [[], [1, 2, 3], [2, 3], [1, 3, 4], [5], [2, 4, 3, 2]]  # of users 0 (padding) to 5
 
 
@@ -25,9 +27,10 @@ class Fields:
 class Part:
     """A training part: its samples, and how many users and items there are."""
 
-    user_num, item_num = 6, 7
+    item_num = N_ITEMS
 
     def __init__(self, baskets):
+        self.user_num = len(baskets)
         self.inter_feat = samples(baskets)
 
 
@@ -42,18 +45,23 @@ def samples(baskets, length=4):
     return Interaction({"user": users, "history": histories, "item": targets})
 
 
+def similarities(baskets, user, item):
+    """Cosine of an item with each, from the baskets of all others."""
+    others = [set(taken) for who, taken in enumerate(baskets) if who != user]
+    popularity = [sum(each in taken for taken in others) for each in range(N_ITEMS)]
+    both = [sum(item in taken and each in taken for taken in others) for each in range(N_ITEMS)]
+    return [
+        both[each] / math.sqrt(popularity[item] * popularity[each]) if both[each] and each != item else 0.0
+        for each in range(N_ITEMS)
+    ]
+
+
 def literal(baskets, user, history, weights):
-    """The votes by their definition: every other user who took both items, one at a time."""
-    popularity = [sum(item in taken for taken in baskets) for item in range(7)]
-    votes = [0.0] * 7
+    """The votes by their definition: everybody else's baskets, one at a time."""
+    votes = [0.0] * N_ITEMS
     for age, item in enumerate(reversed(history)):
-        for other in range(1, 7):
-            if other != item:
-                both = sum(
-                    item in taken and other in taken for who, taken in enumerate(baskets) if who != user
-                )
-                if both:
-                    votes[other] += weights[age] * both / math.sqrt(popularity[item] * popularity[other])
+        for other, similarity in enumerate(similarities(baskets, user, item)):
+            votes[other] += weights[age] * similarity
     return votes
 
 
@@ -64,31 +72,33 @@ def test_pairs_are_what_the_training_part_holds_each_once():
     assert list(zip(users.tolist(), items.tolist(), strict=True)) == expected
 
 
-def test_neighbours_are_the_most_similar_best_first():
+@pytest.mark.parametrize("at_once", [2, 1024])
+def test_neighbours_are_the_most_similar_best_first(monkeypatch, at_once):
+    monkeypatch.setattr(item_knn, "AT_ONCE", at_once)
     users, items = np.array([1, 1, 2, 2, 3]), np.array([1, 2, 1, 2, 1])
     users, items = np.r_[users, 3, 4], np.r_[items, 3, 3]
-    found, cosines, shares = neighbours(users, items, 5, size=2)
+    found, together, rejected = neighbours(users, items, 5, size=2)
     assert found.tolist() == [[0, 0], [2, 3], [1, 0], [1, 0], [0, 0]]
-    np.testing.assert_allclose(cosines[1], [2 / math.sqrt(3 * 2), 1 / math.sqrt(3 * 2)], rtol=1e-6)
-    np.testing.assert_allclose(shares[1], [1 / math.sqrt(3 * 2)] * 2, rtol=1e-6)
-    for few, many in zip(neighbours(users, items, 5, size=1), (found, cosines, shares), strict=True):
-        assert np.array_equal(few, many[:, :1])
+    assert together.tolist() == [[0, 0], [2, 1], [2, 0], [1, 0], [0, 0]] and not rejected.any()
+    few = neighbours(users, items, 5, size=1)
+    assert np.array_equal(few[0], found[:, :1]) and np.array_equal(few[1], together[:, :1])
+    np.testing.assert_allclose(few[2], [0, 1 / math.sqrt(2), 0, 0, 0], rtol=1e-5)  # item 3, of two users
+    assert neighbours(users, items, 5, size=10**9)[0].shape == (5, 2)
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_votes_are_those_of_other_users(training):
-    votes = ItemNeighbours(Part(BASKETS), Fields, size=10).train(training)
+def test_votes_are_those_of_other_users():
+    votes = ItemNeighbours(Part(BASKETS), Fields, size=10)
     weights = [NEWEST_WEIGHT * FADING**age for age in range(4)]
     # user 4 took nothing in training, but has a history now; the last one's newest item is not of training
     users = [1, 2, 5, 4, 2]
     histories = [[1, 2], [2], [2, 4, 3, 2], [5, 3], [2, 3, 4]]
     item_seq = torch.tensor([row + [0] * (4 - len(row)) for row in histories])
     lengths = torch.tensor([len(row) for row in histories])
-    scores = votes.add_to_all(torch.zeros(5, 7), torch.tensor(users), item_seq, lengths)
+    scores = votes.add_to_all(torch.zeros(5, N_ITEMS), torch.tensor(users), item_seq, lengths)
     baskets = [taken if user != 4 else [] for user, taken in enumerate(BASKETS)]
     expected = [literal(baskets, u, h, weights) for u, h in zip(users, histories, strict=True)]
     torch.testing.assert_close(scores, torch.tensor(expected))
-    for item in range(1, 7):
+    for item in range(1, N_ITEMS):
         one = votes.add_to_one(
             torch.zeros(5), torch.tensor(users), item_seq, lengths, torch.full((5,), item)
         )
@@ -100,16 +110,44 @@ def test_what_only_the_user_took_together_gets_no_vote():
     baskets = [[], [1, 2], [3, 4], [3, 4]]
     votes = ItemNeighbours(Part(baskets), Fields, size=10)
     seq, length = torch.tensor([[1, 0, 0, 0], [3, 0, 0, 0]]), torch.tensor([1, 1])
-    scores = votes.add_to_all(torch.zeros(2, 7), torch.tensor([1, 2]), seq, length)
+    scores = votes.add_to_all(torch.zeros(2, N_ITEMS), torch.tensor([1, 2]), seq, length)
     assert scores[0].eq(0).all()
-    assert scores[1, 4].item() == pytest.approx(NEWEST_WEIGHT / 2)  # one of the two users who took both
+    assert scores[1, 4].item() == pytest.approx(NEWEST_WEIGHT)  # the other user who took both, and no more
+
+
+def test_a_neighbour_only_because_of_the_user_has_no_vote():
+    """Else the target of a sample would be known by its place in a list that it got by itself."""
+    baskets = [[], [1, 3], [1, 3], [4, 3], [1, 2]]  # without a user who took it, item 3 comes after item 2
+    votes = ItemNeighbours(Part(baskets), Fields, size=1)
+    assert votes.items[1].tolist() == [3]
+    seq, length = torch.tensor([[1, 0, 0, 0]] * 2), torch.tensor([1, 1])
+    scores = votes.add_to_all(torch.zeros(2, N_ITEMS), torch.tensor([1, 4]), seq, length)
+    assert scores[0].eq(0).all()
+    assert scores[1, 3].item() == pytest.approx(NEWEST_WEIGHT * 2 / math.sqrt(2 * 3))
+
+
+def test_no_list_holds_what_it_would_not_without_the_user():
+    rng = np.random.default_rng(0)
+    drawn = (rng.choice(np.arange(1, N_ITEMS), rng.integers(2, 5), False) for _ in range(40))
+    baskets = [[], *(basket.tolist() for basket in drawn)]
+    size, dropped = 3, 0
+    votes = ItemNeighbours(Part(baskets), Fields, size)
+    for user, (item, *_) in enumerate(baskets[1:], 1):
+        seq = torch.tensor([[item, 0, 0, 0]])
+        [found] = votes.add_to_all(torch.zeros(1, N_ITEMS), torch.tensor([user]), seq, torch.tensor([1]))
+        exact = torch.tensor(similarities(baskets, user, item)) * NEWEST_WEIGHT
+        given = found > 0
+        torch.testing.assert_close(found[given], exact[given])
+        assert (found[given] >= exact.sort().values[-size] - 1e-5).all()
+        dropped += size - int(given.sum())
+    assert dropped > 0
 
 
 def test_the_weights_learn_and_nothing_else_is_saved():
     votes = ItemNeighbours(Part(BASKETS), Fields, size=10)
     assert list(votes.state_dict()) == ["log_weights"]
     seq, length = torch.tensor([[2, 3, 0, 0]]), torch.tensor([2])
-    votes.add_to_all(torch.zeros(1, 7), torch.tensor([3]), seq, length).sum().backward()
+    votes.add_to_all(torch.zeros(1, N_ITEMS), torch.tensor([3]), seq, length).sum().backward()
     assert (votes.log_weights.grad[:2] > 0).all() and votes.log_weights.grad[2:].eq(0).all()
 
 

@@ -5,8 +5,10 @@ for items that few people took there are too few of them. Counting says it at on
 filtering: Sarwar et al., WWW 2001; Deshpande and Karypis, TOIS 2004). The items of a history vote for their
 neighbours, the newest with a learned weight of its own, and so on back.
 
-A user's own pairs of items are left out of the counts, in training and in serving: in training they hold the
-target, and a model that was trained with them would trust the counts too much.
+What a user took is left out of the counts for that user's votes: in training it holds the target, and a
+model that was trained with it would trust the votes too much. So a neighbour whose similarity without the
+user would not be among the largest has no vote either. (The item that would take its place does not come
+back: it has the weakest vote of all.)
 """
 
 import math
@@ -22,6 +24,12 @@ from recbole_sam.models.attention import recency_positions
 NEWEST_WEIGHT, FADING = 8.0, 0.8
 """Where the weights of the votes start, by prototypes on validation (benchmarks/accuracy.md): a cosine of the
 newest item counts 8, each older item's 0.8 times the one's after it. Both are learned from there."""
+
+AT_ONCE = 1024
+"""Items whose pairs are counted together."""
+
+TIE = 1e-6
+"""Similarities that differ by less, relatively, are equal but for rounding."""
 
 
 class ItemNeighbours(nn.Module):
@@ -43,9 +51,12 @@ class ItemNeighbours(nn.Module):
         samples, fields = dataset.inter_feat, (model.USER_ID, model.ITEM_SEQ, model.ITEM_ID)
         users, items = taken_pairs(*(samples[field].numpy() for field in fields))
         tables = neighbours(users, items, dataset.item_num, size)
+        popularity = np.bincount(items, minlength=dataset.item_num).astype(np.float32)
         starts = np.searchsorted(users, np.arange(dataset.user_num + 1))
         for name, table in zip(
-            ("items", "cosines", "shares", "taken_starts", "taken"), (*tables, starts, items), strict=True
+            ("items", "together", "rejected", "popularity", "taken_starts", "taken"),
+            (*tables, popularity, starts, items),
+            strict=True,
         ):
             self.register_buffer(name, torch.from_numpy(table), persistent=False)
         age = torch.arange(model.max_seq_length)
@@ -74,13 +85,21 @@ class ItemNeighbours(nn.Module):
     def _votes(self, user, item_seq, item_seq_len):
         """Who is voted for and how strongly, both [B, L * M]; padding votes with 0 for padding."""
         items = self.items[item_seq]  # [B L M]
-        own = self._own(user, torch.cat([items.flatten(1), item_seq], dim=1))
+        own = self._own(user, torch.cat([items.flatten(1), item_seq], dim=1)).float()
         own_items, own_voters = own.split([items[0].numel(), item_seq.shape[1]], dim=1)
+        own_items = own_items.view_as(items)
         # a pair was counted for the user only when both were taken in training: at test the newest was not
-        counted = own_items.view_as(items) & own_voters.unsqueeze(2)
-        others = self.cosines[item_seq] - self.shares[item_seq] * counted
+        counted = own_items * own_voters.unsqueeze(2)
+        similarity = (self.together[item_seq] - counted) * self._per_root(items, own_items)
+        dropped = (counted > 0) & (similarity < self.rejected[item_seq].unsqueeze(2))
         weights = self.log_weights.exp()[recency_positions(item_seq_len, item_seq.shape[1])]  # [B L]
-        return items.flatten(1), (others * weights.unsqueeze(-1)).flatten(1)
+        weights = weights * self._per_root(item_seq, own_voters)
+        votes = similarity.masked_fill_(dropped, 0) * weights.unsqueeze(-1)
+        return items.flatten(1), votes.flatten(1)
+
+    def _per_root(self, items, own):
+        """1 / sqrt(who took an item, the user left out) of the same shape as ``items`` and ``own``."""
+        return (self.popularity[items] - own).clamp_(min=1).rsqrt_()
 
     def _own(self, user, items):
         """Which of some items [B, n] are among the user's own training items, bool [B, n]."""
@@ -138,22 +157,29 @@ def neighbours(users, items, n_items, size):
         size (int): neighbours of an item at most.
 
     Returns:
-        tuple: neighbours (int64 [N, M], best first, 0 where there are no more; M at most ``size``), their
-        cosines (float32 [N, M]), and how much of a cosine one user accounts for (float32 [N, M]).
+        tuple: neighbours (int64 [N, M], best first, 0 where there are no more; M at most ``size``), how many
+        took both (float32 [N, M]), and the similarity below which an item is no neighbour (float32 [N]; 0
+        where there are no more). The similarity is the cosine but for the root of an item's own popularity,
+        which is the same for all its neighbours.
     """
     ones = np.ones(len(users), np.float32)
-    took = sparse.csr_matrix((ones, (users, items)), shape=(users.max() + 1, n_items))
-    together = (took.T @ took).tocoo()
-    row, column, count = together.row, together.col, together.data
-    row, column, count = (each[together.row != together.col] for each in (row, column, count))
-    popularity = np.bincount(items, minlength=n_items).astype(np.float32)
-    share = 1 / np.sqrt(popularity[row] * popularity[column])
-    order = np.lexsort((column, -count * share, row))
-    row, column, count, share = (each[order] for each in (row, column, count, share))
-    rank = np.arange(len(row)) - np.searchsorted(row, row)
-    kept = rank < size
-    shape = n_items, int(rank[kept].max(initial=0)) + 1
-    tables = np.zeros(shape, np.int64), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    for table, values in zip(tables, (column, count * share, share), strict=True):
-        table[row[kept], rank[kept]] = values[kept]
-    return tables
+    took = sparse.csc_matrix((ones, (users, items)), shape=(users.max() + 1, n_items))
+    per_root = 1 / np.sqrt(np.maximum(np.bincount(items, minlength=n_items), 1)).astype(np.float32)
+    size = min(size, n_items)
+    found = np.zeros((n_items, size), np.int64)
+    together = np.zeros((n_items, size), np.float32)
+    rejected = np.zeros(n_items, np.float32)
+    for start in range(0, n_items, AT_ONCE):  # the pairs of all items may be more than the memory holds
+        pairs = (took[:, start : start + AT_ONCE].T @ took).tocoo()
+        row, column, count = pairs.row + start, pairs.col, pairs.data
+        row, column, count = (each[row != column] for each in (row, column, count))
+        similarity = count * per_root[column]
+        order = np.lexsort((column, -similarity, row))
+        row, column, count, similarity = (each[order] for each in (row, column, count, similarity))
+        rank = np.arange(len(row)) - np.searchsorted(row, row)
+        kept, next_best = rank < size, rank == size
+        found[row[kept], rank[kept]] = column[kept]
+        together[row[kept], rank[kept]] = count[kept]
+        rejected[row[next_best]] = similarity[next_best] * (1 - TIE)
+    width = max(int((together > 0).sum(axis=1).max()), 1)
+    return found[:, :width], together[:, :width], rejected
