@@ -64,6 +64,28 @@ def own_names():
     return set().union(*map(keys, files))
 
 
+def unread(given, model):
+    """Settings of the plugin's other models, which this model does not read.
+
+    Args:
+        given (iterable of str): names.
+        model (str): of RecBole or of the plugin.
+
+    Returns:
+        list of str: a sentence each.
+    """
+    shared = recbole_names() | keys(properties.interests_file()) | keys(properties.llm_file())
+    readers = {}
+    for name in properties.model_names():
+        for key in keys(properties.model_file(name)) - shared:
+            readers.setdefault(key, []).append(name)
+    return [
+        f"{model} does not read {name}, a setting of {' and '.join(readers[name])}: leave it out."
+        for name in sorted(set(given) & set(readers))
+        if model not in readers[name]
+    ]
+
+
 def check_names(given, model):
     """Refuses settings that look like a misspelt one; warns of others that nobody knows.
 

@@ -160,6 +160,7 @@ def test_tuned_settings_are_used(shop):
         (["--learning_rat=1"], "did you mean 'learning_rate'"),
         (["--models=SASRec,SAM:loss_type=ABC"], "SAM:loss_type=ABC: loss_type is 'ABC'; SAM knows CE, BPR"),
         (["--models=SAM:hiden_size=8"], "did you mean 'hidden_size'"),
+        (["--models=SAM,BSARec:item_knn=True"], "BSARec:item_knn=True: BSARec does not read item_knn"),
         (["--tune=0"], "--tune is the number of trials a model, from 1, not 0"),
         (["--jobs=0"], "--jobs is the number of processes at a time"),
         (["--devices=gpu"], "--devices is 'cpu' or GPU numbers"),

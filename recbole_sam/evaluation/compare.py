@@ -75,6 +75,8 @@ def check(plan, entries):
     """
     for entry in entries:
         settings.check_names(entry.given, entry.model)
+        for sentence in settings.unread(entry.given, entry.model):  # two rows with two names, and one model
+            raise SettingError(f"{entry.label}: {sentence}")
         try:
             _config(plan, entry)
         except SettingError as error:
