@@ -7,7 +7,6 @@ defaults. RecBole's trainer, evaluator and built-in models stay as they are.
 import functools
 import importlib
 import sys
-from logging import getLogger
 
 from recbole_sam import compat, properties, settings
 from recbole_sam.errors import SettingError, UnknownNameError, nearest
@@ -132,8 +131,6 @@ def _register_properties():
             if loss == "SSM":  # a target a sample: RecBole knows this as pointwise
                 internal["MODEL_INPUT_TYPE"] = InputType.POINTWISE
             settings.check_names(external, model)
-        for sentence in settings.unread(external, model):
-            getLogger().warning(sentence)
 
     Config._get_model_and_dataset = checked_model_and_dataset
     Config._load_internal_config_dict = load_with_ours

@@ -246,6 +246,20 @@ def test_wrong_counts_and_languages_are_repaired_with_one_more_request(serve, tm
         assert "exactly 1 more" in repair and "- wooden combs\n- lip care\n" in repair
 
 
+def test_a_cut_answer_is_repaired_where_it_was_cut(serve, tmp_path):
+    text = "wooden combs\nlip care\nnail po"
+    server = serve(
+        lambda prompt, n: None if "already answered" in prompt else Reply(text=text, finish="length")
+    )
+    answers, _ = run(tmp_path, make_requests(4, k=3))
+    for answer in answers.values():
+        assert answer.status == REPAIRED and answer.phrases[:2] == ("wooden combs", "lip care")
+        assert "nail po" not in answer.phrases
+    assert sum(server.asked.values()) == 8
+    repair = next(p for p in server.asked if "already answered" in p)
+    assert "exactly 1 more" in repair
+
+
 def test_what_stays_missing_is_drawn_from_the_titles(serve, tmp_path):
     server = serve(lambda prompt, n: Reply(text="wooden combs"))
     requests = list(make_requests(4, k=3))

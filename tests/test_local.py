@@ -10,6 +10,7 @@ from recbole_sam.errors import DataError, SettingError
 from recbole_sam.interests.contract import exchange
 from recbole_sam.interests.dry_run import DryRun, DryRunFinished
 from recbole_sam.interests.failures import LimitReachedError
+from recbole_sam.interests.generate import local
 from recbole_sam.interests.generate.base import STATUSES
 from recbole_sam.interests.generate.local import LocalGenerator, content_hash, find_folder
 
@@ -92,9 +93,10 @@ def test_users_are_answered_in_batches_and_then_from_the_cache(folder, tmp_path,
     assert len(counted) == before
 
 
-def test_batched_equals_one_at_a_time(folder, tmp_path):
+def test_batched_equals_one_at_a_time(folder, tmp_path, monkeypatch):
     """Padding on the left, masked: a prompt's neighbours change nothing."""
     generator = make(folder, tmp_path)
+    monkeypatch.setattr(local, "finished", lambda text: text)  # whole answers, though cut, can be compared
     texts = ["one", "a longer question " * 3, "the longest of all the questions " * 6]
     ids = [generator.encode(text) for text in texts]
     alone = [generator.answer([row])[0] for row in ids]
@@ -103,7 +105,7 @@ def test_batched_equals_one_at_a_time(folder, tmp_path):
     assert [answer.input_tokens for answer in alone] == list(map(len, ids))
 
 
-def test_the_answer_is_what_the_model_says_next(folder, tmp_path):
+def test_the_answer_is_what_the_model_says_next(folder, tmp_path, monkeypatch):
     """Greedy decoding by hand, one token after the other, without a cache."""
     generator = make(folder, tmp_path, max_tokens=12)
     ids = generator.encode("what?")
@@ -115,7 +117,18 @@ def test_the_answer_is_what_the_model_says_next(folder, tmp_path):
             if grown[-1] == 1:
                 break
     text = generator._tokenizer.decode(grown[len(ids) :], skip_special_tokens=True)
-    assert generator.answer([ids])[0].text == text
+    monkeypatch.setattr(local, "finished", lambda text: f"cut: {text}")
+    cut = "" if grown[-1] == 1 else "cut: "
+    assert generator.answer([ids])[0].text == cut + text
+
+
+def test_an_answer_is_cut_when_its_last_token_is_not_the_models_end(folder, tmp_path):
+    generator = make(folder, tmp_path, max_tokens=3)
+    end, pad = generator._tokenizer.eos_token_id, generator._tokenizer.pad_token_id
+    assert generator._is_cut([5, 6, 7])
+    assert not any(map(generator._is_cut, ([5, 6, end], [5, end, pad], [5, 6])))
+    generator._model.generation_config.eos_token_id = [end, 7]
+    assert not generator._is_cut([5, 6, 7])
 
 
 def test_the_chat_template_is_the_models_own_with_thinking_off(folder, tmp_path):

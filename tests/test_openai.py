@@ -102,6 +102,8 @@ def test_lasting_faults_refusals_and_repairs(serve, tmp_path):
             return Reply(status=400, code="data_inspection_failed", message="no")
         if "no 3-" in prompt and "already answered" not in prompt:
             return Reply(text="one phrase only")
+        if "no 5-" in prompt and "already answered" not in prompt:
+            return Reply(text="finished\nfinished as well\nunfin", finish="length")
         if "no 4-" in prompt:
             return Reply(status=400, code="context_length_exceeded", message="too long")
         return None
@@ -111,7 +113,9 @@ def test_lasting_faults_refusals_and_repairs(serve, tmp_path):
     assert answers["u1"].status == FAILED and answers["u4"].status == FAILED
     assert answers["u2"].status == REFUSED and len(answers["u2"].phrases) == 3
     assert answers["u3"].status == REPAIRED and answers["u3"].phrases[0] == "one phrase only"
-    assert sum(a.status == COMPLETE for a in answers.values()) == 20
+    assert answers["u5"].status == REPAIRED and "unfin" not in answers["u5"].phrases
+    assert answers["u5"].phrases[:2] == ("finished", "finished as well")
+    assert sum(a.status == COMPLETE for a in answers.values()) == 19
 
 
 @pytest.mark.parametrize(

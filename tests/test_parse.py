@@ -73,12 +73,41 @@ def test_every_shape_gives_the_three_phrases(shape):
         "Sci-fi: the classics",
         "护发产品",
         "Kinder- und Jugendbücher",
+        "The User Manual Collection",
+        "The user experience books",
+        "Our buyer guides",
+        "This customer service training",
     ],
 )
 def test_phrases_that_look_decorated_stay_whole(phrase):
     assert parse.parse_phrases(f"1. {phrase}\n2. another", 2)[0] == phrase
     assert parse.parse_phrases(phrase, 1) == [phrase]
     assert parse.parse_phrases(json.dumps([phrase]), 1) == [phrase]
+
+
+@pytest.mark.parametrize(
+    ("cut", "left"),
+    [
+        ("hair care\nnail art tools\nskin cre", ["hair care", "nail art tools"]),
+        ("hair care\nnail art tools\n", ["hair care", "nail art tools"]),
+        ("1. hair care\n2. nail art tools\n3.", ["hair care", "nail art tools"]),
+        ("hair care; nail art tools; skin cre", ["hair care", "nail art tools"]),
+        ("hair care, nail art tools, skin cre", ["hair care", "nail art tools"]),
+        ('["hair care", "nail art tools", "skin cre', ["hair care", "nail art tools"]),
+        ('["hair care",\n "nail art tools",\n "skin cre', ["hair care", "nail art tools"]),
+        ('```json\n{"interests": ["hair care", "nail art tools", "skin', ["hair care", "nail art tools"]),
+        ('[{"interest": "hair care", "reason": "soap"}, {"interest": "nail art tools", "reas',
+         ["hair care", "nail art tools"]),
+        ("skin cre", []),
+        ("<think>the customer\nmay like", []),
+    ],
+)  # fmt: skip
+def test_a_cut_answer_loses_its_unfinished_end(cut, left):
+    assert parse.parse_phrases(parse.finished(cut), 2) == left
+
+
+def test_a_list_that_was_never_closed_is_a_list():
+    assert parse.parse_phrases('["hair care", "nail art tools"', 2) == ["hair care", "nail art tools"]
 
 
 def test_a_single_phrase_with_commas_is_not_split_when_one_was_asked():
@@ -96,8 +125,9 @@ def test_prose_is_not_a_phrase():
 
 @pytest.mark.parametrize(
     "written",
-    # of SmolLM2-135M-Instruct, asked for interests
-    ["23", "1.1.1: 1.1.1.1: 1.1", "This customer is a fan of 3D printing", "The user likes tools"],
+    # most of SmolLM2-135M-Instruct, asked for interests
+    ["23", "1.1.1: 1.1.1.1: 1.1", "This customer is a fan of 3D printing", "The user likes tools",
+     "A person who likes tools", "The customer also bought tools", "This shopper really enjoys tools"],
 )
 def test_numbers_and_sentences_about_the_customer_are_no_phrases(written):
     assert parse.parse_phrases(written, 1) == []

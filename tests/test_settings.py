@@ -2,18 +2,16 @@
 
 import logging
 
-import pytest
-from conftest import make_config
-
-from recbole_sam import properties, settings
+from recbole_sam import properties, run, settings
 
 
-@pytest.mark.parametrize("model", ["SASRec", "BSARec", "UniSRec"])
-def test_a_setting_of_another_model_is_told(shop, caplog, model):
+def test_a_setting_of_another_model_is_told(shop, caplog, monkeypatch):
+    trained = []
+    monkeypatch.setattr("recbole.quick_start.run", lambda model, *rest, **more: trained.append(model))
     with caplog.at_level(logging.WARNING):
-        make_config(model, interest_evidence=True)
-    sentence = f"{model} does not read interest_evidence, a setting of SAM: leave it out."
-    assert [record.getMessage() for record in caplog.records].count(sentence) == 1
+        run.main(["--model=BSARec", "--dataset=shop", "--interest_evidence=True", "--hidden_size=8"])
+    sentence = "BSARec does not read interest_evidence, a setting of SAM: leave it out."
+    assert [record.getMessage() for record in caplog.records] == [sentence] and trained == ["BSARec"]
 
 
 def test_readers_are_named():

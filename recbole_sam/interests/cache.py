@@ -59,7 +59,7 @@ class CachedAnswer(NamedTuple):
     """What a provider said to one prompt."""
 
     text: str
-    """The raw answer, or the reason when ``refused``."""
+    """The raw answer, without the end that a token limit left unfinished; or the reason when ``refused``."""
     refused: bool
     input_tokens: int
     output_tokens: int

@@ -33,7 +33,13 @@ _PREAMBLE = re.compile(
     re.IGNORECASE,
 )
 # A sentence about the customer instead of an interest, as small models write.
-_ABOUT = re.compile(r"^(this|the|a|our) (customer|user|buyer|shopper|person)\b", re.IGNORECASE)
+_ABOUT = re.compile(
+    r"""^(this|the|a|our)\ (customer|user|buyer|shopper|person)\ (\w+ly\ |also\ )?
+    (is|was|has|had|may|might|can|could|would|will|who|likes|loves|prefers|enjoys|wants|needs|seems|appears|tends|looks
+    |shows|uses|buys|bought|purchase[ds]|interested)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_OPEN_JSON = re.compile(r"""[\[{]\s*["\[{]""")
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "「": "」", "『": "』", "`": "`", "«": "»"}
 _SEPARATORS = (r"\s*\|\|?\s*", r"\s*[;；]\s*", r"\s*、\s*", r"\s*，\s*", r"\s*,\s+")
 _SMALL_WORDS = {"and", "or", "the", "a", "an", "of", "for", "in", "to", "with"}
@@ -59,6 +65,23 @@ def parse_phrases(text, k):
         if len(parts) == 1 and k > 1:
             parts = _split_line(parts[0], k)
     return distinct(filter(None, map(bare_phrase, parts)))
+
+
+def finished(text):
+    """An answer that its token limit cut off, without its unfinished end.
+
+    Args:
+        text (str): the answer.
+
+    Returns:
+        str: without the last line or, of JSON or one line, without what follows the last separator; empty
+        when nothing in it was finished.
+    """
+    for separator in "," if _OPEN_JSON.search(text) else "\n;；、，,":
+        whole, found, _ = text.lstrip().rpartition(separator)
+        if found:
+            return whole
+    return ""
 
 
 def bare_phrase(text):
@@ -176,15 +199,20 @@ def _one_line(text):
 
 def _from_json(text):
     """The strings of a JSON list or object in ``text``, or None when there is no such thing."""
-    for opening, closing in (("[", "]"), ("{", "}")):
-        start, end = text.find(opening), text.rfind(closing)
-        if 0 <= start < end:
+    for opening, *closings in (("[", "]", "}]"), ("{", "}", "]}")):
+        start, end = text.find(opening), text.rfind(closings[0])
+        if start < 0:
+            continue
+        if start < end:
+            found = [text[start : end + 1]]
+        else:  # never closed
+            found = [text[start:].rstrip().rstrip(",") + closing for closing in closings]
+        for each in found:
             try:
-                value = json.loads(text[start : end + 1])
+                strings = _strings(json.loads(each))
             except (ValueError, RecursionError):
                 continue
-            strings = _strings(value)
-            if strings or text[start : end + 1] == text.strip():
+            if strings or each == text.strip():
                 return strings
     return None
 

@@ -46,6 +46,8 @@ class Reply:
     """Send the head and half of the body, then break the connection."""
     drop: bool = False
     """Break the connection without a word."""
+    finish: str = "stop"
+    """The reason why the model stopped."""
     body: bytes | None = None
     """Sent as it is instead of the protocol's JSON."""
 
@@ -144,8 +146,8 @@ class LLMServer:
     # the two ways to chat
 
     async def _dashscope_call(self, request):
-        def pack(text, prompt, body):
-            choice = {"finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+        def pack(text, prompt, body, finish):
+            choice = {"finish_reason": finish, "message": {"role": "assistant", "content": text}}
             usage = _usage(prompt, text)
             return {
                 "output": {"choices": [choice]},
@@ -159,8 +161,8 @@ class LLMServer:
         return await self._call(request, lambda b: b["input"]["messages"], pack, error)
 
     async def _openai_call(self, request):
-        def pack(text, prompt, body):
-            return _completion(text, prompt, body["model"])
+        def pack(text, prompt, body, finish):
+            return _completion(text, prompt, body["model"], finish)
 
         def error(reply):
             return {"error": {"code": reply.code, "message": reply.message, "type": reply.code}}
@@ -200,7 +202,7 @@ class LLMServer:
                 return web.Response(body=reply.body, status=reply.status, headers=reply.headers)
             return web.json_response(error(reply), status=reply.status, headers=reply.headers)
         text = good_answer(prompt) if reply.text is None else reply.text
-        data = json.dumps(pack(text, prompt, body)).encode()
+        data = json.dumps(pack(text, prompt, body, reply.finish)).encode()
         if reply.body is not None:
             data = reply.body
         if reply.cut:
@@ -291,7 +293,8 @@ class LLMServer:
             if reply.status == 200:
                 text = good_answer(prompt) if reply.text is None else reply.text
                 self.answered[prompt] += 1
-                body, out, error = _completion(text, prompt, entry["body"]["model"]), good, None
+                body = _completion(text, prompt, entry["body"]["model"], reply.finish)
+                out, error = good, None
             else:
                 body, out = {"error": {"code": reply.code, "message": reply.message}}, bad
                 error = {"code": reply.code, "message": reply.message}
@@ -319,12 +322,12 @@ def _usage(prompt, text):
     return {"input_tokens": len(prompt) // 4, "output_tokens": max(1, len(text) // 4)}
 
 
-def _completion(text, prompt, model):
+def _completion(text, prompt, model, finish):
     usage = _usage(prompt, text)
     return {
         "id": "c", "object": "chat.completion", "model": model,
         "choices": [
-            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+            {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}
         ],
         "usage": {
             "prompt_tokens": usage["input_tokens"], "completion_tokens": usage["output_tokens"],

@@ -25,10 +25,12 @@ from recbole_sam.interests.failures import (
 from recbole_sam.interests.generate.extractive import central_titles
 from recbole_sam.interests.generate.served import ServedGenerator, stop_error
 from recbole_sam.interests.limits import retry_after
+from recbole_sam.interests.parse import finished
 
 DEFAULT_MODEL = "qwen-flash"
 DEFAULT_TEMPERATURE = 0.3  # paper
 PROVIDER = "dashscope"
+CUT = "length"  # the finish_reason of an answer that ran into its token limit, here and at OpenAI
 
 # Codes of the vendor after which no call can succeed, and what to do. The first match counts.
 # https://help.aliyun.com/en/model-studio/error-code
@@ -220,16 +222,24 @@ def _read(response):
     usage = response.usage or {}
     used = (whole_number(usage.get("input_tokens")), whole_number(usage.get("output_tokens")))
     try:
-        text = response.output.choices[0].message.content
+        choice = response.output.choices[0]
+        text = choice.message.content
     except (AttributeError, IndexError, KeyError, TypeError):
-        text = None
-    return readable(text, *used)
+        choice, text = {}, None
+    return readable(text, *used, choice.get("finish_reason") == CUT)
 
 
-def readable(text, input_tokens, output_tokens):
-    """An answer that holds text, or MalformedFailure with what it cost."""
+def readable(text, input_tokens, output_tokens, cut):
+    """An answer that holds text, or MalformedFailure with what it cost.
+
+    Args:
+        text: of any kind.
+        input_tokens, output_tokens (int): as reported.
+        cut (bool): whether ``llm_max_tokens`` ended it; then without its unfinished end.
+    """
     if not isinstance(text, str) or not text.strip():
         raise MalformedFailure("empty answer", input_tokens, output_tokens)
+    text = finished(text) if cut else text
     text = text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair cannot be stored
     return CachedAnswer(text, False, input_tokens, output_tokens)
 

@@ -17,6 +17,7 @@ from recbole_sam.interests.contract import exchange
 from recbole_sam.interests.failures import InterruptedRunError, LimitReachedError
 from recbole_sam.interests.generate.extractive import central_titles
 from recbole_sam.interests.generate.served import fingerprint
+from recbole_sam.interests.parse import finished
 from recbole_sam.interests.report import RunReport
 
 MODEL_FOLDER = Path("LLMs")
@@ -149,13 +150,19 @@ class LocalGenerator:
         texts = self._tokenizer.batch_decode(written, skip_special_tokens=True)
         return [
             CachedAnswer(
-                text.encode("utf-8", "replace").decode("utf-8"),
+                (finished(text) if self._is_cut(new) else text).encode("utf-8", "replace").decode("utf-8"),
                 False,
                 len(row),
                 sum(token != pad for token in new),
             )
             for text, row, new in zip(texts, batch, written, strict=True)
         ]
+
+    def _is_cut(self, new):
+        """Whether ``llm_max_tokens`` ended an answer (list of int), not the model."""
+        ends = self._model.generation_config.eos_token_id
+        ends = ends if isinstance(ends, list) else [ends]
+        return len(new) >= self.settings.max_tokens and new[-1] not in (*ends, self._tokenizer.pad_token_id)
 
 
 class _Waiting(NamedTuple):

@@ -21,6 +21,7 @@ from recbole_sam.interests.failures import (
     scrub,
 )
 from recbole_sam.interests.generate.dashscope import (
+    CUT,
     DEFAULT_TEMPERATURE,
     FATAL,
     price_region,
@@ -220,7 +221,7 @@ def read_completion(content):
         text = ended = None
     if ended == "content_filter":
         raise RefusedFailure("refused by the provider's moderation")
-    return readable(text, *used)
+    return readable(text, *used, ended == CUT)
 
 
 def error_of(content):
