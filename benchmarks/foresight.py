@@ -11,7 +11,8 @@ before every user is paid for; its answers stay in the cache and are not asked a
 "Beyond the history": only users whose next item is like none of their own. There a phrase has to know
 something that the history does not say. "Shuffled": the same phrases, each user with another's.
 
-Any setting of the run script, as --key=value. Nothing is written but the answer cache.
+Any setting of the run script, as --key=value. No store is kept: only answers, in their cache, what they
+cost, in the ledger of the store that they are for, and, of a Transformers encoder, vectors in its cache.
 """
 
 import argparse
@@ -24,9 +25,13 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.foretelling import NEIGHBOURS
+from recbole_sam import registry
+from recbole_sam.cli.main import guarded
 from recbole_sam.configuration import make_config, parse_words
+from recbole_sam.data import store_location
 from recbole_sam.data.item_texts import item_titles
 from recbole_sam.data.store import InterestStore
+from recbole_sam.errors import DataError, SettingError
 from recbole_sam.interests import stage1
 from recbole_sam.interests.extract import catalogue, extract
 from recbole_sam.interests.generators import configured_generator
@@ -48,19 +53,32 @@ def sample(config, count):
 
     Returns:
         tuple: user tokens, their training items (item tokens, oldest first), their next item's title.
+
+    Raises:
+        SettingError: a model that reads no interests.
+        DataError: there is no such user.
     """
     from recbole.data import create_dataset
 
+    if not registry.uses_interests(config["model"]):
+        raise SettingError(f"{config['model']} reads no interests: leave --model out, or name one that does.")
     dataset = create_dataset(config)
     splits, titles = dataset.split(), item_titles(config)
     held_out = splits[1].inter_feat
     fields = dataset.uid_field, dataset.iid_field
-    following = dict(zip(*(dataset.field2id_token[field][held_out[field]] for field in fields), strict=True))
+    following = {}
+    for user, item in zip(*(dataset.field2id_token[each][held_out[each]] for each in fields), strict=True):
+        following.setdefault(user, item)  # a ratio split holds out several: the first is the next
     users = [
         (user, items, titles[following[user]])
         for user, items in dataset.training_histories(splits)
         if titles.get(following.get(user)) and any(titles.get(item) for item in items)
     ]
+    if not users:
+        raise DataError(
+            f"'{config['dataset']}' has no user with a validation item and a training item that have titles: "
+            "see the split in eval_args, and the titles in the .item file."
+        )
     chosen = np.random.default_rng(config["seed"]).permutation(len(users))[:count]
     return tuple(zip(*(users[row] for row in np.sort(chosen)), strict=True))
 
@@ -76,7 +94,10 @@ def interests(config, users, histories):
     settings = stage1.extract_settings(config)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sample.safetensors"
-        summary = extract(users, histories, item_titles(config), encoder, generator, settings, path)
+        try:
+            summary = extract(users, histories, item_titles(config), encoder, generator, settings, path)
+        finally:
+            stage1.settle(generator, store_location.path(config))
         store = InterestStore.open(path)
         rows = [store.phrase_index[start:end] for start, end in pairwise(store.offsets)]
         found = [([store.phrases[row] for row in of_one], store.embeddings[of_one]) for of_one in rows]
@@ -141,6 +162,8 @@ def table(phrases, histories, following, titles):
 
 def main(words=None):
     """Prints a Markdown table, a row for each kind of guess, and some phrases."""
+    from recbole.utils import init_logger
+
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.foresight", description=__doc__.splitlines()[0]
     )
@@ -150,6 +173,7 @@ def main(words=None):
     if args.users < 1:
         parser.error(f"--users is the size of the sample, from 1, not {args.users}")
     config = make_config({"model": "SAM", **parse_words(others)})
+    init_logger(config)
     users, histories, following = sample(config, args.users)
     encoder, found = interests(config, users, histories)
     of_item = item_titles(config)
@@ -165,4 +189,4 @@ def main(words=None):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded(main))

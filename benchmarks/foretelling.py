@@ -20,6 +20,7 @@ import sys
 import torch
 from torch.nn import functional as F
 
+from recbole_sam.cli.main import guarded
 from recbole_sam.configuration import make_config, parse_words
 from recbole_sam.interests import stage1
 from recbole_sam.models.sam import SAM
@@ -110,4 +111,4 @@ def main(words=None):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded(main))

@@ -47,6 +47,60 @@ def test_the_sample_holds_training_items_and_the_validation_item(shop):
     assert len(fewer[0]) == 5 and fewer == foresight.sample(config, 5)
 
 
+def test_of_several_held_out_items_the_first_is_the_next(shop):
+    from conftest import make_config, random_sequences
+
+    from recbole_sam.data.item_texts import item_titles
+
+    split = "{'split': {'RS': [0.5, 0.3, 0.2]}, 'order': 'TO', 'group_by': 'user', 'mode': 'full'}"
+    config, sequences = make_config(eval_args=split), random_sequences()
+    titles = item_titles(config)
+    users, histories, following = foresight.sample(config, 1_000)
+    several = 0
+    for user, items, title in zip(users, histories, following, strict=True):
+        items, whole = list(items), sequences[user]
+        after = next(end for end in range(len(items), len(whole)) if whole[end - len(items) : end] == items)
+        assert title == titles[whole[after]]
+        several += len(whole) - after > 3
+    assert several > 10
+
+
+def test_answers_of_the_sample_are_in_the_ledger_of_the_store(shop, monkeypatch, capsys):
+    from conftest import make_config
+    from servers.llm_server import KEY, LLMServer
+
+    from recbole_sam.data import store_location
+    from recbole_sam.interests import ledger
+
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with LLMServer() as server:
+        given = {"interest_generator": "openai", "llm_model": "m", "llm_base_url": server.compatible_url,
+                 "text_encoder_dim": 8, "use_gpu": False}  # fmt: skip
+        words = [f"--{name}={value}" for name, value in given.items()]
+        foresight.main(["--dataset=shop", "--users=10", *words])
+        asked = sum(server.asked.values())
+    assert asked >= 10
+    assert f"({asked} answers)" in ledger.total(store_location.path(make_config(**given)))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--dataset=nope", "there is no dataset 'nope'"),
+        ("--dataset=shop --model=SASRec", "SASRec reads no interests"),
+        ("--dataset=shop --interest_generator=opnai", "opnai"),
+        ("--dataset=shop --datset=shop", "did you mean 'dataset'"),
+        ("--dataset=shop --eval_args={'split':{'LS':'test_only'},'order':'TO','mode':'full'}", "validation"),
+    ],
+)
+def test_mistakes_are_one_sentence(shop, capsys, words, sentence):
+    from recbole_sam.cli.main import guarded
+
+    assert guarded(foresight.main, words.split()) == 2
+    told = capsys.readouterr().err
+    assert sentence in told.splitlines()[-1] and "Traceback" not in told
+
+
 def test_it_keeps_no_store(shop, capsys):
     before = sorted(shop.iterdir())
     words = "--dataset=shop --users=10 --text_encoder_dim=8 --use_gpu=False --examples=2"

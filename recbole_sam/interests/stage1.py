@@ -140,13 +140,25 @@ def build(config, dry_run=False):
     except DryRunFinished as finished:
         return finished.estimate
     finally:
-        if asks and (generator.report.asked or generator.report.spending.input_tokens):
-            ledger.record(path, generator.report)
-        if asks and generator.report.users:
-            logger.info("Stage 1, %s:\n%s", generator.name, "\n".join(generator.report.lines()))
+        settle(generator, path)
     logger.info("Stage 1: %s", describe(summary))
     logger.info("Stage 1: kept in %s", path)
     return summary
+
+
+def settle(generator, path):
+    """Notes what a generator was paid, and tells what it did; nothing of one that asks nobody.
+
+    Args:
+        generator (InterestGenerator): after a run, also one that was stopped.
+        path (Path): of the store that the run is for.
+    """
+    if not hasattr(generator, "report"):
+        return
+    if generator.report.asked or generator.report.spending.input_tokens:
+        ledger.record(path, generator.report)
+    if generator.report.users:
+        getLogger().info("Stage 1, %s:\n%s", generator.name, "\n".join(generator.report.lines()))
 
 
 def training_data(config):
