@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from recbole_sam.errors import DataError, SettingError
+from recbole_sam.evaluation import tuning
 from recbole_sam.evaluation.run_folder import PER_USER, RUN, SPLIT, TRIALS, RunFolder, write_ranks
 from recbole_sam.evaluation.split import Split
 from recbole_sam.evaluation.trial import RANKS, write_result
@@ -26,10 +27,10 @@ def a_run(**changes):
             "date": "2026-11-24", "versions": {"torch": "2.13.0"}, **changes}  # fmt: skip
 
 
-def finish(folder, label, seed, full):
+def finish(folder, label, seed, full, tuned=None):
     path = folder.start(label, seed, {})
     np.savez(path / RANKS, full=np.array(full, np.int32), uni100=np.ones(N, np.int32))
-    write_result(path, {"model": label, "seed": seed, "status": "done"})
+    write_result(path, {"model": label, "seed": seed, "status": "done", "tuned": tuned})
 
 
 def test_gathers_what_ended(tmp_path):
@@ -61,7 +62,7 @@ def test_goes_on_from_the_gathered_files_alone(tmp_path):
     whole = RunFolder(tmp_path)
     whole.begin(a_run(), a_split())
     finish(whole, "SAM:a=1", 2021, [5, 4, 3, 2, 1])
-    finish(whole, "SASRec", 2020, [1, 2, 3, 4, 5])
+    finish(whole, "SASRec", 2020, [1, 2, 3, 4, 5], {"n_layers": 1})
     write_result(whole.start("SINE", 2020, {}), {"model": "SINE", "seed": 2020, "status": "failed"})
     whole.gather()
     copy = RunFolder(tmp_path / "copy")
@@ -76,7 +77,9 @@ def test_goes_on_from_the_gathered_files_alone(tmp_path):
     copy.begin(a_run(), a_split())
     assert copy.result("SASRec", 2020) is None and copy.result("SINE", 2020)["status"] == "failed"
     kept = {path.name for path in copy.path.iterdir()}
-    assert kept == {RUN, TRIALS, PER_USER, SPLIT, "trials"}
+    assert kept == {RUN, TRIALS, PER_USER, SPLIT, "trials", "tuning"}
+    assert tuning.outcome(copy.tuning("SASRec")) == {"best": {"n_layers": 1}}
+    assert tuning.outcome(copy.tuning("SAM:a=1")) is None
 
 
 def test_gathered_files_that_do_not_belong_together_are_refused(tmp_path):
@@ -85,7 +88,7 @@ def test_gathered_files_that_do_not_belong_together_are_refused(tmp_path):
     finish(folder, "SASRec", 2020, [1, 2, 3, 4, 5])
     folder.gather()
     shutil.rmtree(folder.path / "trials")
-    folder.write(TRIALS, [{"model": "SASRec", "seed": 2021, "status": "done"}])
+    folder.write(TRIALS, [{"model": "SASRec", "seed": 2021, "status": "done", "tuned": None}])
     with pytest.raises(DataError, match=r"lacks ranks of SASRec with seed 2021.* copy both files"):
         folder.begin(a_run(), a_split())
     assert len(folder.ranks()) == 2 * N  # nothing is lost

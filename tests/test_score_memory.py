@@ -22,6 +22,21 @@ def test_the_batch_that_fits_is_named():
     assert score_memory.too_large(users=2500, n_items=1_000_001, free=20 * 10**9) is not None
 
 
+def test_votes_take_memory_of_their_own():
+    free = 1_000 * (4_000 * 9 + 50 * 100 * score_memory.BYTES_PER_VOTE)
+    assert score_memory.too_large(1_000, 4_000, free, votes=50 * 100) is None
+    assert "eval_batch_size to 1,000 or less" in score_memory.too_large(1_001, 4_000, free, votes=50 * 100)
+    assert score_memory.too_large(1_001, 4_000, free) is None
+
+
+def test_the_votes_of_a_run_count(shop, monkeypatch, caplog):
+    monkeypatch.setattr(score_memory, "COPIES_OF_PARAMETERS", 0)
+    monkeypatch.setattr(score_memory, "free_memory", lambda device: 41 * 26 * score_memory.BYTES_PER_SCORE)
+    assert warnings_of(caplog) == []
+    (sentence,) = warnings_of(caplog, item_knn=True)
+    assert "batch of 41 users" in sentence
+
+
 def test_one_user_is_the_least():
     assert "eval_batch_size to 1 or less" in score_memory.too_large(users=5, n_items=1000, free=0)
 

@@ -13,9 +13,10 @@ from recbole_sam.evaluation import json_file
 from recbole_sam.evaluation import split as splits
 from recbole_sam.evaluation.entries import slug
 from recbole_sam.evaluation.trial import JOB, RANKS, RESULT, write_result
+from recbole_sam.evaluation.tuning import OUTCOME
 
 RUN, TRIALS, PER_USER, SPLIT = "run.json", "trials.json", "ranks.parquet", "split.npz"
-EACH_TRIAL = "trials"
+EACH_TRIAL, SEARCHES = "trials", "tuning"
 PROTOCOLS = ("full", "uni100")
 
 
@@ -129,6 +130,9 @@ class RunFolder:
             write_result(folder, result)
             if result["status"] != "done":
                 continue
+            if result["tuned"] is not None:  # more seeds are of the same settings
+                partial.tuning(label).mkdir(parents=True, exist_ok=True)
+                json_file.write(partial.tuning(label) / OUTCOME, {"best": result["tuned"]})
             own = ranks[(ranks["model"] == label) & (ranks["seed"] == seed)]
             kept = {name: own[own["protocol"] == name] for name in PROTOCOLS}
             if any(not np.array_equal(rows["user"].astype(str), users) for rows in kept.values()):
@@ -138,8 +142,11 @@ class RunFolder:
                 )
             with open(folder / RANKS, "wb") as file:
                 np.savez_compressed(file, **{name: rows["rank"] for name, rows in kept.items()})
-        (partial.path / EACH_TRIAL).rename(self.path / EACH_TRIAL)  # all at once: a part would lose the rest
-        partial.path.rmdir()
+        # each all at once: a part of the trials would lose the rest
+        if (partial.path / SEARCHES).exists() and not (self.path / SEARCHES).exists():
+            (partial.path / SEARCHES).rename(self.path / SEARCHES)
+        (partial.path / EACH_TRIAL).rename(self.path / EACH_TRIAL)
+        shutil.rmtree(partial.path)
 
     def write(self, name, content):
         """Writes a JSON file all at once."""
@@ -151,7 +158,7 @@ class RunFolder:
 
     def tuning(self, label):
         """The folder (Path) of an entry's hyper-parameter search."""
-        return self.path / "tuning" / slug(label)
+        return self.path / SEARCHES / slug(label)
 
     def result(self, label, seed):
         """The result (dict) of a trial; None when it has not ended."""
