@@ -46,9 +46,9 @@ def samples(baskets, length=4):
 
 
 def similarities(baskets, user, item):
-    """Cosine of an item with each, from the baskets of all others."""
+    """Cosine of an item with each; both were taken by how many others."""
+    popularity = [sum(each in taken for taken in baskets) for each in range(N_ITEMS)]
     others = [set(taken) for who, taken in enumerate(baskets) if who != user]
-    popularity = [sum(each in taken for taken in others) for each in range(N_ITEMS)]
     both = [sum(item in taken and each in taken for taken in others) for each in range(N_ITEMS)]
     return [
         both[each] / math.sqrt(popularity[item] * popularity[each]) if both[each] and each != item else 0.0
@@ -57,7 +57,7 @@ def similarities(baskets, user, item):
 
 
 def literal(baskets, user, history, weights):
-    """The votes by their definition: everybody else's baskets, one at a time."""
+    """The votes by their definition: everybody else's pairs, one at a time."""
     votes = [0.0] * N_ITEMS
     for age, item in enumerate(reversed(history)):
         for other, similarity in enumerate(similarities(baskets, user, item)):
@@ -112,7 +112,7 @@ def test_what_only_the_user_took_together_gets_no_vote():
     seq, length = torch.tensor([[1, 0, 0, 0], [3, 0, 0, 0]]), torch.tensor([1, 1])
     scores = votes.add_to_all(torch.zeros(2, N_ITEMS), torch.tensor([1, 2]), seq, length)
     assert scores[0].eq(0).all()
-    assert scores[1, 4].item() == pytest.approx(NEWEST_WEIGHT)  # the other user who took both, and no more
+    assert scores[1, 4].item() == pytest.approx(NEWEST_WEIGHT / 2)  # one of the two users who took both
 
 
 def test_a_neighbour_only_because_of_the_user_has_no_vote():
@@ -123,7 +123,7 @@ def test_a_neighbour_only_because_of_the_user_has_no_vote():
     seq, length = torch.tensor([[1, 0, 0, 0]] * 2), torch.tensor([1, 1])
     scores = votes.add_to_all(torch.zeros(2, N_ITEMS), torch.tensor([1, 4]), seq, length)
     assert scores[0].eq(0).all()
-    assert scores[1, 3].item() == pytest.approx(NEWEST_WEIGHT * 2 / math.sqrt(2 * 3))
+    assert scores[1, 3].item() == pytest.approx(NEWEST_WEIGHT * 2 / math.sqrt(3 * 3))
 
 
 def test_no_list_holds_what_it_would_not_without_the_user():

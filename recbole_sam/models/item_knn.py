@@ -5,10 +5,11 @@ for items that few people took there are too few of them. Counting says it at on
 filtering: Sarwar et al., WWW 2001; Deshpande and Karypis, TOIS 2004). The items of a history vote for their
 neighbours, the newest with a learned weight of its own, and so on back.
 
-What a user took is left out of the counts for that user's votes: in training it holds the target, and a
-model that was trained with it would trust the votes too much. So a neighbour whose similarity without the
-user would not be among the largest has no vote either. (The item that would take its place does not come
-back: it has the weakest vote of all.)
+A user's own pairs of items are left out of the counts for that user's votes: in training they hold the
+target, and a model that was trained with them would trust the votes too much. So a neighbour whose similarity
+without the user would not be among the largest has no vote either. (The item that would take its place does
+not come back: it has the weakest vote of all. How popular items are counts the user, too: with that left out
+as well, validation was no better.)
 """
 
 import math
@@ -51,11 +52,11 @@ class ItemNeighbours(nn.Module):
         samples, fields = dataset.inter_feat, (model.USER_ID, model.ITEM_SEQ, model.ITEM_ID)
         users, items = taken_pairs(*(samples[field].numpy() for field in fields))
         tables = neighbours(users, items, dataset.item_num, size)
-        popularity = np.bincount(items, minlength=dataset.item_num).astype(np.float32)
+        per_root = one_per_root(items, dataset.item_num)
         starts = np.searchsorted(users, np.arange(dataset.user_num + 1))
         for name, table in zip(
-            ("items", "together", "rejected", "popularity", "taken_starts", "taken"),
-            (*tables, popularity, starts, items),
+            ("items", "together", "rejected", "per_root", "taken_starts", "taken"),
+            (*tables, per_root, starts, items),
             strict=True,
         ):
             self.register_buffer(name, torch.from_numpy(table), persistent=False)
@@ -87,19 +88,14 @@ class ItemNeighbours(nn.Module):
         items = self.items[item_seq]  # [B L M]
         own = self._own(user, torch.cat([items.flatten(1), item_seq], dim=1)).float()
         own_items, own_voters = own.split([items[0].numel(), item_seq.shape[1]], dim=1)
-        own_items = own_items.view_as(items)
         # a pair was counted for the user only when both were taken in training: at test the newest was not
-        counted = own_items * own_voters.unsqueeze(2)
-        similarity = (self.together[item_seq] - counted) * self._per_root(items, own_items)
+        counted = own_items.view_as(items) * own_voters.unsqueeze(2)
+        similarity = (self.together[item_seq] - counted) * self.per_root[items]
         dropped = (counted > 0) & (similarity < self.rejected[item_seq].unsqueeze(2))
         weights = self.log_weights.exp()[recency_positions(item_seq_len, item_seq.shape[1])]  # [B L]
-        weights = weights * self._per_root(item_seq, own_voters)
+        weights = weights * self.per_root[item_seq]
         votes = similarity.masked_fill_(dropped, 0) * weights.unsqueeze(-1)
         return items.flatten(1), votes.flatten(1)
-
-    def _per_root(self, items, own):
-        """1 / sqrt(who took an item, the user left out) of the same shape as ``items`` and ``own``."""
-        return (self.popularity[items] - own).clamp_(min=1).rsqrt_()
 
     def _own(self, user, items):
         """Which of some items [B, n] are among the user's own training items, bool [B, n]."""
@@ -148,6 +144,11 @@ def taken_pairs(users, histories, targets):
     return taken // n_items, taken % n_items
 
 
+def one_per_root(items, n_items):
+    """1 / sqrt(how many took each item), float32 [N]; 1 where nobody did."""
+    return 1 / np.sqrt(np.maximum(np.bincount(items, minlength=n_items), 1)).astype(np.float32)
+
+
 def neighbours(users, items, n_items, size):
     """The most similar items of each, by the cosine of who took them.
 
@@ -164,7 +165,7 @@ def neighbours(users, items, n_items, size):
     """
     ones = np.ones(len(users), np.float32)
     took = sparse.csc_matrix((ones, (users, items)), shape=(users.max() + 1, n_items))
-    per_root = 1 / np.sqrt(np.maximum(np.bincount(items, minlength=n_items), 1)).astype(np.float32)
+    per_root = one_per_root(items, n_items)
     size = min(size, n_items)
     found = np.zeros((n_items, size), np.int64)
     together = np.zeros((n_items, size), np.float32)
