@@ -151,8 +151,10 @@ def test_the_weights_learn_and_nothing_else_is_saved():
     assert (votes.log_weights.grad[:2] > 0).all() and votes.log_weights.grad[2:].eq(0).all()
 
 
-@pytest.mark.parametrize("model", ["SAM", "SASRecText"])
-@pytest.mark.parametrize("loss", ["CE", "BPR"])
+@pytest.mark.parametrize(
+    ("model", "loss"),
+    [("SAM", "CE"), ("SAM", "BPR"), ("SASRecText", "CE"), ("SASRecText", "BPR"), ("UniSRec", "CE")],
+)
 def test_models_learn_with_it(tmp_path, model, loss):
     """Held-out items do not vote, and single scores are entries of all."""
     sequences = {f"u{u}": [f"i{(u + step) % 12}" for step in range(8)] for u in range(10)}

@@ -366,12 +366,13 @@ def test_compiled_equals_eager(sam):
     check_compiled(model, *same_weights(model, compile=True))
 
 
-def test_compiled_forward_is_the_one_that_runs(sam, monkeypatch):
+@pytest.mark.parametrize("more", [{}, {"interest_text": True, "item_knn": True}])
+def test_compiled_forward_is_the_one_that_runs(shop, monkeypatch, more):
     """The same with torch's compiler left out, which needs no C++ compiler and no minute."""
     usual = torch.compile
     monkeypatch.setattr(torch, "compile", lambda function: usual(function, backend="eager"))
-    model, _ = sam
-    fast, batch = same_weights(model, compile=True)
+    model = experiment(**more)[-1].eval()
+    fast, batch = same_weights(model, compile=True, **more)
     calls = []
     forward = fast.compiled_forward
     fast.compiled_forward = lambda *args: calls.append(1) or forward(*args)
