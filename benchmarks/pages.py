@@ -35,6 +35,7 @@ KNN = {
     f"SAM:item_knn=True:{NO_SEMANTICS}": f"SAM, `item_knn`, without semantics (`{NO_SEMANTICS}`)",
     "SASRecText:repeat_bias=True:item_knn=True": "SASRecText, `repeat_bias`, `item_knn` (equal information)",
 }
+PRECISION = {"SAM:autocast=bf16": "`autocast: bf16`", "SAM:compile=True": "`compile: True`"}
 BEAUTY = {
     "SAM": "SAM", "SAM:interest_control=shuffled": "SAM, `interest_control=shuffled`",
     MINILM: "SAM, MiniLM encoder", f"SAM:{NO_SEMANTICS}": f"SAM without semantics (`{NO_SEMANTICS}`)",
@@ -58,8 +59,9 @@ class Table(NamedTuple):
 TABLES = {
     "industrial-scientific": Table(
         "amazon-industrial-scientific", "SAM", {PUBLISHED: "SAM, published architecture", **FAIR, **EIMF},
-        without=tuple(KNN),
+        without=(*KNN, *PRECISION),
     ),
+    "precision": Table("amazon-industrial-scientific", "SAM", PRECISION, only=("SAM", *PRECISION)),
     "beauty": Table("amazon-beauty-2014", "SAM", {**BEAUTY, **FAIR}, without=tuple(KNN)),
     "ml-100k-20": Table("ml-100k-20", "SAM", {}),
     "ml-100k": Table("ml-100k", "SAM", BEAUTY),
@@ -95,7 +97,7 @@ README_NAMES = {
     **EIMF,
     **{model: f"{model} (RecBole)" for model in ("SASRec", "SINE", "GRU4Rec")},
 }
-README_LEFT_OUT = [label for label in KNN if "interest_control" in label]
+README_LEFT_OUT = [*(label for label in KNN if "interest_control" in label), *PRECISION]
 
 
 def accuracy_table(table):
