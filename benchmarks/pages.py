@@ -7,15 +7,17 @@ A table stands between ``<!-- table NAME -->`` and ``<!-- end of table -->``. No
 """
 
 import argparse
+import functools
 import re
 import statistics
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.paired import cell, differences, group_of, plain
+from benchmarks.paired import cell, differences, group_of
 from recbole_sam.evaluation.aligned import aligned
 from recbole_sam.evaluation.metrics import value
+from recbole_sam.evaluation.report.views import number
 from recbole_sam.evaluation.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,7 +39,7 @@ KNN = {
 }
 PRECISION = {"SAM:autocast=bf16": "`autocast: bf16`", "SAM:compile=True": "`compile: True`"}
 BEAUTY = {
-    "SAM": "SAM", "SAM:interest_control=shuffled": "SAM, `interest_control=shuffled`",
+    "SAM:interest_control=shuffled": "SAM, `interest_control=shuffled`",
     MINILM: "SAM, MiniLM encoder", f"SAM:{NO_SEMANTICS}": f"SAM without semantics (`{NO_SEMANTICS}`)",
 }  # fmt: skip
 
@@ -50,10 +52,15 @@ class Table(NamedTuple):
     base: str
     """The label that all others are held to."""
     names: dict
-    """Label to what readers see; other labels are shown as they are."""
+    """Label to what readers see; of other labels their settings, or the model's name."""
     only: tuple = ()
     """Labels; default: all of the folder, but for those of ``without``."""
     without: tuple = ()
+
+
+def _with_knn(folder):
+    rows = (*KNN, "SAM", "SASRecText:repeat_bias=True")
+    return Table(folder, "SAM:item_knn=True", KNN | FAIR, only=rows)
 
 
 TABLES = {
@@ -65,14 +72,8 @@ TABLES = {
     "beauty": Table("amazon-beauty-2014", "SAM", {**BEAUTY, **FAIR}, without=tuple(KNN)),
     "ml-100k-20": Table("ml-100k-20", "SAM", {}),
     "ml-100k": Table("ml-100k", "SAM", BEAUTY),
-    "industrial-scientific-knn": Table(
-        "amazon-industrial-scientific", "SAM:item_knn=True", KNN | {"SAM": "SAM"} | FAIR,
-        only=(*KNN, "SAM", "SASRecText:repeat_bias=True"),
-    ),
-    "beauty-knn": Table(
-        "amazon-beauty-2014", "SAM:item_knn=True", KNN | {"SAM": "SAM"} | FAIR,
-        only=(*KNN, "SAM", "SASRecText:repeat_bias=True"),
-    ),
+    "industrial-scientific-knn": _with_knn("amazon-industrial-scientific"),
+    "beauty-knn": _with_knn("amazon-beauty-2014"),
     "ablation": Table(
         "ablation", "SAM",
         {
@@ -126,11 +127,11 @@ def accuracy_table(table):
     rows = []
     for label in sorted(found["NDCG@20"], key=lambda label: -found["NDCG@20"][label][0]):
         cells = [
-            plain(values[label][0]) if "@10" in name else cell(*values[label])
+            number(values[label][0]) if "@10" in name else cell(*values[label])
             for name, values in found.items()
         ]
         own = trials[label]
-        name = table.names.get(label, label if label == table.base else _code(label))
+        name = table.names.get(label, _code(label))
         time = f"{_median(own, 'seconds_per_epoch'):.0f}, {_median(own, 'best_epoch'):.0f}"
         rows.append([name, str(len(own)), *cells, time])
     return _markdown(["model", "seeds", *columns, "s/epoch, best"], rows)
@@ -156,7 +157,7 @@ def readme_table():
         cells = []
         for means in seeds.values():
             own = means[label]
-            text = plain(own.mean()) + (f" ± {plain(own.std(ddof=1))}" if len(own) > 1 else "")
+            text = number(own.mean()) + (f" ± {number(own.std(ddof=1))}" if len(own) > 1 else "")
             best = own.mean() == max(other.mean() for other in means.values())
             cells.append(f"**{text}**" if best else text)
         time = f"{_median(trials[label], 'seconds_per_epoch'):.1f}"
@@ -181,14 +182,21 @@ def filled(page):
     return TABLE.sub(lambda found: f"{found[1]}{made(found[2])}\n{found[4]}", page)
 
 
+@functools.cache
+def _comparison(name):
+    """What several tables are made of, read once."""
+    folder = RunFolder(FOLDER / name)
+    return folder.ranks(), folder.trials(), folder.run()["head_from"]
+
+
 def _load(folder, only=(), without=()):
-    folder = RunFolder(FOLDER / folder)
-    ranks, trials = folder.ranks(), {}
-    for trial in folder.trials():
+    ranks, all_trials, head_from = _comparison(folder)
+    trials = {}
+    for trial in all_trials:
         shown = trial["model"] in only if only else trial["model"] not in without
         if shown and trial["status"] == "done":
             trials.setdefault(trial["model"], []).append(trial)
-    return ranks[ranks.model.isin(trials)], trials, folder.run()["head_from"]
+    return ranks[ranks.model.isin(trials)], trials, head_from
 
 
 def _code(label):

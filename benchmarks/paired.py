@@ -12,6 +12,7 @@ import numpy as np
 
 from recbole_sam.evaluation.aligned import aligned
 from recbole_sam.evaluation.metrics import shown, value
+from recbole_sam.evaluation.report.views import number, probability
 from recbole_sam.evaluation.run_folder import RunFolder
 from recbole_sam.evaluation.significance import holm, paired_p
 
@@ -61,17 +62,9 @@ def group_of(name, ranks, head_from):
     }[name]
 
 
-def plain(number):
-    """``.1234``."""
-    return f"{number:.4f}".lstrip("0")
-
-
 def cell(mean, relative, p):
     """``.1234 (-1.2 %, p .003)``; the base has no difference."""
-    text = plain(mean)
-    if p is None:
-        return text
-    return f"{text} ({relative:+.1%}, p {'< .001' if p < 0.001 else f'{p:.3f}'.lstrip('0')})"
+    return number(mean) if p is None else f"{number(mean)} ({relative:+.1%}, p {probability(p)})"
 
 
 def main(words=None):

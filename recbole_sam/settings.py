@@ -64,6 +64,17 @@ def own_names():
     return set().union(*map(keys, files))
 
 
+@functools.cache
+def _readers():
+    """The models (list of str) that read each setting that is of some of the plugin's models alone."""
+    shared = recbole_names() | keys(properties.interests_file()) | keys(properties.llm_file())
+    readers = {}
+    for model in properties.model_names():
+        for name in keys(properties.model_file(model)) - shared:
+            readers.setdefault(name, []).append(model)
+    return readers
+
+
 def unread(given, model):
     """Settings of the plugin's other models, which this model does not read.
 
@@ -74,11 +85,7 @@ def unread(given, model):
     Returns:
         list of str: a sentence each.
     """
-    shared = recbole_names() | keys(properties.interests_file()) | keys(properties.llm_file())
-    readers = {}
-    for name in properties.model_names():
-        for key in keys(properties.model_file(name)) - shared:
-            readers.setdefault(key, []).append(name)
+    readers = _readers()
     return [
         f"{model} does not read {name}, a setting of {' and '.join(readers[name])}: leave it out."
         for name in sorted(set(given) & set(readers))

@@ -12,7 +12,7 @@ from recbole_sam.errors import DataError, SettingError
 from recbole_sam.evaluation import json_file
 from recbole_sam.evaluation import split as splits
 from recbole_sam.evaluation.entries import slug
-from recbole_sam.evaluation.trial import JOB, RANKS, RESULT, write_result
+from recbole_sam.evaluation.trial import JOB, RANKS, RESULT, keep_ranks, write_result
 from recbole_sam.evaluation.tuning import OUTCOME
 
 RUN, TRIALS, PER_USER, SPLIT = "run.json", "trials.json", "ranks.parquet", "split.npz"
@@ -140,8 +140,7 @@ class RunFolder:
                     f"{self.path / PER_USER} lacks ranks of {label} with seed {seed}, which {TRIALS} names: "
                     "copy both files from one comparison, or give another --run=FOLDER."
                 )
-            with open(folder / RANKS, "wb") as file:
-                np.savez_compressed(file, **{name: rows["rank"] for name, rows in kept.items()})
+            keep_ranks(folder, {name: rows["rank"] for name, rows in kept.items()})
         # each all at once: a part of the trials would lose the rest
         if (partial.path / SEARCHES).exists() and not (self.path / SEARCHES).exists():
             (partial.path / SEARCHES).rename(self.path / SEARCHES)

@@ -50,8 +50,7 @@ def main(folder):
     except Exception as error:  # whatever a model raises is the reason why this trial failed; the rest go on
         write_result(folder, {**head, "status": "failed", "reason": reason(error, folder / LOG)})
         raise
-    with open(folder / RANKS, "wb") as file:
-        np.savez_compressed(file, **ranks)
+    keep_ranks(folder, ranks)
     write_result(folder, {**head, "status": "done", **result})
     return 0
 
@@ -60,6 +59,12 @@ def reason(error, log):
     """An unexpected exception as one sentence that names the log with its traceback."""
     text = " ".join(str(error).split()) or "no message"
     return f"{type(error).__name__}: {text[:300]} (traceback in {log})"
+
+
+def keep_ranks(folder, ranks):
+    """Writes ``ranks.npz``: int32 [n] for each protocol, in the order of the split."""
+    with open(folder / RANKS, "wb") as file:
+        np.savez_compressed(file, **ranks)
 
 
 def write_result(folder, result):

@@ -84,6 +84,19 @@ def finished(text):
     return ""
 
 
+def kept(text, cut):
+    """What is kept of an answer.
+
+    Args:
+        text (str): as the model wrote it.
+        cut (bool): whether its token limit ended it; then without its unfinished end.
+
+    Returns:
+        str: valid UTF-8; half a surrogate pair cannot be stored.
+    """
+    return (finished(text) if cut else text).encode("utf-8", "replace").decode("utf-8")
+
+
 def bare_phrase(text):
     """One phrase without its decoration.
 

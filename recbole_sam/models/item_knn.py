@@ -86,12 +86,12 @@ class ItemNeighbours(nn.Module):
     def _votes(self, user, item_seq, item_seq_len):
         """Who is voted for and how strongly, both [B, L * M]; padding votes with 0 for padding."""
         items = self.items[item_seq]  # [B L M]
-        own = self._own(user, torch.cat([items.flatten(1), item_seq], dim=1)).float()
+        own = self._own(user, torch.cat([items.flatten(1), item_seq], dim=1))
         own_items, own_voters = own.split([items[0].numel(), item_seq.shape[1]], dim=1)
         # a pair was counted for the user only when both were taken in training: at test the newest was not
-        counted = own_items.view_as(items) * own_voters.unsqueeze(2)
-        similarity = (self.together[item_seq] - counted) * self.per_root[items]
-        dropped = (counted > 0) & (similarity < self.rejected[item_seq].unsqueeze(2))
+        counted = own_items.view_as(items) & own_voters.unsqueeze(2)
+        similarity = (self.together[item_seq] - counted.float()) * self.per_root[items]
+        dropped = counted & (similarity < self.rejected[item_seq].unsqueeze(2))
         weights = self.log_weights.exp()[recency_positions(item_seq_len, item_seq.shape[1])]  # [B L]
         weights = weights * self.per_root[item_seq]
         votes = similarity.masked_fill_(dropped, 0) * weights.unsqueeze(-1)

@@ -39,6 +39,10 @@ class Standard(NamedTuple):
         """Vectors [..., H] of texts of the same encoder without it: titles then have length 1 on average."""
         return (vectors - self.centre).div_(self.scale)
 
+    def apply_(self, vectors):
+        """The same, in place."""
+        return vectors.sub_(self.centre).div_(self.scale)
+
 
 class ProjectedTexts(nn.Module):
     """What the text of each item adds to its ID embedding.
@@ -52,7 +56,7 @@ class ProjectedTexts(nn.Module):
         super().__init__()
         texts, known = item_texts.vectors(), item_texts.known.unsqueeze(1)
         standard = Standard.of(texts, item_texts.known)
-        texts.sub_(standard.centre).div_(standard.scale).masked_fill_(~known, 0)  # in place, as above
+        standard.apply_(texts).masked_fill_(~known, 0)  # in place: no copy here either
         buffers = {"texts": texts, "known": known, **standard._asdict()}
         for name, buffer in buffers.items():
             # rebuilt from the dataset instead of saved with the weights, as the interest table

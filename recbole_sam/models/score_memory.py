@@ -13,7 +13,7 @@ or, while the next batch is scored, the float32 of the last one, which RecBole's
 
 BYTES_PER_VOTE = 32
 """Of ``item_knn``, for each neighbour of each item in a history: item, similarity and what is made of them.
-Measured on a CPU: 28 to 31. A byte an item more tells what the user took."""
+At most 22 measured on a CPU; more, to be on the safe side. A byte an item more tells what the user took."""
 
 COPIES_OF_PARAMETERS = 4
 """Each parameter, its gradient, and the two moments of RecBole's default learner, Adam."""

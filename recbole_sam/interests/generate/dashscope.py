@@ -25,7 +25,7 @@ from recbole_sam.interests.failures import (
 from recbole_sam.interests.generate.extractive import central_titles
 from recbole_sam.interests.generate.served import ServedGenerator, stop_error
 from recbole_sam.interests.limits import retry_after
-from recbole_sam.interests.parse import finished
+from recbole_sam.interests.parse import kept
 
 DEFAULT_MODEL = "qwen-flash"
 DEFAULT_TEMPERATURE = 0.3  # paper
@@ -235,13 +235,11 @@ def readable(text, input_tokens, output_tokens, cut):
     Args:
         text: of any kind.
         input_tokens, output_tokens (int): as reported.
-        cut (bool): whether ``llm_max_tokens`` ended it; then without its unfinished end.
+        cut (bool): whether ``llm_max_tokens`` ended it.
     """
     if not isinstance(text, str) or not text.strip():
         raise MalformedFailure("empty answer", input_tokens, output_tokens)
-    text = finished(text) if cut else text
-    text = text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair cannot be stored
-    return CachedAnswer(text, False, input_tokens, output_tokens)
+    return CachedAnswer(kept(text, cut), False, input_tokens, output_tokens)
 
 
 def whole_number(value):

@@ -17,7 +17,7 @@ from recbole_sam.interests.contract import exchange
 from recbole_sam.interests.failures import InterruptedRunError, LimitReachedError
 from recbole_sam.interests.generate.extractive import central_titles
 from recbole_sam.interests.generate.served import fingerprint
-from recbole_sam.interests.parse import finished
+from recbole_sam.interests.parse import kept
 from recbole_sam.interests.report import RunReport
 
 MODEL_FOLDER = Path("LLMs")
@@ -150,7 +150,7 @@ class LocalGenerator:
         texts = self._tokenizer.batch_decode(written, skip_special_tokens=True)
         return [
             CachedAnswer(
-                (finished(text) if self._is_cut(new) else text).encode("utf-8", "replace").decode("utf-8"),
+                kept(text, self._is_cut(new)),
                 False,
                 len(row),
                 sum(token != pad for token in new),
