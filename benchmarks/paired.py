@@ -7,9 +7,11 @@ other one; an ablation asks for the difference to the full model.
 """
 
 import argparse
+import sys
 
 import numpy as np
 
+from recbole_sam.cli.main import guarded
 from recbole_sam.evaluation.aligned import aligned
 from recbole_sam.evaluation.metrics import shown, value
 from recbole_sam.evaluation.report.views import number, probability
@@ -77,12 +79,12 @@ def main(words=None):
     parser.add_argument("--group", choices=("all", "tail", "short"), default="all")
     args = parser.parse_args(words)
     folder = RunFolder(args.run)
-    ranks, head_from = folder.ranks(), folder.run()["head_from"]
+    head_from, ranks = folder.run()["head_from"], folder.ranks()
+    wanted = [args.base, *(args.only.split(",") if args.only else ())]
+    unknown = sorted(set(wanted) - set(ranks.model))
+    if unknown:
+        parser.error(f"the run has no {', '.join(unknown)}; it has {', '.join(sorted(set(ranks.model)))}")
     if args.only:
-        wanted = [args.base, *args.only.split(",")]
-        unknown = sorted(set(wanted) - set(ranks.model))
-        if unknown:
-            parser.error(f"the run has no {', '.join(unknown)}; it has {', '.join(sorted(set(ranks.model)))}")
         ranks = ranks[ranks.model.isin(wanted)]
     group = group_of(args.group, ranks, head_from)
     names = {"full": "full", "uni100": "1 + 100"}
@@ -97,4 +99,4 @@ def main(words=None):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded(main))

@@ -1,6 +1,9 @@
 """The pairwise table of an ablation."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -58,3 +61,14 @@ def test_only_some_models(tmp_path, capsys):
     with pytest.raises(SystemExit):
         paired.main([str(tmp_path), "--only=thrid"])
     assert "the run has no thrid; it has SAM, other, third" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        paired.main([str(tmp_path), "--base=SAN"])
+    assert "the run has no SAN;" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_comparison_is_one_sentence(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.paired", str(tmp_path)]
+    root = Path(paired.__file__).parents[1]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert f"{tmp_path} holds no comparison (run.json is missing)" in done.stderr
