@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 GROUPS = ["training", "augmentation", "routing", "store", "evaluation", "losses"]
@@ -59,6 +60,16 @@ def test_a_group_measured_again_replaces_itself_only(tmp_path, monkeypatch):
     assert [row["what"] for row in merged(file, [new])] == ["kept", "new"]
     on_gpu = {**new, "environment": {"device": "cuda"}, "what": "gpu"}
     assert [row["what"] for row in merged(file, [on_gpu])] == ["kept", "old", "gpu"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_it_says_so(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.speed.__main__ import main
+
+    with pytest.raises(SystemExit):
+        main(["--device=cuda"])
+    assert "needs a GPU" in capsys.readouterr().err
 
 
 @pytest.mark.slow

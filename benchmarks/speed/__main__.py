@@ -37,6 +37,11 @@ def arguments(words):
     unknown = set(args.only) - set(GROUPS)
     if unknown:
         parser.error(f"--only knows {', '.join(GROUPS)}, not {', '.join(sorted(unknown))}")
+    if args.device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            parser.error("--device=cuda needs a GPU and a torch built for it; this torch sees none")
     if args.quick:
         args.size = "quick"
     args.rounds = args.rounds or ROUNDS[args.size]

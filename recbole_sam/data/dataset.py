@@ -111,18 +111,18 @@ class SAMDataset(ItemTextDataset):
             raise StoreMissingError(f"there are no interests at {path} yet: build them with: {command}")
         store = InterestStore.open(path)
         check_width(store, self.config["interest_dim"])
-        tokens, hashes = [], []
-        for token, items in self.training_histories(splits):
-            tokens.append(token)
-            hashes.append(history_hash(items))
-        hashes = np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, HASH_BYTES)
-        check_histories(store, tokens, hashes, command)
+        hashes = bytearray()
+        for _, items in self.training_histories(splits):
+            hashes += history_hash(items)
+        hashes = np.frombuffer(hashes, np.uint8).reshape(-1, HASH_BYTES)
+        tokens = self.field2id_token[self.uid_field]
+        check_histories(store, tokens[self.sequences.users], hashes, command)
         made = {part: store.fingerprint.get(part, {}).get("name") for part in ("generator", "encoder")}
         self.logger.info(
             f"Interests of {path}: generator {made['generator']}, text encoder {made['encoder']}, "
             f"{int((np.diff(store.offsets) > 0).sum()):,} of {store.n_users:,} users have some"
         )
-        self.interests = InterestTable(store, self.field2id_token[self.uid_field])
+        self.interests = InterestTable(store, tokens)
         for part in splits:
             part.interests = self.interests
         if self.config["interest_evidence"]:
