@@ -29,4 +29,4 @@ def test_a_changed_number_is_found_and_mended(tmp_path, monkeypatch, capsys):
     assert right in page.read_text() and pages.main([]) == 0
     head, line, best, other, *_ = right.splitlines()
     assert head.count("|") == line.count("|") == best.count("|") == other.count("|") == 10
-    assert best.startswith("| SAM | 5 | .18") and ", p " in other
+    assert best.startswith("| SAM | 5 | .1818 ") and "(-4.8%, p .100)" in other

@@ -97,7 +97,6 @@ def votes_row(times, item_knn):
         measured=f"{ratio:.2f} x ({times[VOTES] / times['SAM']:.2f} x SAM without)",
         prediction="0.40 x, measured before a user's own pairs were left out of the lists of neighbours, too",
         stayed="a setting, off by default: stayed",
-        details={"ratio to SASRec": ratio},
     )
 
 
