@@ -53,6 +53,11 @@ def uses_interests(name):
     return hook is not None and issubclass(hook, SAMDataset)
 
 
+def can_read_item_texts(name):
+    """Whether a model, by name, is one of ours that can read the text vectors of the items."""
+    return _dataset_class(name) is not None
+
+
 def uses_item_texts(config):
     """Whether a configuration's model reads the text vectors of the items."""
     hook = _dataset_class(config["model"])

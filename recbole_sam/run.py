@@ -4,7 +4,7 @@ import sys
 from logging import getLogger
 from pathlib import Path
 
-from recbole_sam import configuration, settings
+from recbole_sam import configuration, properties, settings
 from recbole_sam.data import check
 from recbole_sam.data.folder import is_synthetic
 from recbole_sam.errors import SettingError
@@ -42,6 +42,8 @@ def main(words=None):
     given = configuration.parse_words(words)
     processes = _processes(given)
     config = configuration.make_config(given)
+    if config["model"] not in properties.model_names():  # of ours they are checked wherever a Config is made
+        settings.check_names(config.external_config_dict, config["model"])
     for sentence in settings.unread(config.external_config_dict, config["model"]):
         getLogger().warning(sentence)
     stage1.build_missing(config)

@@ -16,6 +16,8 @@ _RECBOLE_UNLISTED = {
     "group_offset", "offset", "local_rank", "additional_feat_suffix", "benchmark_filename",
     "numerical_features", "discretization", "log_root", "valid_metric_bigger",
 }  # fmt: skip
+# Read by the code of these models, and listed in the YAML of others only.
+_RECBOLE_UNLISTED_READERS = {"tau": ["FEARec"], "reg_weight": ["HRM"]}
 
 
 def keys(file):
@@ -45,11 +47,17 @@ def recbole_dataset_names():
 @functools.cache
 def recbole_names():
     """Every setting RecBole 1.2.1 knows, of any of its models, a set of str."""
+    return _general_names().union(*map(keys, (_recbole_properties() / "model").glob("*.yaml")))
+
+
+@functools.cache
+def _general_names():
+    """RecBole's settings that are of no model alone, a set of str."""
     from recbole.utils import argument_list
 
     names = set(_RECBOLE_UNLISTED)
     for file in _recbole_properties().rglob("*.yaml"):
-        if file.stem not in ("url", "kg_url"):
+        if file.parent.name != "model" and file.stem not in ("url", "kg_url"):
             names |= keys(file)
     for group in ("general", "training", "evaluation", "dataset"):
         names |= set(getattr(argument_list, f"{group}_arguments"))
@@ -66,17 +74,26 @@ def own_names():
 
 @functools.cache
 def _readers():
-    """The models (list of str) that read each setting that is of some of the plugin's models alone."""
-    shared = recbole_names() | keys(properties.interests_file()) | keys(properties.llm_file())
-    readers = {}
-    for model in properties.model_names():
-        for name in keys(properties.model_file(model)) - shared:
-            readers.setdefault(name, []).append(model)
+    """The models (set of str) that read each setting that is of some models alone."""
+    from recbole_sam import registry
+    from recbole_sam.data import store_location
+
+    files = {file.stem: file for file in (_recbole_properties() / "model").glob("*.yaml")}
+    ours = {name: properties.model_file(name) for name in properties.model_names()}
+    readers = {name: set(models) for name, models in _RECBOLE_UNLISTED_READERS.items()}
+    for model, file in (files | ours).items():
+        for name in keys(file) - _general_names():
+            readers.setdefault(name, set()).add(model)
+    with_texts = {model for model in ours if registry.can_read_item_texts(model)}
+    with_interests = {model for model in ours if registry.uses_interests(model)}
+    for name in keys(properties.interests_file()) | keys(properties.llm_file()):
+        reads_it = with_texts if name in store_location.OF_ITEM_TEXTS else with_interests
+        readers[name] = readers.get(name, set()) | reads_it
     return readers
 
 
 def unread(given, model):
-    """Settings of the plugin's other models, which this model does not read.
+    """Settings of other models, which this model does not read.
 
     Args:
         given (iterable of str): names.
@@ -87,10 +104,17 @@ def unread(given, model):
     """
     readers = _readers()
     return [
-        f"{model} does not read {name}, a setting of {' and '.join(readers[name])}: leave it out."
+        f"{model} does not read {name}, a setting of {_listed(readers[name])}: leave it out."
         for name in sorted(set(given) & set(readers))
         if model not in readers[name]
     ]
+
+
+def _listed(models):
+    models = sorted(models, key=lambda name: (name not in properties.model_names(), name))  # ours first
+    if len(models) > 4:
+        models = [", ".join(models[:3]), f"{len(models) - 3} more"]
+    return " and ".join(models)
 
 
 def check_names(given, model):

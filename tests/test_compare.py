@@ -161,6 +161,8 @@ def test_tuned_settings_are_used(shop):
         (["--models=SASRec,SAM:loss_type=ABC"], "SAM:loss_type=ABC: loss_type is 'ABC'; SAM knows CE, BPR"),
         (["--models=SAM:hiden_size=8"], "did you mean 'hidden_size'"),
         (["--models=SAM,BSARec:item_knn=True"], "BSARec:item_knn=True: BSARec does not read item_knn"),
+        (["--models=SASRec:embedding_size=8"], "SASRec does not read embedding_size, a setting of"),
+        (["--train_targets=last"], "SASRec does not read train_targets and would learn from all targets"),
         (["--tune=0"], "--tune is the number of trials a model, from 1, not 0"),
         (["--jobs=0"], "--jobs is the number of processes at a time"),
         (["--devices=gpu"], "--devices is 'cpu' or GPU numbers"),

@@ -13,6 +13,8 @@ _NOT_CONTENT = {"interest_store", "interest_dim", "train_targets", "text_batch_s
 # What an item's text vector depends on.
 ENCODER = ("item_text_fields", "text_encoder", "text_encoder_dim", "text_pooling", "text_max_length",
            "text_normalize", "interest_seed", "interest_dtype")  # fmt: skip
+# All that a model reads of which only the items' titles count.
+OF_ITEM_TEXTS = (*ENCODER, "text_batch_size", "text_cache_dir")
 # What a language model is asked, and how.
 _LLM_CONTENT = ("llm_model", "llm_temperature", "llm_top_p", "llm_max_tokens", "llm_prompt_file",
                 "llm_base_url", "llm_extra_body", "llm_seed")  # fmt: skip

@@ -73,10 +73,16 @@ def check(plan, entries):
     Raises:
         SettingError: naming the entry and what is wrong with it.
     """
+    fewer_targets = plan.given.get("train_targets", "all") != "all"
     for entry in entries:
         settings.check_names(entry.given, entry.model)
         for sentence in settings.unread(entry.given, entry.model):  # two rows with two names, and one model
             raise SettingError(f"{entry.label}: {sentence}")
+        if fewer_targets and settings.unread(["train_targets"], entry.model):
+            raise SettingError(
+                f"{entry.label} does not read train_targets and would learn from all targets, others from "
+                "one a user: give it to single models, such as SAM:train_targets=last."
+            )
         try:
             _config(plan, entry)
         except SettingError as error:
