@@ -52,6 +52,22 @@ def config_files(given):
     return given.get("config_files", "").replace(",", " ").split() or None
 
 
+def with_files(given):
+    """Settings with the content of their ``--config_files`` in place of the files' names.
+
+    Args:
+        given (dict): what :func:`parse_words` returned.
+
+    Returns:
+        dict: key to value, both str; the command line beats the files, a later file an earlier one.
+
+    Raises:
+        SettingError: a file is missing, or not of the form ``key: value``.
+    """
+    in_files = {name: str(value) for name, value in _read_files(config_files(given) or []).items()}
+    return in_files | {name: value for name, value in given.items() if name != "config_files"}
+
+
 def make_config(given, model=None):
     """RecBole's ``Config`` of some command-line settings.
 

@@ -146,7 +146,7 @@ def test_tuned_settings_are_used(shop):
     [
         (["--models=SASRex"], "there is no model named 'SASRex'"),
         (["--models=BPR"], "cannot share the split of sequential models"),
-        (["--seed=3"], "--seed is for a single run: a comparison takes --seeds"),
+        (["--seed=3"], "seed is for a single run: a comparison takes --seeds"),
         (["--seeds=some"], "--seeds is a count such as 5"),
         (["--dataset=shoppe"], "there is no dataset 'shoppe'"),
         (["--tune=2", "--models=BERT4Rec"], "no search ranges for BERT4Rec"),

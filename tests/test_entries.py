@@ -17,6 +17,17 @@ def test_commas_inside_brackets_belong_to_the_value():
     assert entry.given == {"item_text_fields": "['title','brand']"}
 
 
+def test_colons_may_be_in_a_value():
+    text = "STOSA:train_neg_sample_args={'distribution':'uniform','sample_num':1}:n_layers=1,SASRec"
+    first, second = entries.parse(text)
+    assert first.given == {
+        "train_neg_sample_args": "{'distribution':'uniform','sample_num':1}", "n_layers": "1",
+    }  # fmt: skip
+    assert (first.model, second.model) == ("STOSA", "SASRec")
+    [entry] = entries.parse("SAM:llm_base_url=http://localhost:8000/v1:llm_model=m")
+    assert entry.given == {"llm_base_url": "http://localhost:8000/v1", "llm_model": "m"}
+
+
 def test_the_default_is_understood():
     assert [entry.model for entry in entries.parse(entries.DEFAULT)] == entries.DEFAULT.split(",")
 
@@ -35,7 +46,9 @@ def test_every_ablation_is_a_setting_of_sam_with_another_value(shop):
     [
         ("SASRex", "there is no model named 'SASRex'.* Did you mean SASRec"),
         ("SAM:epochs=5", "'SAM:epochs=5' sets epochs, which must be the same for all models"),
+        ("SAM:config_files=my.yaml", "config_files, which must be the same for all models"),
         ("SAM:lr", "cannot read '--lr'"),
+        ("SAM:", "cannot read '--'"),
         ("BPR", "BPR is a general model of RecBole.*cannot share the split"),
         ("DeepFM", "DeepFM is a context model"),
         (" , ", "names no model"),

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from recbole_sam.data.folder import SYNTHETIC_MARKER
@@ -24,13 +26,28 @@ def test_the_key_differs_with_what_changes_results_only(shop):
     assert len({key(), key("--learning_rate=0.1"), key("--topk=[5,20]"), key(tuning=4)}) == 4
 
 
+def test_a_file_counts_by_what_it_says(shop):
+    text = "topk: [5]\nvalid_metric: HIT@5\ntrain_batch_size: 256\nlearning_rate: 1e-2\nepochs: 9\n"
+    Path("my.yaml").write_text(text)
+    made, config = plan.make_plan([*WORDS, "--config_files=my.yaml"])
+    assert made.topk == (5,) and made.valid_metric == "hit@5" and made.budget["epochs"] == 3
+    assert config["train_batch_size"] == 256 and config["learning_rate"] == 0.01
+    words = ["--topk=[5]", "--valid_metric=HIT@5", "--train_batch_size=256", "--learning_rate=1e-2"]
+    assert plan.make_plan([*WORDS, *words])[0] == made  # the same comparison, however it is said
+    Path("my.yaml").write_text(text.replace("256", "2048"))
+    assert plan.make_plan([*WORDS, "--config_files=my.yaml"])[0].key != made.key
+    Path("my.yaml").write_text("model: SAM\n")
+    with pytest.raises(SettingError, match="model is for a single run: a comparison takes --models"):
+        plan.make_plan([*WORDS, "--config_files=my.yaml"])
+
+
 @pytest.mark.parametrize(
     "word, sentence",
     [
-        ("--model=SAM", "--model is for a single run: a comparison takes --models"),
+        ("--model=SAM", "model is for a single run: a comparison takes --models"),
         ("--seed=1", "takes --seeds"),
         ("--checkpoint_dir=x", "takes --run"),
-        ("--metrics=['Hit']", "--metrics is not for compare"),
+        ("--metrics=['Hit']", "metrics is not for compare"),
         ("--valid_metric=NDCG@7", "valid_metric is 'NDCG@7'; it must be one of hit@10, hit@20"),
         ("--eval_args={'mode':'uni100'}", "leave 'mode' out of eval_args"),
     ],

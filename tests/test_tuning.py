@@ -5,7 +5,8 @@ from conftest import make_config
 
 from recbole_sam import properties
 from recbole_sam.errors import SettingError
-from recbole_sam.evaluation import plan, tuning
+from recbole_sam.evaluation import compare, entries, plan, tuning
+from recbole_sam.evaluation.run_folder import RunFolder
 
 pytest.importorskip("hyperopt", reason="hyperopt is not installed")
 
@@ -14,11 +15,10 @@ RANGES = "learning_rate choice [0.001,0.01,0.1]\nhidden_size choice [8,16]\nn_la
 
 
 @pytest.fixture
-def job(shop, tmp_path):
+def job(shop):
     made, _ = plan.make_plan(WORDS)
-    (tmp_path / "SASRec.hyper").write_text(RANGES)
     given = {**made.given, "model": "SASRec", "seed": "2020"}
-    return {"given": given, "ranges": str(tmp_path / "SASRec.hyper"), "trials": 2, "threads": 1}
+    return {"given": given, "ranges": RANGES, "trials": 2, "threads": 1}
 
 
 def kept(folder):
@@ -57,9 +57,32 @@ def test_finds_the_best_on_validation_and_goes_on(job, tmp_path):
      ("n_layers oneof [1,2]\n", "cannot read the search ranges")],
 )  # fmt: skip
 def test_ranges_that_cannot_be_read(job, tmp_path, text, sentence):
-    (tmp_path / "SASRec.hyper").write_text(text)
-    code, found = search(tmp_path / "tuning", job)
+    code, found = search(tmp_path / "tuning", {**job, "ranges": text})
     assert code == tuning.FAILED and sentence in found["reason"]
+
+
+def test_what_is_set_is_not_searched(job, tmp_path):
+    job["given"] |= {"learning_rate": "0.02", "hidden_size": "8"}
+    _, found = search(tmp_path / "tuning", job)
+    assert [set(one["settings"]) for one in found["trials"]] == [{"n_layers"}] * 2
+    job["given"]["n_layers"] = "1"
+    code, found = search(tmp_path / "other", job)
+    assert code == tuning.FAILED and "is set already: leave one out, or --tune." in found["reason"]
+
+
+def test_a_search_that_failed_is_begun_again_in_the_same_ranges_only(job, tmp_path, monkeypatch):
+    folder, where = RunFolder(tmp_path / "run"), compare.Workers([{}], 1, {"use_gpu": "False"})
+    made, _ = plan.make_plan(WORDS)
+    [entry] = entries.parse("SASRec")
+    arguments = folder, made, [entry], 2020, 1, {"SASRec": RANGES}, where, print
+    path = folder.tuning("SASRec")
+    tuning.start(path, job)
+    (path / tuning.OUTCOME).write_text('{"reason": "--tune needs hyperopt"}')
+    found, failed = compare.tune(*arguments)
+    assert not failed and set(found["SASRec"]) == {"learning_rate", "hidden_size", "n_layers"}
+    other = *arguments[:5], {"SASRec": "n_layers choice [1,2]"}, where, print
+    with pytest.raises(SettingError, match="has other ranges .* than are given now"):
+        compare.tune(*other)
 
 
 def test_a_model_that_fails_is_the_reason(job, tmp_path):
@@ -85,10 +108,9 @@ def test_shipped_ranges_fit_their_models(shop):
 
 def test_own_ranges_come_first(tmp_path):
     from recbole_sam.cli.compare import _ranges
-    from recbole_sam.evaluation.entries import parse
 
     (tmp_path / "SAM.hyper").write_text(RANGES)
-    files = _ranges(parse("SAM,SASRec"), str(tmp_path))
-    assert files == {"SAM": tmp_path / "SAM.hyper", "SASRec": properties.tuning_file("SASRec")}
+    ranges = _ranges(entries.parse("SAM,SASRec"), str(tmp_path))
+    assert ranges == {"SAM": RANGES, "SASRec": properties.tuning_file("SASRec").read_text()}
     with pytest.raises(SettingError, match="no search ranges for BERT4Rec"):
-        _ranges(parse("BERT4Rec"), None)
+        _ranges(entries.parse("BERT4Rec"), None)

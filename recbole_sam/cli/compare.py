@@ -182,17 +182,22 @@ def train(folder, words, chosen, seeds, tuning, args):
 
 
 def _ranges(chosen, own):
-    files = {}
+    """The text of each entry's search ranges, by label."""
+    ranges = {}
     for entry in chosen:
         candidates = [Path(own) / f"{entry.model}.hyper"] if own else []
         candidates.append(properties.tuning_file(entry.model))
-        files[entry.label] = next((file for file in candidates if file.is_file()), None)
-        if files[entry.label] is None:
+        file = next((file for file in candidates if file.is_file()), None)
+        if file is None:
             raise SettingError(
                 f"there are no search ranges for {entry.model} ({candidates[0]} is missing): write them as "
                 "RecBole's params_file and name their folder with --ranges=FOLDER, or leave out --tune."
             )
-    return files
+        try:
+            ranges[entry.label] = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingError(f"cannot read the search ranges in {file}: {error}.") from error
+    return ranges
 
 
 def show(folder, args, edges):

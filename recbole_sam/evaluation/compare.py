@@ -115,29 +115,36 @@ def prepare_interests(plan, entries, say):
 def tune(folder, plan, entries, seed, trials, ranges, where, say):
     """Searches each entry's settings on validation only; what was found before is not searched again.
 
+    A search that failed is begun again, with the trials that it kept.
+
     Args:
         folder (RunFolder): where the outcome of every tuning trial is kept.
         plan (Plan): the settings for all.
         entries (list of Entry): what is compared.
         seed (int): of the search, and of the models in it.
         trials (int): tuning trials an entry.
-        ranges (dict): label to the file (Path) with its search ranges.
+        ranges (dict): label to its search ranges (str, a params_file of RecBole).
         where (Workers): processes and devices.
         say (callable): takes a line for the user.
 
     Returns:
         tuple: dict from label to the settings found (dict), and dict from label to the reason of a failure.
+
+    Raises:
+        SettingError: a search was begun with other ranges.
     """
     found, failed = {}, {}
     by_label = {entry.label: entry for entry in entries}
+    for label in by_label:
+        tuning.check_ranges(folder.tuning(label), ranges[label])
 
     def tasks():
         for label, entry in by_label.items():
-            if tuning.outcome(folder.tuning(label)) is None:
+            if "best" not in (tuning.outcome(folder.tuning(label)) or {}):
                 given = _given(plan, entry, seed, where)
                 job = {
                     "given": given,
-                    "ranges": str(ranges[label]),
+                    "ranges": ranges[label],
                     "trials": trials,
                     "threads": where.threads,
                 }

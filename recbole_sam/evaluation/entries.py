@@ -33,10 +33,13 @@ ABLATION = ",".join(["SAM", *(f"SAM:{settings}" for settings in _WITHOUT)])
 SAME_FOR_ALL = (
     "epochs", "stopping_step", "eval_step", "eval_args", "metrics", "topk", "valid_metric", "seed", "dataset",
     "data_path", "MAX_ITEM_LIST_LENGTH", "checkpoint_dir", "model", "load_col", "eval_batch_size",
+    "config_files",
 )  # fmt: skip
 """What no single entry may set: the comparison would not be fair, or not be one."""
 
-_BETWEEN = re.compile(r",(?![^\[\](){}]*[\])}])")  # a comma that is not inside brackets
+_OUTSIDE_BRACKETS = r"(?![^\[\](){}]*[\])}])"
+_BETWEEN = re.compile("," + _OUTSIDE_BRACKETS)
+_SETTING = re.compile(r":(?=\w+=)" + _OUTSIDE_BRACKETS)  # the colon of a URL or a dictionary is the value's
 
 
 class Entry(NamedTuple):
@@ -64,8 +67,8 @@ def parse(text):
     """
     entries = {}
     for label in filter(None, (part.strip() for part in _BETWEEN.split(text))):
-        model, *words = label.split(":")
-        given = parse_words([f"--{word}" for word in words])
+        model, colon, words = label.partition(":")
+        given = parse_words([f"--{word}" for word in _SETTING.split(words)] if colon else [])
         shared = sorted(set(given) & set(SAME_FOR_ALL))
         if shared:
             raise SettingError(

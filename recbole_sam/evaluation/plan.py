@@ -56,13 +56,14 @@ def make_plan(words, tuning=None):
     Raises:
         SettingError: a setting is wrong, or one that compare sets itself.
     """
-    given = configuration.parse_words(words)
+    # their content, not the files' names: a file may be another the next time
+    given = configuration.with_files(configuration.parse_words(words))
     for name, instead in (("model", "--models"), ("seed", "--seeds"), ("checkpoint_dir", "--run")):
         if name in given:
-            raise SettingError(f"--{name} is for a single run: a comparison takes {instead}.")
+            raise SettingError(f"{name} is for a single run: a comparison takes {instead}.")
     if given.get("metrics", DEFAULTS["metrics"]) != DEFAULTS["metrics"]:
         raise SettingError(
-            "--metrics is not for compare, which shows HR, NDCG and MRR of one target a user; --topk says at "
+            "metrics is not for compare, which shows HR, NDCG and MRR of one target a user; --topk says at "
             "which lengths."
         )
     settings.check_names(given, "compare")

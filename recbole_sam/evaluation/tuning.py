@@ -13,7 +13,7 @@ from recbole_sam.errors import RecBoleSAMError, SettingError
 from recbole_sam.evaluation import json_file
 from recbole_sam.evaluation.trial import FAILED, JOB, LOG, Experiment, end_with_parent, reason
 
-OUTCOME, TRIALS = "outcome.json", "trials.jsonl"
+OUTCOME, TRIALS, RANGES = "outcome.json", "trials.jsonl", "ranges.hyper"
 
 
 def start(folder, job):
@@ -21,15 +21,35 @@ def start(folder, job):
 
     Args:
         folder (Path): of the search.
-        job (dict): ``given`` (settings), ``ranges`` (a params_file of RecBole), ``trials`` and ``threads``.
+        job (dict): ``given`` (settings), ``ranges`` (text of a params_file of RecBole), ``trials`` and
+            ``threads``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OUTCOME).unlink(missing_ok=True)
+    (folder / RANGES).write_text(job["ranges"], encoding="utf-8")
     (folder / JOB).write_text(json.dumps(job, indent=1) + "\n", encoding="utf-8")
 
 
+def check_ranges(folder, ranges):
+    """Refuses to go on with a search in other ranges.
+
+    Args:
+        folder (Path): of a search, which may not exist.
+        ranges (str): text of a params_file.
+
+    Raises:
+        SettingError: the search was begun with others.
+    """
+    path = folder / RANGES
+    if path.is_file() and path.read_text(encoding="utf-8") != ranges:
+        raise SettingError(
+            f"the search in {folder} has other ranges ({path}) than are given now: give its own by "
+            "--ranges, or another --run=FOLDER."
+        )
+
+
 def outcome(folder):
-    """The outcome of a search that found something; None before that.
+    """The outcome of a search that ended; None before that.
 
     Returns:
         dict or None: ``best`` (settings) and ``valid`` (score), or ``reason`` of a failure.
@@ -61,6 +81,8 @@ def main(folder):
 def search(job, folder):
     """The best settings of a number of random draws from the ranges.
 
+    What the user set stays as it is and is not searched.
+
     Args:
         job (dict): as in :func:`start`.
         folder (Path): keeps each trial, so that one that ended is never trained again.
@@ -69,7 +91,7 @@ def search(job, folder):
         dict: ``best`` (settings), ``valid`` (score) and ``trials`` (list of what was tried, with its score).
 
     Raises:
-        SettingError: hyperopt is missing, or the ranges cannot be read.
+        SettingError: hyperopt is missing, the ranges cannot be read, or nothing is left to search.
     """
     try:
         import hyperopt  # noqa: F401
@@ -92,15 +114,20 @@ def search(job, folder):
     try:
         tuning = HyperTuning(
             objective,
-            params_file=job["ranges"],
+            params_file=str(folder / RANGES),
             algo="random",
             max_evals=job["trials"],
             early_stop=job["trials"],
         )
     except (ValueError, SyntaxError, NameError, OSError) as error:
-        raise SettingError(f"cannot read the search ranges in {job['ranges']}: {error}.") from error
+        raise SettingError(f"cannot read the search ranges in {folder / RANGES}: {error}.") from error
     if not tuning.space:
-        raise SettingError(f"{job['ranges']} holds no line of the form 'name choice [a,b]'.")
+        raise SettingError(f"{folder / RANGES} holds no line of the form 'name choice [a,b]'.")
+    tuning.space = {name: drawn for name, drawn in tuning.space.items() if name not in job["given"]}
+    if not tuning.space:
+        raise SettingError(
+            f"every setting with a range in {folder / RANGES} is set already: leave one out, or --tune."
+        )
     tuning.run()
     best = kept.best()
     return {"best": best["settings"], "valid": best["result"]["best_valid_score"], "trials": kept.trials}
