@@ -94,5 +94,5 @@ def test_power_that_makes_no_sense_is_refused(tmp_path, power):
 
 @pytest.mark.parametrize("name", ["interest_size", "routing_iterations"])
 def test_numbers_below_one_are_refused(tmp_path, name):
-    with pytest.raises(SettingError, match=f"{name}=0"):
+    with pytest.raises(SettingError, match=f"{name} is 0"):
         circle_model(tmp_path, "MIND", **{name: 0})

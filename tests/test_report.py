@@ -134,6 +134,8 @@ def test_unequal_seeds_are_said(comparison):
         trials=[t for t in comparison.trials if (t["model"], t["seed"]) != ("EIMF", 2)]
     )
     assert views.missing(short)[1] == "Not every model has all seeds: fewer than 2 of EIMF (our reading)."
+    other = [{**t, "seed": 9} if (t["model"], t["seed"]) == ("EIMF", 2) else t for t in comparison.trials]
+    assert views.missing(comparison._replace(trials=other))[1] == "Not all models have the same seeds."
 
 
 def outputs(results, tmp_path):

@@ -23,6 +23,7 @@ def a_split():
 
 def a_run(**changes):
     return {"key": "k", "dataset": "shop", "given": {"epochs": "3"}, "budget": {"tuning": None},
+            "topk": [10], "valid_metric": "ndcg@10", "head_from": 3,
             "checksums": {"users": "a", "candidates": "e"}, "command": "compare", "machine": "m",
             "date": "2026-11-24", "versions": {"torch": "2.13.0"}, **changes}  # fmt: skip
 
@@ -138,6 +139,30 @@ def test_folders_that_hold_nothing_or_rubbish(tmp_path):
             (tmp_path / PER_USER).unlink()
         with pytest.raises(DataError, match="ranks.parquet is not readable"):
             RunFolder(tmp_path).ranks()
+
+
+def test_what_is_no_folder_and_what_holds_other_things(tmp_path):
+    file = tmp_path / "README.md"
+    file.write_text("hello")
+    with pytest.raises(DataError, match="README.md holds no comparison"):
+        RunFolder(file).run()
+    with pytest.raises(SettingError, match="cannot write to .*README.md .File exists.: give another --run"):
+        with RunFolder(file).locked():
+            pass
+    for content in ("{}", "[]"):
+        (tmp_path / RUN).write_text(content)
+        with pytest.raises(DataError, match=r"run.json is not a file that compare wrote \(key, dataset, "):
+            RunFolder(tmp_path).run()
+    pd.DataFrame({"model": ["SAM"], "rank": [1]}).to_parquet(tmp_path / PER_USER)
+    with pytest.raises(DataError, match=r"ranks.parquet is not a file that compare wrote \(seed, protocol, "):
+        RunFolder(tmp_path).ranks()
+
+
+def test_a_fault_while_the_folder_is_held_stays_what_it_is(tmp_path):
+    with pytest.raises(FileNotFoundError), RunFolder(tmp_path).locked():
+        (tmp_path / "none").read_text()
+    with RunFolder(tmp_path).locked():  # and the folder is free again
+        pass
 
 
 def test_tokens_are_written_once(tmp_path):

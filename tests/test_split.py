@@ -74,9 +74,11 @@ def test_saved_and_loaded(common, tmp_path):
     loaded = split.load(tmp_path / "split.npz")
     for ours, theirs in zip(common, loaded, strict=True):
         assert np.array_equal(ours, theirs)
-    (tmp_path / "split.npz").write_bytes(b"x")
-    with pytest.raises(DataError, match="split.npz is not a split of compare"):
-        split.load(tmp_path / "split.npz")
+    whole = (tmp_path / "split.npz").read_bytes()
+    for content in (b"x", b"", whole[: len(whole) // 2]):
+        (tmp_path / "split.npz").write_bytes(content)
+        with pytest.raises(DataError, match="split.npz is not a split of compare"):
+            split.load(tmp_path / "split.npz")
 
 
 def test_more_than_one_target_a_user_is_refused(shop):

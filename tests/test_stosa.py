@@ -114,5 +114,5 @@ def test_training_without_negative_items_is_refused(tmp_path):
 
 
 def test_width_that_heads_cannot_share_is_refused(tmp_path):
-    with pytest.raises(SettingError, match="hidden_size=10 .* n_heads=4"):
+    with pytest.raises(SettingError, match="hidden_size .10. must be a multiple of n_heads .4."):
         circle_model(tmp_path, "STOSA", hidden_size=10)

@@ -18,6 +18,8 @@ from recbole_sam.evaluation.tuning import OUTCOME
 RUN, TRIALS, PER_USER, SPLIT = "run.json", "trials.json", "ranks.parquet", "split.npz"
 EACH_TRIAL, SEARCHES = "trials", "tuning"
 PROTOCOLS = ("full", "uni100")
+_TOLD = ("key", "dataset", "given", "budget", "checksums", "topk", "valid_metric", "head_from", "versions")
+_COLUMNS = ("model", "seed", "protocol", "user", "item", "rank", "history", "popularity")
 
 
 class RunFolder:
@@ -43,15 +45,17 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.path / "lock", timeout=0)
-            with lock:
-                yield
+            held = filelock.FileLock(self.path / "lock", timeout=0).acquire()
         except filelock.Timeout:
             raise SettingError(
                 f"another compare is at work in {self.path}: wait for it, or give --run=FOLDER."
             ) from None
-        except PermissionError as error:
-            raise SettingError(f"cannot write to {error.filename}: give another --run=FOLDER.") from error
+        except OSError as error:
+            raise SettingError(
+                f"cannot write to {error.filename} ({error.strerror}): give another --run=FOLDER."
+            ) from error
+        with held:
+            yield
 
     def run(self):
         """What ``run.json`` holds, a dict.
@@ -59,7 +63,9 @@ class RunFolder:
         Raises:
             DataError: there is none, or it is not readable.
         """
-        return self._json(RUN)
+        run = self._json(RUN)
+        _check_has(self.path / RUN, _TOLD, run if isinstance(run, dict) else ())
+        return run
 
     def trials(self):
         """What ``trials.json`` holds, a list of dict: the last result of each trial."""
@@ -69,11 +75,11 @@ class RunFolder:
         path = self.path / name
         try:
             return json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise DataError(
                 f"{self.path} holds no comparison ({name} is missing): name a folder that compare wrote."
             ) from None
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise DataError(
                 f"{path} is not readable ({error}): run the comparison again in another --run folder."
             ) from error
@@ -197,9 +203,20 @@ class RunFolder:
 
         path = self.path / PER_USER
         try:
-            return pd.read_parquet(path)
+            ranks = pd.read_parquet(path)
         except (OSError, pyarrow.ArrowException) as error:
             raise DataError(f"{path} is not readable ({error}): run the comparison again.") from error
+        _check_has(path, _COLUMNS, ranks.columns)
+        return ranks
+
+
+def _check_has(path, needed, found):
+    lacking = [name for name in needed if name not in found]
+    if lacking:
+        raise DataError(
+            f"{path} is not a file that compare wrote ({', '.join(lacking)} missing): name the folder of a "
+            "comparison, or run it again in another --run folder."
+        )
 
 
 def write_ranks(path, split, trials):

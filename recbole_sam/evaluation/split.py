@@ -1,6 +1,7 @@
 """What all compared models have in common: the test users, their targets, and the candidates."""
 
 import hashlib
+import zipfile
 from typing import NamedTuple
 
 import numpy as np
@@ -176,7 +177,7 @@ def load(path):
     try:
         with np.load(path, allow_pickle=False) as arrays:
             values = {name: arrays[name] for name in Split._fields}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is not a split of compare ({error}): give another --run folder.") from error
     values["interactions"] = int(values["interactions"])
     values["parts"] = dict(part.split(" ") for part in values["parts"].tolist())

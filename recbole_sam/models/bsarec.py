@@ -15,6 +15,7 @@ from recbole.model.loss import BPRLoss
 from torch import nn
 
 from recbole_sam.errors import SettingError
+from recbole_sam.models import sizes
 from recbole_sam.models.frequency import split_frequencies
 from recbole_sam.models.padding import causal_mask, left_pad
 
@@ -114,11 +115,7 @@ class BSARec(SequentialRecommender):
 
     @staticmethod
     def _check_settings(config):
-        if config["hidden_size"] % config["n_heads"] != 0:
-            raise SettingError(
-                f"hidden_size={config['hidden_size']} does not divide into "
-                f"n_heads={config['n_heads']} heads: choose a multiple."
-            )
+        sizes.check_transformer(config)
         if config["hidden_act"] not in ACTIVATIONS:
             raise SettingError(
                 f"hidden_act={config['hidden_act']!r} is unknown: set it to one of "

@@ -14,6 +14,7 @@ from recbole.model.loss import BPRLoss
 from torch import nn
 
 from recbole_sam.errors import SettingError
+from recbole_sam.models import sizes
 from recbole_sam.models.capsule import best_matches, matches, nearest_interest, route
 from recbole_sam.models.padding import left_pad
 
@@ -82,9 +83,7 @@ class ComiRec(SequentialRecommender):
                 f"interest_extractor={self.interest_extractor!r} is none of ComiRec's: set it to "
                 "SA or DR."
             )
-        for name in ("interest_size", "routing_iterations"):
-            if config[name] < 1:
-                raise SettingError(f"{name}={config[name]} makes no sense: set it from 1 on.")
+        sizes.check(config, "hidden_size", "interest_size", "routing_iterations", "inner_size")
 
         # define layers and loss
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)

@@ -20,6 +20,7 @@ from scipy import sparse
 from torch import nn
 
 from recbole_sam.errors import SettingError
+from recbole_sam.models import sizes
 from recbole_sam.models.attention import recency_positions
 
 NEWEST_WEIGHT, FADING = 8.0, 0.8
@@ -40,15 +41,10 @@ class ItemNeighbours(nn.Module):
         dataset (SequentialDataset): the training part.
         model (SequentialRecommender): that knows the fields of its samples.
         size (int): neighbours kept of each item, ``item_knn_size``.
-
-    Raises:
-        SettingError: ``size`` is no whole number from 1.
     """
 
     def __init__(self, dataset, model, size):
         super().__init__()
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise SettingError(f"item_knn_size is {size}; it must be a whole number from 1.")
         samples, fields = dataset.inter_feat, (model.USER_ID, model.ITEM_SEQ, model.ITEM_ID)
         users, items = taken_pairs(*(samples[field].numpy() for field in fields))
         tables = neighbours(users, items, dataset.item_num, size)
@@ -123,7 +119,10 @@ def configured(config, dataset, model):
     """
     if config["item_knn"] not in (None, True, False):
         raise SettingError(f"item_knn is '{config['item_knn']}'; it must be True or False.")
-    return ItemNeighbours(dataset, model, config["item_knn_size"]) if config["item_knn"] else None
+    if not config["item_knn"]:
+        return None
+    sizes.check(config, "item_knn_size")
+    return ItemNeighbours(dataset, model, config["item_knn_size"])
 
 
 def taken_pairs(users, histories, targets):

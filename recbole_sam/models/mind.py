@@ -16,6 +16,7 @@ from recbole.model.loss import BPRLoss
 from torch import nn
 
 from recbole_sam.errors import SettingError
+from recbole_sam.models import sizes
 from recbole_sam.models.capsule import best_matches, matches, nearest_interest, route
 from recbole_sam.models.padding import left_pad
 
@@ -87,9 +88,7 @@ class MIND(SequentialRecommender):
                 f"label_power={config['label_power']} makes no sense: set a number from 1 on, or "
                 ".inf for the best match alone."
             )
-        for name in ("interest_size", "routing_iterations"):
-            if config[name] < 1:
-                raise SettingError(f"{name}={config[name]} makes no sense: set it from 1 on.")
+        sizes.check(config, "hidden_size", "interest_size", "routing_iterations")
 
         # define layers and loss
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)

@@ -3,6 +3,7 @@
 from torch import nn
 
 from recbole_sam.errors import SettingError
+from recbole_sam.models import sizes
 from recbole_sam.models.controls import CONTROLS
 from recbole_sam.models.sampled_softmax import DISTRIBUTIONS
 
@@ -40,10 +41,7 @@ def _check_model(config):
         raise SettingError(
             f"hidden_act is '{config['hidden_act']}'; SAM knows {', '.join(sorted(ACTIVATIONS))}."
         )
-    if config["hidden_size"] % config["n_heads"]:
-        raise SettingError(
-            f"hidden_size ({config['hidden_size']}) must be a multiple of n_heads ({config['n_heads']})."
-        )
+    sizes.check_transformer(config)
     if config["interest_text"] and not config["item_text"]:
         raise SettingError(
             "interest_text projects interests as item texts are projected: set item_text to True, or "
@@ -70,7 +68,7 @@ def _check_loss(config):
             "loss_type than SSM, or set item_knn to False."
         )
     if chunk is not None:
-        _check_count("loss_chunk_size", chunk)
+        sizes.check(config, "loss_chunk_size")
         if config["repeat_bias"]:
             raise SettingError(
                 "loss_chunk_size computes no single score, to which repeat_bias could be added: set "
@@ -82,7 +80,7 @@ def _check_loss(config):
                 "items."
             )
     if loss == "SSM":
-        _check_count("loss_negatives", config["loss_negatives"])
+        sizes.check(config, "loss_negatives")
         if config["loss_distribution"] not in DISTRIBUTIONS:
             raise SettingError(
                 f"loss_distribution is '{config['loss_distribution']}'; it must be "
@@ -93,8 +91,3 @@ def _check_loss(config):
                 "loss_type SSM draws its negatives itself: set train_neg_sample_args to None, and the number "
                 "of negatives by loss_negatives."
             )
-
-
-def _check_count(name, value):
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise SettingError(f"{name} is {value}; it must be a whole number from 1.")

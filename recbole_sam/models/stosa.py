@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from recbole_sam.errors import SettingError
+from recbole_sam.models import sizes
 from recbole_sam.models.padding import causal_mask, left_pad
 from recbole_sam.models.wasserstein import all_distances, as_points, paired_distances, positive
 
@@ -134,11 +135,7 @@ class STOSA(SequentialRecommender):
         self.layer_norm_eps = config["layer_norm_eps"]
         self.initializer_range = config["initializer_range"]
         self.pvn_weight = config["pvn_weight"]
-        if self.hidden_size % self.n_heads != 0:
-            raise SettingError(
-                f"hidden_size={self.hidden_size} does not divide into n_heads={self.n_heads} "
-                "heads: choose a multiple."
-            )
+        sizes.check_transformer(config)
         if config["train_neg_sample_args"]["distribution"] == "none":
             raise SettingError(
                 "STOSA's loss compares with a sampled item, but train_neg_sample_args is off: set "

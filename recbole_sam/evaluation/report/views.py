@@ -167,7 +167,9 @@ def missing(results):
         return notes
     most = max(map(len, seeds.values()))
     fewer = [results.name(label) for label, numbers in seeds.items() if len(numbers) < most]
-    return notes + [f"Not every model has all seeds: fewer than {most} of {', '.join(fewer)}."]
+    if not fewer:
+        return [*notes, "Not all models have the same seeds."]
+    return [*notes, f"Not every model has all seeds: fewer than {most} of {', '.join(fewer)}."]
 
 
 def verdict(results, protocol, metric):

@@ -1,0 +1,34 @@
+"""Which sizes of a model make sense."""
+
+from recbole_sam.errors import SettingError
+
+
+def check(config, *names, least=1):
+    """Refuses what is no size.
+
+    Args:
+        config (Config): of a model.
+        names (str): settings that must be whole numbers.
+        least (int): the smallest that is allowed.
+
+    Raises:
+        SettingError: the first one that is none.
+    """
+    for name in names:
+        value = config[name]
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise SettingError(f"{name} is {value}; it must be a whole number from {least}.")
+
+
+def check_transformer(config):
+    """Refuses sizes that no Transformer has: widths, heads, and layers, of which there may be none.
+
+    Raises:
+        SettingError: the first one that is wrong.
+    """
+    check(config, "hidden_size", "inner_size", "n_heads")
+    check(config, "n_layers", least=0)
+    if config["hidden_size"] % config["n_heads"]:
+        raise SettingError(
+            f"hidden_size ({config['hidden_size']}) must be a multiple of n_heads ({config['n_heads']})."
+        )
