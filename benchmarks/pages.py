@@ -94,7 +94,7 @@ README_NAMES = {
     "SASRecText:repeat_bias=True:item_knn=True": "SASRecText with `repeat_bias`, `item_knn`",
     "SASRecText:repeat_bias=True": "SASRecText with `repeat_bias`",
     "UniSRec:repeat_bias=True": "UniSRec with `repeat_bias`",
-    PUBLISHED: "SAM as published",
+    PUBLISHED: "SAM, published architecture",
     **EIMF,
     **{model: f"{model} (RecBole)" for model in ("SASRec", "SINE", "GRU4Rec")},
 }

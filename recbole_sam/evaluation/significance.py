@@ -79,6 +79,25 @@ def paired_p(a, b):
     return float(p) if p.ndim == 0 else p
 
 
+def all_pairs(values):
+    """:func:`paired_p` of every model with every other, corrected by :func:`holm` over all of them.
+
+    Who is the best is seen in the same data: with the tests against it alone corrected, one of nine equal
+    models is called worse in 13 of 100 tables instead of 5.
+
+    Args:
+        values (array of float): [m, n], m >= 2 models, n >= 2 users.
+
+    Returns:
+        numpy.ndarray: [m, m], symmetric; NaN of a model with itself.
+    """
+    m = len(values)
+    tests = [paired_p(values[one], values[one + 1 :]) for one in range(m - 1)]
+    p = np.full((m, m), np.nan)
+    p[np.triu_indices(m, 1)] = holm(np.concatenate(tests))
+    return np.fmax(p, p.T)
+
+
 def holm(p_values):
     """p values corrected for testing several at once, by the step-down method of Holm (1979).
 

@@ -6,7 +6,7 @@ import pandas as pd
 from recbole_sam.evaluation import metrics
 from recbole_sam.evaluation.aligned import aligned
 from recbole_sam.evaluation.groups import everyone
-from recbole_sam.evaluation.significance import ALPHA, MIN_USERS, bootstrap_interval, holm, paired_p
+from recbole_sam.evaluation.significance import ALPHA, MIN_USERS, all_pairs, bootstrap_interval
 
 SUMMARY = (
     "protocol kind group users metric model seeds mean sd low high opponent difference relative p significant"
@@ -46,9 +46,10 @@ def summary(ranks, topk, groups):
     ``sd`` is the deviation over the seeds' means and ``low``, ``high`` the 95 % bootstrap interval over users
     of the seed-averaged values: one tells the chance of training, the other that of the users. Each model is
     tested against the best other: the best against the runner-up, all others against the best. The p values
-    of these tests (paired t-test over users) are Holm-corrected within their protocol, group and metric, not
-    over groups and metrics. So ``significant`` says that a model differs from its opponent; the sign of
-    ``difference`` says which is better.
+    (paired t-test over users) are Holm-corrected over all pairs of models within their protocol, group and
+    metric, because which one is the best is seen in the same data; not over groups and metrics.
+    So ``significant`` says that a model differs from its opponent; the sign of ``difference`` says which is
+    better.
 
     Args:
         ranks (pandas.DataFrame): as in RUN/ranks.parquet.
@@ -139,8 +140,7 @@ def _compared(values, models):
     p = np.full(len(models), np.nan)
     significant = [None] * len(models)
     if values.shape[1] >= MIN_USERS:
-        others = np.arange(len(models)) != best
-        p[others] = holm(paired_p(values[best], values[others]))
+        p = all_pairs(values)[best]
         p[best] = p[runner_up]
         significant = [bool(one < ALPHA) for one in p]
     difference = means - means[opponent]

@@ -79,6 +79,7 @@ def reading(results):
     deviation = "± is the standard deviation over seeds; " if several else ""
     return (
         f"{deviation}intervals are 95 % bootstrap intervals over users; * marks the best model where it is "
-        "significantly better than the next (paired t-test over users, Holm-corrected over models, p < .05). "
-        "The test is about users: a difference smaller than the deviation over seeds may still be luck."
+        "significantly better than the next (paired t-test over users, Holm-corrected over all pairs of "
+        "models, p < .05). The test is about users: a difference smaller than the deviation over seeds may "
+        "still be luck."
     )
