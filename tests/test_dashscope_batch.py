@@ -61,6 +61,15 @@ def test_users_are_answered_by_jobs_and_live_calls_find_the_answers(serve, tmp_p
     assert list((tmp_path / "batches").iterdir()) == []
 
 
+def test_equal_prompts_on_both_sides_of_a_full_job_are_sent_once(serve, tmp_path):
+    server = serve()
+    requests = list(make_requests(3))
+    requests.append(requests[0]._replace(user="twin"))
+    answers, _ = run(tmp_path, requests, batch_lines=2)
+    assert answers["twin"].phrases == answers["u0"].phrases and len(answers) == 4
+    assert len(server.batches) == 2 and set(server.asked.values()) == {1}
+
+
 def test_what_is_sent(serve, tmp_path):
     server = serve()
     run(tmp_path, make_requests(2), batch_window="48h")

@@ -208,9 +208,11 @@ class _Rounds:
         """Makes jobs of all prompts that nobody is asking; returns the jobs to wait for."""
         jobs, others, lines = {}, False, {}
         waiting = self._unanswered()
-        while slice_ := list(islice(waiting, CLAIMS_AT_ONCE)):
-            claims = [self.cache.claim(key) for key, *_ in slice_]
-            for (key, prompt, user, k), future in zip(slice_, claims, strict=True):
+        # A slice holds a key once: a second claim on it, taken before a job is made of the first, would
+        # still say MINE after it.
+        while slice_ := {entry[0]: entry for entry in islice(waiting, CLAIMS_AT_ONCE)}:
+            claims = [self.cache.claim(key) for key in slice_]
+            for (key, prompt, user, k), future in zip(slice_.values(), claims, strict=True):
                 claim = future.result()
                 if isinstance(claim, InBatch):
                     jobs[claim.job] = None
