@@ -237,10 +237,21 @@ def test_max_users_and_max_cost_submit_what_is_allowed_and_resume(serve, tmp_pat
     prices.write_text("china: {currency: CNY, models: {qwen-flash: {input: 100, output: 1000}}}\n")
     changes = {"prices_file": str(prices), "price_region": "china", "max_tokens": 500}
     with pytest.raises(LimitReachedError, match="llm_max_cost"):
-        run(tmp_path / "b", make_requests(10), max_cost=1.2, **changes)
-    assert 0 < len(server.asked) - 4 < 10
+        run(tmp_path / "b", make_requests(10), max_cost=0.6, **changes)
+    assert 0 < server.asked.total() - 4 < 10
     answers, _ = run(tmp_path, make_requests(10))
     assert len(answers) == 10
+
+
+def test_a_ceiling_that_was_enough_for_everybody_is_no_limit_reached(serve, tmp_path):
+    """Several rounds: the dearest cost of all prompts is above the ceiling, what they really cost below."""
+    server = serve()
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("china: {currency: CNY, models: {qwen-flash: {input: 100, output: 1000}}}\n")
+    changes = {"prices_file": str(prices), "price_region": "china", "max_cost": 2.0}
+    answers, generator = run(tmp_path, make_requests(10), **changes)
+    assert len(answers) == 10 and len(server.batches) > 1
+    assert 0 < generator.report.spending.cost <= 2.0
 
 
 def test_two_generators_at_once_wait_for_the_same_job(serve, tmp_path):

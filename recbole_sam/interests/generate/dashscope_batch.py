@@ -206,6 +206,7 @@ class _Rounds:
 
     def _submit(self):
         """Makes jobs of all prompts that nobody is asking; returns the jobs to wait for."""
+        self._limit = None  # what an earlier round could not afford, this one may
         jobs, others, lines = {}, False, {}
         waiting = self._unanswered()
         # A slice holds a key once: a second claim on it, taken before a job is made of the first, would
