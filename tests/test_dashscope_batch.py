@@ -10,6 +10,7 @@ from servers.llm_server import KEY, LLMServer, Reply
 
 from recbole_sam.interests.cache import AnswerCache
 from recbole_sam.interests.failures import (
+    CacheError,
     InterruptedRunError,
     LimitReachedError,
     PendingBatchError,
@@ -252,6 +253,26 @@ def test_a_ceiling_that_was_enough_for_everybody_is_no_limit_reached(serve, tmp_
     answers, generator = run(tmp_path, make_requests(10), **changes)
     assert len(answers) == 10 and len(server.batches) > 1
     assert 0 < generator.report.spending.cost <= 2.0
+
+
+def test_a_result_file_that_cannot_be_written_is_one_sentence_and_fetched_again(serve, tmp_path, monkeypatch):
+    """A folder in the file's place stands for the disk that is full."""
+    server = serve()
+    download = Service.download
+
+    def blocked(self, file_id, path):
+        path.mkdir()
+        try:
+            download(self, file_id, path)
+        finally:
+            path.rmdir()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Service, "download", blocked)
+        with pytest.raises(CacheError, match="result file .* cannot be written .*same command"):
+            run(tmp_path, make_requests(5))
+    answers, _ = run(tmp_path, make_requests(5))
+    assert len(answers) == 5 and len(server.batches) == 1
 
 
 def test_two_generators_at_once_wait_for_the_same_job(serve, tmp_path):
