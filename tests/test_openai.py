@@ -10,7 +10,11 @@ from llm_helpers import fast, make_requests
 from servers.llm_server import KEY, LLMServer, Reply
 
 from recbole_sam.errors import SettingError
-from recbole_sam.interests.failures import ProviderStopError, TransientFailure
+from recbole_sam.interests.failures import (
+    LimitReachedError,
+    ProviderStopError,
+    TransientFailure,
+)
 from recbole_sam.interests.generate.base import COMPLETE, FAILED, REFUSED, REPAIRED
 from recbole_sam.interests.generate.openai import (
     asked_of_openai,
@@ -142,6 +146,19 @@ def test_alibabas_insufficient_quota_is_its_limit_a_minute_and_passes():
         failure = chat_failure("A", 429, "insufficient_quota", "quota", None, fatal_codes(provider))
         assert isinstance(failure, TransientFailure) is ("aliyuncs" in provider)
     assert chat_failure("The batch service", 429, "insufficient_quota", "quota").throttled
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_a_longer_answer_that_the_extra_body_allows_is_reserved(serve, tmp_path, name):
+    server = serve()
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("china: {currency: CNY, models: {tiny: {input: 1, output: 1000}}}\n")
+    changes = {"prices_file": str(prices), "price_region": "china", "extra_body": {name: 8000}}
+    with pytest.raises(LimitReachedError, match="llm_max_cost"):
+        run(server, tmp_path, make_requests(3), max_cost=7.9, **changes)
+    assert not server.asked
+    answers, _ = run(server, tmp_path, make_requests(3), max_cost=8.5, **changes)
+    assert len(answers) == 3
 
 
 def test_the_key_is_nowhere(serve, tmp_path, monkeypatch, caplog, capfd):
