@@ -10,6 +10,7 @@ from servers.llm_server import KEY, LLMServer, Reply
 
 from recbole_sam.interests.cache import AnswerCache
 from recbole_sam.interests.failures import (
+    CacheError,
     InterruptedRunError,
     LimitReachedError,
     PendingBatchError,
@@ -59,6 +60,15 @@ def test_users_are_answered_by_jobs_and_live_calls_find_the_answers(serve, tmp_p
     again, _ = run(tmp_path, requests)
     assert again == answers and len(server.batches) == 3
     assert list((tmp_path / "batches").iterdir()) == []
+
+
+def test_equal_prompts_on_both_sides_of_a_full_job_are_sent_once(serve, tmp_path):
+    server = serve()
+    requests = list(make_requests(3))
+    requests.append(requests[0]._replace(user="twin"))
+    answers, _ = run(tmp_path, requests, batch_lines=2)
+    assert answers["twin"].phrases == answers["u0"].phrases and len(answers) == 4
+    assert len(server.batches) == 2 and set(server.asked.values()) == {1}
 
 
 def test_what_is_sent(serve, tmp_path):
@@ -228,10 +238,41 @@ def test_max_users_and_max_cost_submit_what_is_allowed_and_resume(serve, tmp_pat
     prices.write_text("china: {currency: CNY, models: {qwen-flash: {input: 100, output: 1000}}}\n")
     changes = {"prices_file": str(prices), "price_region": "china", "max_tokens": 500}
     with pytest.raises(LimitReachedError, match="llm_max_cost"):
-        run(tmp_path / "b", make_requests(10), max_cost=1.2, **changes)
-    assert 0 < len(server.asked) - 4 < 10
+        run(tmp_path / "b", make_requests(10), max_cost=0.6, **changes)
+    assert 0 < server.asked.total() - 4 < 10
     answers, _ = run(tmp_path, make_requests(10))
     assert len(answers) == 10
+
+
+def test_a_ceiling_that_was_enough_for_everybody_is_no_limit_reached(serve, tmp_path):
+    """Several rounds: the dearest cost of all prompts is above the ceiling, what they really cost below."""
+    server = serve()
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("china: {currency: CNY, models: {qwen-flash: {input: 100, output: 1000}}}\n")
+    changes = {"prices_file": str(prices), "price_region": "china", "max_cost": 2.0}
+    answers, generator = run(tmp_path, make_requests(10), **changes)
+    assert len(answers) == 10 and len(server.batches) > 1
+    assert 0 < generator.report.spending.cost <= 2.0
+
+
+def test_a_result_file_that_cannot_be_written_is_one_sentence_and_fetched_again(serve, tmp_path, monkeypatch):
+    """A folder in the file's place stands for the disk that is full."""
+    server = serve()
+    download = Service.download
+
+    def blocked(self, file_id, path):
+        path.mkdir()
+        try:
+            download(self, file_id, path)
+        finally:
+            path.rmdir()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Service, "download", blocked)
+        with pytest.raises(CacheError, match="result file .* cannot be written .*same command"):
+            run(tmp_path, make_requests(5))
+    answers, _ = run(tmp_path, make_requests(5))
+    assert len(answers) == 5 and len(server.batches) == 1
 
 
 def test_two_generators_at_once_wait_for_the_same_job(serve, tmp_path):

@@ -1,13 +1,15 @@
 import json
+import resource
 
 import pytest
 from conftest import make_config
-from servers.llm_server import KEY, LLMServer
+from servers.llm_server import KEY, LLMServer, Reply
 
 from recbole_sam.data import store_location
+from recbole_sam.errors import StoreError
 from recbole_sam.interests import ledger, stage1
 from recbole_sam.interests.budget import Price, Spending
-from recbole_sam.interests.failures import LimitReachedError
+from recbole_sam.interests.failures import CacheError, LimitReachedError
 from recbole_sam.interests.report import RunReport
 
 
@@ -34,6 +36,67 @@ def test_runs_add_up(tmp_path):
 def test_an_unknown_price_is_said(tmp_path):
     ledger.record(tmp_path / "a.safetensors", report(None, 3, 10, 10))
     assert ledger.total(tmp_path / "a.safetensors") == "at an unknown price (3 answers)"
+
+
+def test_a_line_that_was_cut_off_is_counted_and_spoils_no_other(tmp_path):
+    store, price = tmp_path / "a.safetensors", Price(0.3, 0.6, "CNY", "a test")
+    ledger.ledger_file(store).write_text('{"at": "2026-01-01", "answers": 3, "inp')
+    assert ledger.total(store) == "unknown (0 answers; 1 line cannot be read)"
+    ledger.record(store, report(price, 10, 10**6, 0))
+    ledger.record(store, report(price, 5, 10**6, 0))
+    assert ledger.total(store) == "0.6000 CNY (15 answers; 1 line cannot be read)"
+
+
+def test_a_ledger_that_cannot_be_written_is_one_sentence_with_the_sum(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match=r"cost 0.3000 CNY, 10 answers.*a.spent.jsonl.*interest_store"):
+        ledger.record(
+            tmp_path / "file" / "a.safetensors", report(Price(0.3, 0.6, "CNY", ""), 10, 10**6, 0)
+        )
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """Settings of the openai generator, and the server it asks."""
+    pytest.importorskip("httpx")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with LLMServer() as server:
+        yield server, {
+            "interest_generator": "openai", "llm_model": "tiny", "llm_base_url": server.compatible_url,
+            "llm_requests_per_minute": 0, "llm_cache_dir": "answers",
+        }  # fmt: skip
+
+
+def test_a_ledger_that_cannot_be_written_is_told_by_a_run_that_did_well(shop, served):
+    config = make_config(**served[1])
+    path = store_location.path(config)
+    ledger.ledger_file(path).mkdir(parents=True)
+    with pytest.raises(StoreError, match="cannot be noted"):
+        stage1.build(config)
+    assert path.is_file()
+
+
+def test_a_ledger_that_cannot_be_written_does_not_hide_why_the_run_ended(shop, served, tmp_path, caplog):
+    """The store's folder is a file; then the disk fills up midway, for which a limit on files stands."""
+    server, settings = served
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="Cannot write the interest store file/a.safetensors"):
+        stage1.build(make_config(**settings, interest_store="file/a.safetensors"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fills_up(prompt, attempt):
+        if server.asked.total() == 10:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        return Reply()
+
+    server.asked.clear()
+    server.script = fills_up
+    try:
+        with pytest.raises(CacheError, match="cannot be used.*free some space"):
+            stage1.build(make_config(**settings, llm_top_p=0.7, llm_concurrency=1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert sum("cannot be noted" in record.message for record in caplog.records) == 2
 
 
 def test_stage_1_notes_what_was_paid_and_nothing_for_answers_it_had(shop, monkeypatch):

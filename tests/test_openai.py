@@ -10,9 +10,18 @@ from llm_helpers import fast, make_requests
 from servers.llm_server import KEY, LLMServer, Reply
 
 from recbole_sam.errors import SettingError
-from recbole_sam.interests.failures import ProviderStopError
+from recbole_sam.interests.failures import (
+    LimitReachedError,
+    ProviderStopError,
+    TransientFailure,
+)
 from recbole_sam.interests.generate.base import COMPLETE, FAILED, REFUSED, REPAIRED
-from recbole_sam.interests.generate.openai import asked_of_openai, make_openai
+from recbole_sam.interests.generate.openai import (
+    asked_of_openai,
+    chat_failure,
+    fatal_codes,
+    make_openai,
+)
 
 pytest.importorskip("httpx")
 
@@ -120,13 +129,36 @@ def test_lasting_faults_refusals_and_repairs(serve, tmp_path):
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(401, "invalid_api_key"), (402, "x"), (403, "x"), (404, "model_not_found"), (404, "")],
-)
+    [
+        (401, "invalid_api_key"), (402, "x"), (403, "x"), (404, "model_not_found"), (404, ""),
+        (429, "insufficient_quota"), (400, "billing_hard_limit_reached"),
+    ],
+)  # fmt: skip
 def test_fatal_errors_stop_at_once(serve, tmp_path, status, code):
     server = serve(lambda p, n: Reply(status=status, code=code, message="the vendor's hint"))
     with pytest.raises(ProviderStopError, match="the vendor's hint"):
         run(server, tmp_path, make_requests(300), concurrency=4)
     assert sum(server.asked.values()) <= 8
+
+
+def test_alibabas_insufficient_quota_is_its_limit_a_minute_and_passes():
+    for provider in ("openai https://dashscope.aliyuncs.com/compatible-mode/v1", "openai http://10.0.0.1/v1"):
+        failure = chat_failure("A", 429, "insufficient_quota", "quota", None, fatal_codes(provider))
+        assert isinstance(failure, TransientFailure) is ("aliyuncs" in provider)
+    assert chat_failure("The batch service", 429, "insufficient_quota", "quota").throttled
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_a_longer_answer_that_the_extra_body_allows_is_reserved(serve, tmp_path, name):
+    server = serve()
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("china: {currency: CNY, models: {tiny: {input: 1, output: 1000}}}\n")
+    changes = {"prices_file": str(prices), "price_region": "china", "extra_body": {name: 8000}}
+    with pytest.raises(LimitReachedError, match="llm_max_cost"):
+        run(server, tmp_path, make_requests(3), max_cost=7.9, **changes)
+    assert not server.asked
+    answers, _ = run(server, tmp_path, make_requests(3), max_cost=8.5, **changes)
+    assert len(answers) == 3
 
 
 def test_the_key_is_nowhere(serve, tmp_path, monkeypatch, caplog, capfd):

@@ -47,6 +47,8 @@ SHAPES = {
     "one line commas": "hair care, nail art tools, skin creams for men",
     "one line numbers": "1. hair care 2. nail art tools 3. skin creams for men",
     "one line zh": "hair care、nail art tools、skin creams for men",
+    "thinking since the prompt": "They buy soap.\nSo three.\n</think>\n\n"
+    "hair care\nnail art tools\nskin creams for men",
     "thinking": "<think>1. wrong\n2. wrong too</think>hair care\nnail art tools\nskin creams for men",
     "repeated": "hair care\nHair Care\nnail art tools\nart nail tool\nskin creams for men",
 }  # fmt: skip
@@ -202,6 +204,7 @@ def test_any_phrases_survive_any_decoration(wanted, decoration):
                     "}",
                     "```",
                     "<think>",
+                    "</think>",
                     "、",
                     "Here are:",
                     " || ",

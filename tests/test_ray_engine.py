@@ -15,6 +15,7 @@ from servers.llm_server import KEY, LLMServer, Reply
 from recbole_sam.errors import SettingError
 from recbole_sam.interests.cache import AnswerCache
 from recbole_sam.interests.failures import (
+    InterruptedRunError,
     LimitReachedError,
     ProviderStopError,
     TooManyFailuresError,
@@ -81,7 +82,7 @@ def test_the_drivers_cache_is_enough_to_go_on(cluster, tmp_path):
         settings = settings_of(server, tmp_path / "driver")
         make = Elsewhere("openai", tmp_path / "worker")
         spread = RayGenerator(make(settings), replace(settings, max_users=20), make)
-        with pytest.raises(LimitReachedError, match="llm_max_users"):
+        with pytest.raises(LimitReachedError, match="llm_max_users .20.: 20 new answers"):
             list(spread.generate(requests))
         assert len(server.asked) == 20
         shutil.rmtree(tmp_path / "worker")
@@ -140,6 +141,56 @@ def test_errors_of_the_workers_are_our_sentences(cluster, tmp_path):
         with pytest.raises(TooManyFailuresError, match="500 bad"):
             settings = settings_of(server, tmp_path / "f", tries=1)
             list(make_ray("openai", settings).generate(make_requests(30)))
+
+
+def test_what_other_blocks_were_answered_is_kept_when_one_ends_the_run(cluster, tmp_path, caplog):
+    """One block is told that there is no credit while the other has calls in flight; the workers' caches
+    are then gone, as if each block now went to another machine."""
+    requests = list(make_requests(20))
+    credit = False
+
+    def script(prompt, attempt):
+        if "no 0-" in prompt and not credit:
+            return Reply(status=402, code="credit", message="none left")
+        return Reply(delay=0.5)
+
+    with LLMServer(script) as server:
+        settings = settings_of(server, tmp_path / "driver", concurrency=4)
+        make = Elsewhere("openai", tmp_path / "worker")
+        with pytest.raises(ProviderStopError, match="none left"):
+            list(RayGenerator(make(settings), settings, make).generate(requests))
+        assert not caplog.records
+        assert 0 < server.answered.total() < 18
+        with AnswerCache(tmp_path / "driver") as cache:
+            assert cache.count() == server.answered.total()
+        shutil.rmtree(tmp_path / "worker")
+        credit = True
+        assert len(list(RayGenerator(make(settings), settings, make).generate(requests))) == 20
+        assert set(server.answered.values()) == {1}
+
+
+def test_ctrl_c_lets_the_workers_finish_their_calls_and_keeps_the_answers(cluster, tmp_path):
+    requests = list(make_requests(80))
+    with LLMServer(latency=0.2) as server:
+        settings = settings_of(server, tmp_path / "driver", concurrency=4, ray_block=20)
+        make = Elsewhere("openai", tmp_path / "worker")
+
+        def press():
+            while server.answered.total() < 6:
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        finger = threading.Thread(target=press)
+        finger.start()
+        with pytest.raises(InterruptedRunError) as caught:
+            list(RayGenerator(make(settings), settings, make).generate(requests))
+        finger.join()
+        answered = server.answered.total()
+        assert f"{answered} new answers are kept" in str(caught.value) and answered < 40
+        assert server.asked == server.answered  # nothing was cut off
+        shutil.rmtree(tmp_path / "worker")
+        assert len(list(RayGenerator(make(settings), settings, make).generate(requests))) == 80
+        assert set(server.asked.values()) == {1}
 
 
 def test_what_does_not_go_with_ray_is_refused(tmp_path):

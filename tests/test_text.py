@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +77,12 @@ def test_an_absurdly_long_title_is_cut_between_words():
     assert len(cut) <= MAX_TITLE
     assert set(cut.split()) == {"word"}
     assert len(clean_title("x" * 5000)) == MAX_TITLE
+
+
+def test_a_pasted_text_takes_milliseconds():
+    started = time.perf_counter()
+    assert clean_title("lorem ipsum dolor " * 6000).startswith("lorem ipsum")
+    assert time.perf_counter() - started < 1  # it took several
 
 
 @given(st.text(alphabet=st.sampled_from('ab <>/&;#amplt"\t\n\x00{}=\ud800\u200b'), max_size=60))

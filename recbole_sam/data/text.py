@@ -23,13 +23,14 @@ _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff\ufff
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # Signs of JavaScript or CSS that a scraper took for the title. Each needs syntax, not just a word:
-# products are called "Function Generator" and "Var Meter".
+# products are called "Function Generator" and "Var Meter". A selector is looked for at every word, so its
+# length is bounded: without that a pasted text of 60,000 characters takes seconds.
 _CODE = re.compile(
     r"\bfunction\s*\w*\([\w\s,]*\)\s*\{"
     r"|(^|[;{}]\s*)(var|let|const)\s+[\w$]+\s*="
     r"|\bnew Date\(\)|\.getTime\(\)"
     r"|\b(window|document)\.[A-Za-z_$][\w$]*\s*[=(.\[]"
-    r"|(^|[}\s])[.#@]?[A-Za-z][\w .#:>-]*\{\s*[a-z-]+\s*:[^}]*(\}|$)"
+    r"|(^|[}\s])[.#@]?[A-Za-z][\w .#:>-]{0,200}\{\s*[a-z-]+\s*:[^}]*(\}|$)"
 )
 
 

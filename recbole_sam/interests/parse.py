@@ -13,7 +13,10 @@ import unicodedata
 MAX_PHRASE_LENGTH = 160
 """Characters; anything longer is prose and not an interest phrase."""
 
-_THOUGHT = re.compile(r"<think>.*?(</think>|$)", re.DOTALL | re.IGNORECASE)
+# Some chat templates write <think> into the prompt, so that an answer begins in the middle of a thought.
+_THOUGHT = re.compile(
+    r"(\A((?!<think>).)*|<think>.*?)</think>|<think>.*", re.DOTALL | re.IGNORECASE
+)
 _FENCE = re.compile(r"^\s*(```|~~~)\s*[\w-]*\s*$", re.MULTILINE)
 # A number counts as an enumeration only before a mark, and "1." only when no digit follows: "1.5
 # inch curling iron", "3D printing" and "100% cotton" are phrases.

@@ -4,15 +4,19 @@ The driver routes users and writes the store, as without Ray; what is spread out
 takes nearly all the time. So the store cannot differ from the local one. Each process runs the
 ordinary generator on blocks of users, with an equal share of the limits and the cache of its own
 machine. The raw answers come back with the block and are kept in the DRIVER's cache before they
-count, so a restarted driver does not depend on which machine a block went to before.
+count, so a restarted driver does not depend on which machine a block went to before. Whatever ends
+a run, the processes finish the calls they have in flight and their answers are kept too.
 
 A process that dies is restarted and given its block again; on the same machine its cache has what
 it was answered until then. The key is never sent: every machine has its own DASHSCOPE_API_KEY.
 
-Used of Ray are only remote classes with restarts, get, wait and kill, which have not changed from
-2.6.3 to 2.60.
+Used of Ray are only remote classes with restarts and threads, get, wait and kill, which have not
+changed from 2.6.3 to 2.60.
 """
 
+import logging
+import threading
+from contextlib import closing
 from dataclasses import replace
 
 from recbole_sam import errors
@@ -24,6 +28,8 @@ from recbole_sam.interests.failures import InterruptedRunError, LimitReachedErro
 from recbole_sam.interests.generate.base import FAILED
 from recbole_sam.interests.generate.served import FEWEST_FAILED, check_failures
 from recbole_sam.interests.llm_settings import make_llm_generator
+
+logger = logging.getLogger(__name__)
 
 RESTARTS = 20
 """Times one process is restarted before its block is given up."""
@@ -76,12 +82,13 @@ class RayGenerator:
         workers = start_workers(ray, self._make, self.settings)
         try:
             with AnswerCache(self.settings.cache_dir) as cache:
-                yield from _Blocks(self, ray, workers, cache).run(requests)
-        except KeyboardInterrupt:
-            raise InterruptedRunError(
-                f"Interrupted: {self.report.users:,} users are done, and what the workers were "
-                "answered is in their caches. The same command goes on from here."
-            ) from None
+                try:
+                    yield from _Blocks(self, ray, workers, cache).run(requests)
+                except KeyboardInterrupt:
+                    raise InterruptedRunError(
+                        f"Interrupted: {self.report.users:,} users are done, {self.report.asked:,} new "
+                        f"answers are kept in {cache.path}. The same command goes on from here."
+                    ) from None
         finally:
             for worker in workers:
                 ray.kill(worker)
@@ -98,11 +105,18 @@ class _Blocks:
         self._cache = cache
         self._work = {}  # reference -> (worker, requests)
         self._sent_users = 0
-        self._limit = None
 
     def run(self, requests):
-        """Answers of all requests, in any order."""
-        generator = self._generator
+        """Answers of all requests, in any order; what ends it early loses no answer of a block in work."""
+        try:
+            yield from self._run(requests)
+        except BaseException as ending:  # Ctrl-C and a closed generator too
+            self._finish(ending)
+            raise
+
+    def _run(self, requests):
+        generator, max_users = self._generator, self._generator.settings.max_users
+        limited = False
         block, seeds = [], []
         for request in requests:
             answer, known = replay(
@@ -112,8 +126,10 @@ class _Blocks:
                 generator.report.from_cache += len(known)
                 yield self._count(answer)
                 continue
-            if not self._admit():
+            limited = max_users is not None and self._sent_users >= max_users
+            if limited:
                 break
+            self._sent_users += 1
             block.append(request)
             seeds += known
             if len(block) >= generator.settings.ray_block:
@@ -124,19 +140,11 @@ class _Blocks:
             self._send(block, seeds)
         while self._work:
             yield from self._receive()
-        if self._limit:
-            raise LimitReachedError(self._limit)
-
-    def _admit(self):
-        limit = self._generator.settings.max_users
-        if limit is not None and self._sent_users >= limit:
-            self._limit = (
-                f"Stopped at llm_max_users ({limit:,}): {self._generator.report.asked:,} new answers "
-                f"are kept in {self._cache.path}. The same command goes on from here."
+        if limited:
+            raise LimitReachedError(
+                f"Stopped at llm_max_users ({max_users:,}): {generator.report.asked:,} new answers are "
+                f"kept in {self._cache.path}. The same command goes on from here."
             )
-            return False
-        self._sent_users += 1
-        return True
 
     def _room(self):
         while len(self._work) >= BLOCKS_A_WORKER * len(self._workers):
@@ -151,7 +159,28 @@ class _Blocks:
     def _receive(self):
         """Waits for one block, keeps its raw answers, and yields its users' answers."""
         (reference,), _ = self._ray.wait(list(self._work), num_returns=1)
-        _, block = self._work.pop(reference)
+        for answer in self._keep(reference):
+            yield self._count(answer)
+
+    def _finish(self, ending):
+        """Lets the calls in flight end and keeps the answers of all blocks in work.
+
+        Args:
+            ending (BaseException): what ends the run. What goes wrong here besides is told, but does not
+                take its place.
+        """
+        for worker in self._workers:
+            worker.stop.remote()
+        for reference in list(self._work):
+            try:
+                self._keep(reference)
+            except RecBoleSAMError as error:
+                if str(error) != str(ending):  # a cause that ended every block is told once
+                    logger.warning("%s", error)
+
+    def _keep(self, reference):
+        """Waits for a block, keeps its raw answers and counts, and returns its users' answers."""
+        _, block = self._work[reference]
         try:
             answers, rows, counts, error = self._ray.get(reference)
         except self._ray.exceptions.RayError as lost:
@@ -162,6 +191,7 @@ class _Blocks:
         asked_of, report = self._generator.asked_of, self._generator.report
         for future in [self._cache.store(key, asked_of, answer) for key, answer in rows]:
             future.result()
+        del self._work[reference]  # not before its answers are on disk: Ctrl-C can come anywhere
         report.asked += counts["asked"]
         report.from_cache += counts["from_cache"]
         report.retries += counts["retries"]
@@ -171,8 +201,7 @@ class _Blocks:
         report.spending.output_tokens += counts["used"][1]
         if error is not None:
             raise named_error(*error)
-        for answer in answers:
-            yield self._count(answer)
+        return answers
 
     def _count(self, answer):
         report = self._generator.report
@@ -192,9 +221,15 @@ class Worker:
 
     def __init__(self, make, settings):
         self._generator = make(settings)
+        self._busy = threading.Lock()
+        self._stopping = threading.Event()
+
+    def stop(self):
+        """Ends the block in work as soon as its calls in flight have ended; later ones ask nothing."""
+        self._stopping.set()
 
     def answer(self, requests, seeds):
-        """One block.
+        """One block; a second one waits for it.
 
         Args:
             requests (list of InterestRequest): its users.
@@ -204,12 +239,20 @@ class Worker:
             tuple: answers; the (key, CachedAnswer) pairs behind them; counts of the run; and None,
             or the class name and sentence of the error that ended it.
         """
+        with self._busy:
+            return self._answer(requests, seeds)
+
+    def _answer(self, requests, seeds):
         generator, error, answers = self._generator, None, []
         with AnswerCache(generator.settings.cache_dir) as cache:
             for future in [cache.store(key, generator.asked_of, answer) for key, answer in seeds]:
                 future.result()
         try:
-            answers = list(generator.generate(requests))
+            with closing(generator.generate(() if self._stopping.is_set() else requests)) as run:
+                for answer in run:
+                    answers.append(answer)
+                    if self._stopping.is_set():
+                        break
         except RecBoleSAMError as stop:
             error = (type(stop).__name__, str(stop))
         rows = []
@@ -249,6 +292,7 @@ def start_workers(ray, make, settings):
         max_failed_share=1.0,  # the driver sees all users and decides
     )
     options = {"max_restarts": RESTARTS, "max_task_retries": RESTARTS, "num_cpus": 1}
+    options["max_concurrency"] = BLOCKS_A_WORKER + 1  # threads: a block in work, those waiting, and stop
     if (settings.device or "").startswith("cuda"):
         options["num_gpus"] = 1
     remote = ray.remote(**options)(Worker)

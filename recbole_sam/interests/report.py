@@ -1,9 +1,7 @@
 """What a run of a language-model generator has done so far, and how it is told."""
 
-import time
 from collections import Counter
 
-from recbole_sam.interests.budget import duration
 from recbole_sam.interests.generate.base import FAILED, STATUSES
 
 
@@ -12,10 +10,9 @@ class RunReport:
 
     Args:
         spending (Spending): the run's money.
-        clock (callable): seconds, monotonic.
     """
 
-    def __init__(self, spending, clock=time.monotonic):
+    def __init__(self, spending):
         self.spending = spending
         self.statuses = Counter()
         self.asked = 0
@@ -27,8 +24,6 @@ class RunReport:
         """Short reasons of calls that gave no answer."""
         self.expected_input = self.expected_output = 0
         """The estimated tokens of the answers in ``asked``, to be compared with the real ones."""
-        self._clock = clock
-        self._start = clock()
 
     @property
     def users(self):
@@ -39,29 +34,10 @@ class RunReport:
         """Users without any answer, as a share of those done."""
         return self.statuses[FAILED] / self.users if self.users else 0.0
 
-    def rate(self):
-        """Users a second since the start."""
-        return self.users / max(1e-9, self._clock() - self._start)
-
     def expect(self, input_tokens, output_tokens):
         """Adds the estimate of one answered prompt."""
         self.expected_input += input_tokens
         self.expected_output += output_tokens
-
-    def line(self, total=None):
-        """One line of progress.
-
-        Args:
-            total (int or None): users in all, if known.
-
-        Returns:
-            str: users done, rate, cost so far, time left.
-        """
-        parts = [f"{self.users:,}" + (f" of {total:,}" if total else "") + " users"]
-        parts += [f"{self.rate():,.1f}/s", self.cost()]
-        if total and self.users:
-            parts.append(f"{duration((total - self.users) / self.rate())} left")
-        return ", ".join(parts)
 
     def lines(self):
         """The summary at the end, a list of str."""

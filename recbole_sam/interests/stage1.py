@@ -1,5 +1,6 @@
 """Stage 1 for a RecBole configuration: its dataset, its split, its settings, one interest store."""
 
+import sys
 from logging import getLogger
 
 import numpy as np
@@ -9,7 +10,7 @@ from recbole_sam.data import check, item_texts, store_location
 from recbole_sam.data.histories import HASH_BYTES, history_hash
 from recbole_sam.data.item_texts import item_titles
 from recbole_sam.data.store import write_store
-from recbole_sam.errors import DataError, SettingError
+from recbole_sam.errors import DataError, SettingError, StoreError
 from recbole_sam.interests import ledger
 from recbole_sam.interests.dry_run import DryRunFinished
 from recbole_sam.interests.embedding_cache import CachedEncoder
@@ -152,13 +153,23 @@ def settle(generator, path):
     Args:
         generator (InterestGenerator): after a run, also one that was stopped.
         path (Path): of the store that the run is for.
+
+    Raises:
+        StoreError: what was paid cannot be noted. When another error is under way, which this must not
+            hide, it is logged instead.
     """
     if not hasattr(generator, "report"):
         return
-    if generator.report.asked or generator.report.spending.input_tokens:
-        ledger.record(path, generator.report)
+    under_way = sys.exc_info()[1]
     if generator.report.users:
         getLogger().info("Stage 1, %s:\n%s", generator.name, "\n".join(generator.report.lines()))
+    if generator.report.asked or generator.report.spending.input_tokens:
+        try:
+            ledger.record(path, generator.report)
+        except StoreError as error:
+            if under_way is None:
+                raise
+            getLogger().error("%s", error)
 
 
 def training_data(config):

@@ -18,7 +18,6 @@ import logging
 import os
 import random
 import sqlite3
-import tempfile
 import time
 import uuid
 from collections import Counter
@@ -40,7 +39,6 @@ from recbole_sam.interests.failures import (
     TransientFailure,
     scrub,
 )
-from recbole_sam.interests.generate.base import InterestRequest
 from recbole_sam.interests.generate.dashscope import (
     asked_of_dashscope,
     dashscope_price,
@@ -56,6 +54,7 @@ from recbole_sam.interests.generate.openai import (
     read_completion,
 )
 from recbole_sam.interests.generate.served import check_failures, fingerprint
+from recbole_sam.interests.generate.spool import Spool
 from recbole_sam.interests.limits import backoff
 from recbole_sam.interests.report import RunReport
 
@@ -100,16 +99,14 @@ class BatchGenerator:
                 has been submitted and collected.
             TooManyFailuresError: the share of users without an answer is too high.
             InterruptedRunError: Ctrl-C; jobs go on at the vendor's.
-            CacheError: the cache cannot be used.
+            CacheError: the cache, or the folder of temporary files, cannot be used.
         """
         self.report = RunReport(self._spending())
         with (
             AnswerCache(self.settings.cache_dir) as cache,
             Service(self.settings) as service,
-            tempfile.TemporaryFile("w+", encoding="utf-8") as spool,
+            Spool(requests) as spool,
         ):
-            for request in requests:
-                spool.write(json.dumps(request) + "\n")
             rounds = _Rounds(self, cache, service, spool)
             try:
                 rounds.run()
@@ -173,7 +170,7 @@ class _Rounds:
 
     def answers(self):
         """Every user's final answer, from the cache."""
-        for request in self._requests():
+        for request in self._spool:
             steps = exchange(request, self.generator.prompt, self.generator.fill)
             prompt = next(steps)
             try:
@@ -182,15 +179,9 @@ class _Rounds:
             except StopIteration as end:
                 yield end.value
 
-    def _requests(self):
-        self._spool.seek(0)
-        for line in self._spool:
-            user, titles, k, rankings = json.loads(line)
-            yield InterestRequest(user, tuple(titles), k, tuple(map(tuple, rankings)))
-
     def _unanswered(self):
         """The prompts that users wait for now: (key, prompt, user, k), a key perhaps repeated."""
-        for request in self._requests():
+        for request in self._spool:
             steps = exchange(request, self.generator.prompt, self.generator.fill)
             prompt = next(steps)
             while True:
@@ -206,11 +197,14 @@ class _Rounds:
 
     def _submit(self):
         """Makes jobs of all prompts that nobody is asking; returns the jobs to wait for."""
+        self._limit = None  # what an earlier round could not afford, this one may
         jobs, others, lines = {}, False, {}
         waiting = self._unanswered()
-        while slice_ := list(islice(waiting, CLAIMS_AT_ONCE)):
-            claims = [self.cache.claim(key) for key, *_ in slice_]
-            for (key, prompt, user, k), future in zip(slice_, claims, strict=True):
+        # A slice holds a key once: a second claim on it, taken before a job is made of the first, would
+        # still say MINE after it.
+        while slice_ := {entry[0]: entry for entry in islice(waiting, CLAIMS_AT_ONCE)}:
+            claims = [self.cache.claim(key) for key in slice_]
+            for (key, prompt, user, k), future in zip(slice_.values(), claims, strict=True):
                 claim = future.result()
                 if isinstance(claim, InBatch):
                     jobs[claim.job] = None
@@ -535,7 +529,12 @@ class Service:
         return self._call(lambda: self._http.get(f"/batches/{batch_id}"))
 
     def download(self, file_id, path):
-        """Writes a result file to ``path``."""
+        """Writes a result file to ``path``.
+
+        Raises:
+            CacheError: it cannot be written.
+            ProviderStopError: it cannot be had.
+        """
 
         def send():
             with self._http.stream("GET", f"/files/{file_id}/content") as response:
@@ -547,7 +546,13 @@ class Service:
                         file.write(block)
             return {}
 
-        self._call(send)
+        try:
+            self._call(send)
+        except OSError as error:
+            raise CacheError(
+                f"The result file {path} cannot be written ({error}); the batch job is over and remembered: "
+                "free some space, or check the permissions, and run the same command again."
+            ) from error
 
     def _field(self, content, name):
         value = content.get(name)

@@ -33,6 +33,10 @@ from recbole_sam.interests.generate.served import ServedGenerator, stop_error
 from recbole_sam.interests.limits import retry_after
 
 DEFAULT_URL = "https://api.openai.com/v1"
+_USED_UP = (
+    r"^(insufficient_quota|billing_)",
+    "the account has no credit left or has reached its spending limit; see its billing page.",
+)
 _REFUSED = re.compile(r"data_?inspection_?failed|content_filter|content_policy", re.IGNORECASE)
 
 
@@ -169,6 +173,7 @@ class OpenAIClient:
             scrub(code, self._key),
             scrub(message or response.text[:200], self._key),
             wait,
+            fatal_codes(self.asked_of.provider),
         )
 
 
@@ -234,7 +239,18 @@ def error_of(content):
     return str(error.get("code") or error.get("type") or ""), str(error.get("message") or "")
 
 
-def chat_failure(provider, status, code, message, wait=None):
+def fatal_codes(provider):
+    """The codes after which no call to a server can succeed, and what to do, as in ``FATAL``.
+
+    Args:
+        provider (str): with the server's address.
+    """
+    # Alibaba's compatible mode says insufficient_quota for its limit of tokens a minute, which passes.
+    # https://www.alibabacloud.com/help/en/model-studio/error-code
+    return FATAL if "aliyuncs.com" in provider else (*FATAL, _USED_UP)
+
+
+def chat_failure(provider, status, code, message, wait=None, fatal=FATAL):
     """What an error response means for the run.
 
     Args:
@@ -242,6 +258,7 @@ def chat_failure(provider, status, code, message, wait=None):
         status (int): of HTTP.
         code (str), message (str): the server's own, without the key.
         wait (float or None): of Retry-After, seconds.
+        fatal (tuple): of :func:`fatal_codes`; by default those of Alibaba.
 
     Returns:
         Exception: to be raised: a CallFailure about this prompt, or a ProviderStopError.
@@ -249,7 +266,7 @@ def chat_failure(provider, status, code, message, wait=None):
     said = f"{status} {code}".strip()
     if _REFUSED.search(code) or _REFUSED.search(message):
         return RefusedFailure("refused by the provider's moderation")
-    for pattern, advice in FATAL:
+    for pattern, advice in fatal:
         if re.search(pattern, code):
             return stop_error(provider, f"{said}: {message}", advice)
     advice = {

@@ -127,7 +127,10 @@ class ServedGenerator:
         return answer
 
     def _spending(self):
-        return Spending(self.price, self.settings.max_cost, self.settings.max_tokens)
+        # llm_extra_body may allow a longer answer than llm_max_tokens, under either name
+        sent = [self.asked_of.parameters.get(name) for name in ("max_tokens", "max_completion_tokens")]
+        longest = max([self.settings.max_tokens, *(n for n in sent if isinstance(n, int))])
+        return Spending(self.price, self.settings.max_cost, longest)
 
 
 def check_failures(report, settings, at_least):
