@@ -127,10 +127,14 @@ def _register_properties():
             columns = internal["load_col"].get("inter") if internal.get("load_col") else None
             if isinstance(columns, list) and time_field not in columns:
                 columns.append(time_field)
+        allowed = (loss,)
         if ours:
-            allowed = getattr(model_class, "loss_types", (loss,))
-            if loss not in allowed:
-                raise SettingError(f"loss_type is '{loss}'; {model} knows {', '.join(allowed)}.")
+            allowed = getattr(model_class, "loss_types", allowed)
+        elif model_class.type == ModelType.SEQUENTIAL and loss and not hasattr(model_class, "input_type"):
+            allowed = ("CE", "BPR")  # of another RecBole makes no kind of samples, and fails much later
+        if loss not in allowed:
+            raise SettingError(f"loss_type is '{loss}'; {model} knows {', '.join(allowed)}.")
+        if ours:
             if loss == "BCE":  # one positive, one negative: RecBole knows this as pairwise
                 internal["MODEL_INPUT_TYPE"] = InputType.PAIRWISE
             if loss == "SSM":  # a target a sample: RecBole knows this as pointwise

@@ -159,6 +159,7 @@ def test_tuned_settings_are_used(shop):
         (["--from=run", "--add=SASRec", "--models=SAM"], "--models does not go with --add: --add says it"),
         (["--learning_rat=1"], "did you mean 'learning_rate'"),
         (["--models=SASRec,SAM:loss_type=ABC"], "SAM:loss_type=ABC: loss_type is 'ABC'; SAM knows CE, BPR"),
+        (["--loss_type=BCE"], "SASRec: loss_type is 'BCE'; SASRec knows CE, BPR"),
         (["--models=SAM:hiden_size=8"], "did you mean 'hidden_size'"),
         (["--models=SAM,BSARec:item_knn=True"], "BSARec:item_knn=True: BSARec does not read item_knn"),
         (["--models=SASRec:embedding_size=8"], "SASRec does not read embedding_size, a setting of"),

@@ -26,6 +26,11 @@ def test_the_key_differs_with_what_changes_results_only(shop):
     assert len({key(), key("--learning_rate=0.1"), key("--topk=[5,20]"), key(tuning=4)}) == 4
 
 
+def test_a_loss_that_the_reference_does_not_know_is_the_models_matter(shop):
+    made, config = plan.make_plan([*WORDS, "--loss_type=BCE"])
+    assert made.given["loss_type"] == "BCE" and config["loss_type"] == "CE"
+
+
 def test_a_file_counts_by_what_it_says(shop):
     text = "topk: [5]\nvalid_metric: HIT@5\ntrain_batch_size: 256\nlearning_rate: 1e-2\nepochs: 9\n"
     Path("my.yaml").write_text(text)

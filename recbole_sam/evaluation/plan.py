@@ -25,6 +25,8 @@ DEFAULTS = {
 REFERENCE = "SASRec"
 """The model of RecBole's own whose configuration says what the common split is."""
 
+_OF_LOSS = ("loss_type", "train_neg_sample_args")
+
 FIRST_SEED = 2020  # RecBole's default
 PACKAGES = ("recbole", "torch", "numpy", "pandas", "scipy", "transformers")
 
@@ -68,7 +70,7 @@ def make_plan(words, tuning=None):
         )
     settings.check_names(given, "compare")
     given = {**DEFAULTS, **given}
-    config = configuration.make_config({**given, "model": REFERENCE})
+    config = _reference(given)
     _check(config)
     length = config["MAX_ITEM_LIST_LENGTH"]
     # Said to every model, so that no model's own YAML can differ.
@@ -80,7 +82,13 @@ def make_plan(words, tuning=None):
         _key(given, tuning),
     )  # fmt: skip
     eval_args = {**config["eval_args"], "mode": "uni100"}
-    return plan, configuration.make_config({**given, "model": REFERENCE, "eval_args": str(eval_args)})
+    return plan, _reference({**given, "eval_args": str(eval_args)})
+
+
+def _reference(given):
+    """The reference model's configuration, without a loss that only the compared models may know."""
+    shared = {name: value for name, value in given.items() if name not in _OF_LOSS}
+    return configuration.make_config({**shared, "model": REFERENCE})
 
 
 def _check(config):
