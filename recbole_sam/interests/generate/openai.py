@@ -7,9 +7,9 @@ import logging
 import os
 import re
 from datetime import datetime, timezone
-from urllib.parse import urlsplit, urlunsplit
 
 from recbole_sam.errors import SettingError
+from recbole_sam.interests.address import server_address
 from recbole_sam.interests.budget import read_price
 from recbole_sam.interests.cache import AskedOf
 from recbole_sam.interests.failures import (
@@ -33,6 +33,8 @@ from recbole_sam.interests.generate.served import ServedGenerator, stop_error
 from recbole_sam.interests.limits import retry_after
 
 DEFAULT_URL = "https://api.openai.com/v1"
+PROVIDER = "openai "
+"""Comes before the server's address in what is asked of whom."""
 _REFUSED = re.compile(r"data_?inspection_?failed|content_filter|content_policy", re.IGNORECASE)
 
 
@@ -59,7 +61,7 @@ def make_openai(settings, fill=central_titles):
 
 
 def asked_of_openai(settings):
-    """Server, model and parameters. A password in the address is not part of it."""
+    """Server, model and parameters."""
     if not settings.model:
         raise SettingError(
             "The openai generator needs a model: set llm_model to a name your server knows."
@@ -69,31 +71,16 @@ def asked_of_openai(settings):
     extra = settings.extra_body or {}
     if "max_completion_tokens" not in extra:  # OpenAI's newer models take only this one
         parameters["max_tokens"] = settings.max_tokens
-    server = public_url(settings.base_url or DEFAULT_URL)
+    server = server_address(settings.base_url or DEFAULT_URL)
     if "aliyuncs.com" in server:
         parameters["enable_thinking"] = False
     prompt = settings.prompt()
     return AskedOf(
-        f"openai {server}",
+        PROVIDER + server,
         settings.model,
         {**parameters, **extra},
         f"{prompt.name}/{prompt.version}",
     )
-
-
-def public_url(url):
-    """An address without user, password, query and a last slash.
-
-    Raises:
-        SettingError: it is no http or https address.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingError(
-            "llm_base_url must be an address such as http://127.0.0.1:8000/v1, and is not."
-        )
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
 
 
 class OpenAIClient:
@@ -141,7 +128,7 @@ class OpenAIClient:
         """One POST to ``/chat/completions``; see :class:`ChatClient`."""
         import httpx
 
-        url = (self._settings.base_url or DEFAULT_URL).rstrip("/") + "/chat/completions"
+        server = self.asked_of.provider.removeprefix(PROVIDER)
         body = {
             "model": self.asked_of.model,
             "messages": [{"role": "user", "content": prompt}],
@@ -150,7 +137,7 @@ class OpenAIClient:
         response = failure = None
         try:
             response = await asyncio.wait_for(
-                self._http.post(url, json=body), self._settings.timeout
+                self._http.post(f"{server}/chat/completions", json=body), self._settings.timeout
             )
         except asyncio.TimeoutError:  # noqa: UP041 - not the builtin before Python 3.11
             failure = TransientFailure(f"no answer within {self._settings.timeout:g} s")
@@ -164,10 +151,10 @@ class OpenAIClient:
         code, message = error_of(content)
         wait = retry_after(response.headers, datetime.now(timezone.utc))
         raise chat_failure(
-            f"The server at {self.asked_of.provider.removeprefix('openai ')}",
+            f"The server at {server}",
             response.status_code,
             scrub(code, self._key),
-            scrub(message or response.text[:200], self._key),
+            scrub(message, self._key) or scrub(response.text, self._key)[:200],
             wait,
         )
 
