@@ -86,3 +86,14 @@ def test_a_store_of_other_settings_is_left_alone(shop, server, given):
     for other in ({"llm_top_p": 0.5}, {"interest_generator": "extractive"}):
         assert main(words({**given, "interest_store": "shared.safetensors", **other})) == 0
     assert sum(server.asked.values()) == asked and failed("shared.safetensors") == made > 0
+
+
+def test_an_edited_prompt_is_asked(shop, server, given, tmp_path):
+    prompt = tmp_path / "my.txt"
+    for text in ("FIRST {titles} exactly {k}", "SECOND {titles} exactly {k}"):
+        prompt.write_text(text)
+        config = make_config(**given, llm_prompt_file=str(prompt))
+        stage1.build_missing(config)
+        store = InterestStore.open(store_location.path(config))
+        assert sum(asked.startswith(text.split()[0]) for asked in server.asked) > 30
+        assert store.fingerprint["configuration"] == store_location.content(config)

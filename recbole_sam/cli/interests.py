@@ -11,7 +11,6 @@ from recbole_sam.interests.cache import FILE_NAME
 from recbole_sam.interests.describe import store_lines, user_lines
 from recbole_sam.interests.exporting import FORMS, export_interests
 from recbole_sam.interests.extract import catalogue
-from recbole_sam.interests.generators import IMPORTED
 from recbole_sam.interests.importing import import_interests, read_interests
 from recbole_sam.interests.llm_settings import LLMSettings
 
@@ -135,7 +134,7 @@ def take_in(config, args):
     if not args.files:
         raise SettingError("name the files: interests import interests.pt interests.csv --dataset=...")
     if not config["interest_store"]:
-        config["interest_generator"] = IMPORTED  # its own file: nobody mistakes it for ours
+        config["interest_generator"] = store_location.IMPORTED  # its own file: nobody mistakes it for ours
     path = store_location.path(config)
     if path.exists() and not args.rebuild:
         raise SettingError(f"{path} exists already: add --rebuild to replace it.")

@@ -7,8 +7,8 @@ import numpy as np
 from recbole_sam import registry
 from recbole_sam.data import check, item_texts, store_location
 from recbole_sam.data.histories import HASH_BYTES, history_hash
-from recbole_sam.data.item_texts import item_titles
 from recbole_sam.data.store import InterestStore, write_store
+from recbole_sam.data.titles import item_titles
 from recbole_sam.errors import DataError, SettingError
 from recbole_sam.interests import ledger
 from recbole_sam.interests.dry_run import DryRunFinished
