@@ -82,6 +82,9 @@ FAULTS = {
         if n < 3
         else None
     ),
+    "broken gzip": lambda n: (
+        Reply(body=b"not gzip", headers={"Content-Encoding": "gzip"}) if n < 3 else None
+    ),
     "empty": lambda n: Reply(text="") if n < 3 else None,
 }
 
@@ -163,6 +166,12 @@ def test_a_key_across_the_end_of_what_is_shown_is_hidden_whole(serve, tmp_path):
     with pytest.raises(ProviderStopError) as caught:
         run(server, tmp_path, make_requests(1))
     assert "Bearer ***" in str(caught.value) and KEY[:4] not in str(caught.value)
+
+
+def test_an_address_that_nobody_can_have_is_one_sentence(tmp_path):
+    generator = make_openai(fast(tmp_path, model="m", base_url="http://256.1.1.1/v1"))
+    with pytest.raises(ProviderStopError, match="llm_base_url is no address.*256.1.1.1"):
+        list(generator.generate(make_requests(1)))
 
 
 def test_a_model_is_needed(tmp_path):

@@ -116,8 +116,14 @@ def show(config, args):
     if row < 0:
         raise DataError(f"{store.path} has no user '{args.user}'.")
     texts = stage1.item_titles(config)
+    history = dict(zip(*stage1.training_data(config), strict=True)).get(args.user)
+    if history is None:
+        raise DataError(
+            f"user '{args.user}' is in {store.path}, but has no training history in '{config['dataset']}' "
+            "any more: the data has changed since. Build the interests again with: "
+            f"{store_location.command(config)}"
+        )
     encoder = stage1.text_encoder(config).fit(catalogue(texts))
-    history = dict(zip(*stage1.training_data(config), strict=True))[args.user]
     titles = [texts[item] for item in history if texts.get(item)]
     return user_lines(
         args.user,

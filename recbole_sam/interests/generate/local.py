@@ -36,7 +36,7 @@ class LocalGenerator:
         fill (callable): from a request to phrases of its titles, for what the model leaves open.
 
     Raises:
-        SettingError: no model was named, or it has no chat template.
+        SettingError: no model was named, it has no chat template, or there is no such device.
         DataError: there is no such folder, or it holds no model.
     """
 
@@ -316,4 +316,10 @@ def _load(folder, device):
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer, model.to(device=device, dtype=dtype).eval()
+    try:
+        return tokenizer, model.to(device=device, dtype=dtype).eval()
+    except (RuntimeError, AssertionError) as error:  # torch says so when it was built without CUDA
+        raise SettingError(
+            f"The language model cannot be put on llm_device {device!r} ({pretrained.first_line(error)}): "
+            "give cpu, cuda, or cuda:1 for the second GPU; left out, a GPU is taken where there is one."
+        ) from error

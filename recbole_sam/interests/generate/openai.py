@@ -101,9 +101,13 @@ class OpenAIClient:
         """Opens the connections.
 
         Raises:
-            ProviderStopError: ``httpx`` is missing, or the key cannot be one.
+            ProviderStopError: ``httpx`` is missing, or the key or the address cannot be one.
         """
         httpx = http_library("openai")
+        try:
+            httpx.URL(self.asked_of.provider.removeprefix(PROVIDER))
+        except httpx.InvalidURL as error:
+            raise ProviderStopError(f"llm_base_url is no address that can be asked: {error}.") from error
         self._key = os.environ.get(self._settings.api_key_env, "").strip()
         if not re.fullmatch(r"[!-~]*", self._key):
             raise ProviderStopError(
@@ -141,7 +145,9 @@ class OpenAIClient:
             )
         except asyncio.TimeoutError:  # noqa: UP041 - not the builtin before Python 3.11
             failure = TransientFailure(f"no answer within {self._settings.timeout:g} s")
-        except httpx.TransportError as error:
+        except httpx.DecodingError:  # its compression is broken: an answer all the same
+            failure = MalformedFailure("unreadable answer")
+        except httpx.RequestError as error:
             failure = TransientFailure(f"connection lost ({type(error).__name__})")
         if failure is not None:
             raise failure  # unchained: the original carries the request, and the request the key
