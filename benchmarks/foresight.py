@@ -29,8 +29,8 @@ from recbole_sam import registry
 from recbole_sam.cli.main import guarded
 from recbole_sam.configuration import make_config, parse_words
 from recbole_sam.data import store_location
-from recbole_sam.data.item_texts import item_titles
 from recbole_sam.data.store import InterestStore
+from recbole_sam.data.titles import item_titles
 from recbole_sam.errors import DataError, SettingError
 from recbole_sam.interests import stage1
 from recbole_sam.interests.extract import catalogue, extract

@@ -10,6 +10,7 @@ import sys
 
 from recbole_sam import compat, properties, settings
 from recbole_sam.errors import SettingError, UnknownNameError, nearest
+from recbole_sam.interests.address import server_address
 
 _registered = False
 
@@ -116,6 +117,8 @@ def _register_properties():
                 listed = self.parameters["Dataset"]
                 listed += [key for key in defaults if key not in (*listed, "source")]
         internal, external = self.internal_config_dict, self.external_config_dict
+        if external.get("llm_base_url") is not None:
+            server_address(external["llm_base_url"])  # RecBole logs the settings of every model
         loss = external.get("loss_type", internal.get("loss_type"))
         if model_class.type == ModelType.SEQUENTIAL and loss in ("CE", "SSM"):
             # RecBole's default (uniform negatives) is an error with its own default loss of these models,

@@ -182,6 +182,16 @@ def test_mistakes_with_interests(shop, capsys, words, sentence):
     assert sentence in capsys.readouterr().err.strip().splitlines()[-1]
 
 
+def test_show_of_a_user_who_left_the_data(shop, capsys):
+    settings = ["--dataset=shop", "--text_encoder_dim=8", "--state=WARNING"]
+    assert main(["interests", *settings]) == 0
+    lines = (shop / "shop.inter").read_text().splitlines()
+    (shop / "shop.inter").write_text("\n".join(row for row in lines if not row.startswith("u39\t")) + "\n")
+    assert main(["interests", "show", "--user=u39", *settings]) == 2
+    sentence = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "user 'u39' is in" in sentence and sentence.endswith("--rebuild")
+
+
 def test_interests_of_a_model_that_reads_titles_only(shop, capsys):
     words = ["interests", "--dataset=shop", "--model=SASRecText", "--text_encoder_dim=8"]
     assert main(words) == 0

@@ -201,9 +201,23 @@ def test_movielens(tmp_path):
     assert texts(tmp_path / "ml-1m", "movie_title")["3"] == "Café 3 (1995)"
     assert texts(tmp_path / "ml-1m", "categories")["3"] == "Comedy, Drama"
     assert sum(read_card(tmp_path / "ml-1m")["skipped"].values()) == 1
-    archive.write_bytes(archive.read_bytes()[:100])
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[:100])
     with pytest.raises(DataError, match="damaged zip"):
         run("--dataset=y", f"--data_path={tmp_path}", f"--archive={archive}")
+    with pytest.raises(DataError, match="cannot be read as a zip archive .Is a directory"):
+        run("--dataset=y", f"--data_path={tmp_path}", f"--archive={tmp_path}")
+
+
+def test_a_movielens_archive_with_a_damaged_member(tmp_path):
+    archive = tmp_path / "ml-1m.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("ml-1m/ratings.dat", "1::2::3::4\n" * 1000)
+    content = bytearray(archive.read_bytes())
+    content[50:60] = b"\xff" * 10  # in the compressed bytes, behind the member's head
+    archive.write_bytes(content)
+    with pytest.raises(DataError, match="damaged zip"):
+        run("--dataset=ml-1m", f"--data_path={tmp_path}", f"--archive={archive}")
 
 
 def test_ml_100k_needs_no_preparing(tmp_path, capsys):

@@ -239,3 +239,40 @@ def test_what_a_language_model_is_asked_names_the_file(shop):
     assert store_location.path(same) == store_location.path(make_config(**asked))
     other = make_config(interest_generator="dashscope", llm_model="qwen-turbo")
     assert store_location.path(other) != store_location.path(make_config(**asked))
+
+
+def test_other_titles_make_another_file_and_the_same_in_another_order_do_not(shop, tmp_path):
+    config = make_config(interest_evidence=False)
+    build_interests(config)
+    before, items = store_location.path(config), shop / "shop.item"
+    header, *rows = items.read_text().splitlines()
+    items.write_text("\n".join([header, *reversed(rows)]) + "\n")
+    assert store_location.path(config) == before
+    shared = before.rename(tmp_path / "shared.safetensors")
+    items.write_text(items.read_text().replace("Shampoo", "Tractor"))
+    assert store_location.path(config) != before
+    with pytest.raises(StoreMissingError):
+        create_dataset(make_config(interest_evidence=False)).build()
+    # who names a file has it
+    chosen = make_config(interest_evidence=False, item_text=False, interest_store=str(shared))
+    assert create_dataset(chosen).build()[0].interests.user_k.sum() > 0
+
+
+def test_imported_interests_have_one_file_whatever_the_titles(shop):
+    config = make_config(interest_generator="imported")
+    before = store_location.path(config)
+    (shop / "shop.item").unlink()
+    assert store_location.path(config) == before
+    assert store_location.path(make_config()).parent == before.parent  # who reads them is told
+
+
+def test_the_text_of_a_prompt_names_the_file_not_where_it_lies(shop, tmp_path):
+    def path(name, text):
+        (tmp_path / name).write_text(text)
+        asked = dict(interest_generator="dashscope", llm_prompt_file=str(tmp_path / name))
+        return store_location.path(make_config(**asked))
+
+    first = path("a.txt", "{titles} {k}")
+    assert path("b.txt", "{titles} {k}") == first != path("a.txt", "{titles}, {k} please")
+    with pytest.raises(SettingError, match="Cannot read the prompt template"):
+        store_location.path(make_config(interest_generator="dashscope", llm_prompt_file="none.txt"))

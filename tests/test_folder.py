@@ -51,9 +51,14 @@ def test_what_prepare_did_not_make_moves_along(real):
     (real / "cache").mkdir()
     (real / "cache" / "answer").write_text("42")
     (real / "x.item").write_text("old")
-    (real / "card.json").write_text("{}")
+    for made in ("card.json", "report.html", "report-time.png"):
+        (real / made).write_text("old")
+    (real / "reports").mkdir()
+    (real / "reports" / "thesis.csv").write_text("mine")
+    (real / "report_2024.docx").write_text("mine")
     fill(real, overwrite=True)
-    assert names(real) == ["cache", "interests.safetensors", "x.inter"]
+    assert names(real) == ["cache", "interests.safetensors", "report_2024.docx", "reports", "x.inter"]
+    assert (real / "reports" / "thesis.csv").read_text() == "mine"
     assert (real / "cache" / "answer").read_text() == "42"
 
 

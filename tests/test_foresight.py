@@ -34,7 +34,7 @@ def test_the_table_tells_own_phrases_from_shuffled_ones_and_looks_beyond_the_his
 def test_the_sample_holds_training_items_and_the_validation_item(shop):
     from conftest import make_config, random_sequences
 
-    from recbole_sam.data.item_texts import item_titles
+    from recbole_sam.data.titles import item_titles
 
     config, sequences = make_config(), random_sequences()
     titles = item_titles(config)
@@ -50,7 +50,7 @@ def test_the_sample_holds_training_items_and_the_validation_item(shop):
 def test_of_several_held_out_items_the_first_is_the_next(shop):
     from conftest import make_config, random_sequences
 
-    from recbole_sam.data.item_texts import item_titles
+    from recbole_sam.data.titles import item_titles
 
     split = "{'split': {'RS': [0.5, 0.3, 0.2]}, 'order': 'TO', 'group_by': 'user', 'mode': 'full'}"
     config, sequences = make_config(eval_args=split), random_sequences()

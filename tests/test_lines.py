@@ -40,3 +40,9 @@ def test_a_gzip_file_with_a_flipped_byte_is_refused(tmp_path):
     (tmp_path / "a").write_bytes(whole)
     with pytest.raises(DataError, match="corrupt gzip"):
         list(text_lines(tmp_path / "a"))
+
+
+def test_a_gzip_file_of_nothing_is_empty(tmp_path):
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b""))
+    with pytest.raises(DataError, match="a.gz is empty"):
+        list(text_lines(tmp_path / "a.gz"))

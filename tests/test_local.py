@@ -214,6 +214,13 @@ def test_missing_and_unfit_models_are_one_sentence(folder, tmp_path):
         make(untuned, tmp_path)
 
 
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_one_sentence(folder, tmp_path, device):
+    with pytest.raises(SettingError, match=f"llm_device '{device}' .*give cpu, cuda") as caught:
+        make(folder, tmp_path, device=device)
+    assert "\n" not in str(caught.value)
+
+
 def test_it_is_the_exchange_of_all_generators(folder, tmp_path):
     generator = make(folder, tmp_path)
     request = next(make_requests(1))

@@ -2,6 +2,9 @@ import builtins
 import csv
 import gzip
 import math
+import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -130,6 +133,7 @@ def test_gzip_and_byte_order_mark(tmp_path):
     ("content", "says"),
     [
         (b"", "is empty"),
+        (gzip.compress(b"", mtime=0), "is empty"),
         (b"user,item\na,b\n", "no column recognised as time"),
         (b"user,item,time\na,b\n", "line 2: 2 columns, where the header has 3"),
         (b"user,item,time\na,b,1\na,\xff,1\n", "line 3: not UTF-8"),
@@ -164,6 +168,37 @@ def test_parquet(tmp_path):
     assert items(path)[0].categories == ("Beauty", "Bath")
     with pytest.raises(DataError, match="not a Parquet file"):
         interactions(put(tmp_path, "user,item,time\n", "y.parquet"))
+
+
+def test_a_folder_of_parquet_files_as_spark_writes_it(tmp_path):
+    arrow = pytest.importorskip("pyarrow", reason="the extra [parquet] is not installed")
+    import pyarrow.parquet
+
+    folder = tmp_path / "x.parquet"
+    folder.mkdir()
+    rows = arrow.table({"user": ["a"], "item": ["b"], "time": [1]})
+    for part in range(2):
+        pyarrow.parquet.write_table(rows, folder / f"part-{part}.parquet")
+    with pytest.raises(DataError, match="is a folder of Parquet files.*Join them: python -c") as caught:
+        interactions(folder)
+    python, *words = shlex.split(str(caught.value).partition("Join them: ")[2])
+    subprocess.run([sys.executable, *words], check=True, cwd=tmp_path)  # the command it names does it
+    assert len(interactions(tmp_path / "x.joined.parquet")) == 2
+
+
+def test_a_damaged_page_of_a_parquet_file(tmp_path):
+    arrow = pytest.importorskip("pyarrow", reason="the extra [parquet] is not installed")
+    import pyarrow.parquet
+
+    path, numbers = tmp_path / "x.parquet", list(range(5000))
+    rows = arrow.table({"user": numbers, "item": [f"i{n}" for n in numbers], "time": numbers})
+    pyarrow.parquet.write_table(rows, path, compression="snappy")
+    content = bytearray(path.read_bytes())
+    for at in range(100, 3000):
+        content[at] ^= 0x5A
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="x.parquet is damaged after row 0"):
+        interactions(path)
 
 
 def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):

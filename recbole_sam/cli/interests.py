@@ -1,15 +1,18 @@
 """``python -m recbole_sam interests``: Stage 1 alone."""
 
+from pathlib import Path
+
 from recbole_sam import configuration, registry
 from recbole_sam.data import store_location
 from recbole_sam.data.store import InterestStore
 from recbole_sam.errors import DataError, SettingError
 from recbole_sam.interests import stage1
+from recbole_sam.interests.cache import FILE_NAME
 from recbole_sam.interests.describe import store_lines, user_lines
 from recbole_sam.interests.exporting import FORMS, export_interests
 from recbole_sam.interests.extract import catalogue
-from recbole_sam.interests.generators import IMPORTED
 from recbole_sam.interests.importing import import_interests, read_interests
+from recbole_sam.interests.llm_settings import LLMSettings
 
 SHOWN_USERS = 3
 
@@ -71,11 +74,23 @@ def run(args):
 
 
 def build(config, args):
-    """Builds the interests unless they are there; lines with the K histogram and a few users."""
+    """Builds the interests unless all are there; lines with the K histogram and a few users.
+
+    For users whom a language model gave no answer they are built again: all other answers are in the cache.
+    """
     path = store_location.path(config)
     if args.dry_run:
         return stage1.build(config, dry_run=True).lines()
     if args.rebuild or not path.exists():
+        stage1.build(config)
+    elif users := stage1.unanswered(config):
+        cache = Path(LLMSettings.from_config(config).cache_dir) / FILE_NAME
+        if not cache.is_file():
+            return [
+                f"{users:,} users have no interests, since the language model gave no answer for them. To "
+                "ask for these alone, name the cache with the answers by --llm_cache_dir: there is none at "
+                f"{cache}. --rebuild asks for everybody."
+            ]
         stage1.build(config)
     store = InterestStore.open(path)
     shown = [row for row in range(store.n_users) if store.offsets[row] < store.offsets[row + 1]]
@@ -101,8 +116,14 @@ def show(config, args):
     if row < 0:
         raise DataError(f"{store.path} has no user '{args.user}'.")
     texts = stage1.item_titles(config)
+    history = dict(zip(*stage1.training_data(config), strict=True)).get(args.user)
+    if history is None:
+        raise DataError(
+            f"user '{args.user}' is in {store.path}, but has no training history in '{config['dataset']}' "
+            "any more: the data has changed since. Build the interests again with: "
+            f"{store_location.command(config)}"
+        )
     encoder = stage1.text_encoder(config).fit(catalogue(texts))
-    history = dict(zip(*stage1.training_data(config), strict=True))[args.user]
     titles = [texts[item] for item in history if texts.get(item)]
     return user_lines(
         args.user,
@@ -119,7 +140,7 @@ def take_in(config, args):
     if not args.files:
         raise SettingError("name the files: interests import interests.pt interests.csv --dataset=...")
     if not config["interest_store"]:
-        config["interest_generator"] = IMPORTED  # its own file: nobody mistakes it for ours
+        config["interest_generator"] = store_location.IMPORTED  # its own file: nobody mistakes it for ours
     path = store_location.path(config)
     if path.exists() and not args.rebuild:
         raise SettingError(f"{path} exists already: add --rebuild to replace it.")

@@ -11,6 +11,9 @@ from recbole_sam.errors import DataError
 SYNTHETIC_MARKER = "SYNTHETIC.md"
 """A folder that holds this file holds invented data, which real data may replace unasked."""
 
+REPORT = ("report.html", *(f"report-{name}.png" for name in ("lengths", "popularity", "time", "titles")))
+"""What the report of a dataset consists of: of a replaced dataset it would be wrong."""
+
 _OLD = ".replaced"
 _PARTIAL = ".partial"
 
@@ -108,7 +111,7 @@ def _carry_over(source, target):
 
 
 def _made_by_prepare(file, dataset):
-    return file in (f"{dataset}.inter", f"{dataset}.item", "card.json") or file.startswith("report")
+    return file in (f"{dataset}.inter", f"{dataset}.item", "card.json", *REPORT)
 
 
 def _cannot_write(folder, error):

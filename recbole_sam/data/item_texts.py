@@ -11,39 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from recbole_sam.data import presets, store_location
-from recbole_sam.data.atomic import read_item_texts
+from recbole_sam.data import store_location
 from recbole_sam.data.store import InterestStore
-from recbole_sam.data.text import clean_title
-from recbole_sam.errors import DataError, StoreMissingError
+from recbole_sam.data.titles import item_titles
+from recbole_sam.errors import StoreMissingError
 
 AT_ONCE = 1024
 """Titles read together, 1.5 MB of 768 numbers in float16: a million are 1.5 GB beside the table."""
-
-
-def item_titles(config):
-    """The cleaned texts of a dataset's items.
-
-    Args:
-        config (Config): names the dataset and ``item_text_fields``.
-
-    Returns:
-        dict: item token (str) to text (str), empty where an item has none.
-
-    Raises:
-        DataError: there is no readable ``.item`` file with those fields.
-    """
-    fields = config["item_text_fields"]
-    fields = [fields] if isinstance(fields, str) else fields
-    path = Path(config["data_path"]) / f"{config['dataset']}.item"
-    other = presets.titled(config["dataset"])
-    if other is not None and not path.is_file():
-        raise DataError(
-            f"'{config['dataset']}' is RecBole's download, which has ratings and no titles: the same "
-            f"category with titles is '{other}' (python -m recbole_sam prepare --dataset={other})."
-        )
-    texts = read_item_texts(path, fields, config["ITEM_ID_FIELD"], config["field_separator"])
-    return {token: clean_title(text) for token, text in texts.items()}
 
 
 def path(config, titles):

@@ -56,8 +56,9 @@ def text_lines(path):
         str: one line.
 
     Raises:
-        DataError: as `open_bytes`, or a line is not UTF-8 (naming it).
+        DataError: as `open_bytes`, there is no line in it, or one is not UTF-8 (naming it).
     """
+    number = 0
     with open_bytes(path) as file:
         for number, line in enumerate(file, 1):
             if number == 1:
@@ -66,6 +67,8 @@ def text_lines(path):
                 yield line.decode("utf-8")
             except UnicodeDecodeError:
                 raise not_utf8(path, number) from None
+    if not number:  # a gzip file has a head, and may have nothing else
+        raise DataError(f"{path} is empty.")
 
 
 def not_utf8(path, line):

@@ -6,10 +6,14 @@ import shlex
 from pathlib import Path
 
 from recbole_sam import settings
+from recbole_sam.data.titles import titles_digest
+from recbole_sam.interests.prompts import read_template
 from recbole_sam.properties import interests_file, llm_file
 
 # Settings that change how the file is reached or read, not what is in it.
 _NOT_CONTENT = {"interest_store", "interest_dim", "train_targets", "text_batch_size", "text_cache_dir"}
+IMPORTED = "imported"
+"""What ``interest_generator`` is called when somebody else made the interests."""
 # What an item's text vector depends on.
 ENCODER = ("item_text_fields", "text_encoder", "text_encoder_dim", "text_pooling", "text_max_length",
            "text_normalize", "interest_seed", "interest_dtype")  # fmt: skip
@@ -25,21 +29,32 @@ _SPLIT = ("eval_args", "user_inter_num_interval", "item_inter_num_interval", "rm
 
 
 def content(config):
-    """The settings that decide what the interests are.
+    """What decides what the interests are: settings, and the texts that they are made from.
 
     Args:
         config (Config): of a model that reads interests.
 
     Returns:
         dict: name to value, JSON-able.
+
+    Raises:
+        SettingError: ``llm_prompt_file`` cannot be used.
     """
-    names = sorted(settings.keys(interests_file()) - _NOT_CONTENT) + list(_SPLIT)
-    if config["interest_generator"] != "extractive":
-        names += _LLM_CONTENT
-    values = {name: config[name] for name in names}
+    values = {name: config[name] for name in _settings(config)}
     # how samples are ranked in evaluation does not change which items are held out
     values["eval_args"] = {k: v for k, v in config["eval_args"].items() if k != "mode"}
+    if values.get("llm_prompt_file"):  # its text counts, wherever it lies
+        template = read_template(values["llm_prompt_file"]).template
+        values["llm_prompt_file"] = hashlib.sha256(template.encode()).hexdigest()
+    if config["interest_generator"] != IMPORTED:
+        values["titles"] = titles_digest(config)
     return json.loads(json.dumps(values, default=str))
+
+
+def _settings(config):
+    """The names of the settings in :func:`content`."""
+    names = sorted(settings.keys(interests_file()) - _NOT_CONTENT) + list(_SPLIT)
+    return names if config["interest_generator"] == "extractive" else [*names, *_LLM_CONTENT]
 
 
 def folder(config):
@@ -60,8 +75,11 @@ def path(config):
         config (Config): of a model that reads interests.
 
     Returns:
-        pathlib.Path: ``interest_store``, or a name beside the dataset that differs when a setting differs
-        that changes the content, so that runs with other settings never overwrite each other's interests.
+        pathlib.Path: ``interest_store``, or a name beside the dataset that differs when a setting, a title or
+        the prompt differs, so that runs never overwrite, or take, each other's interests.
+
+    Raises:
+        SettingError: ``llm_prompt_file`` cannot be used.
     """
     if config["interest_store"]:
         return Path(config["interest_store"])
@@ -79,7 +97,7 @@ def command(config, again=True):
         config (Config): of a model that reads interests or item texts.
         again (bool): whether interests that are there are to be built again.
     """
-    relevant = set(content(config)) | {"data_path", "interest_store", "text_batch_size", "text_cache_dir"}
+    relevant = set(_settings(config)) | {"data_path", "interest_store", "text_batch_size", "text_cache_dir"}
     relevant |= settings.keys(llm_file())
     given = config.external_config_dict
     words = ["python", "-m", "recbole_sam", "interests", f"--dataset={config['dataset']}"]

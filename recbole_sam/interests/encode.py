@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from recbole_sam.errors import DataError, SettingError, nearest
-from recbole_sam.interests import build
+from recbole_sam.interests import build, pretrained
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +156,6 @@ class TransformersEncoder:
 
     def _load(self, device, dtype):
         import torch
-        from safetensors import SafetensorError
 
         transformers = _import_transformers()
         if device == "auto":
@@ -166,16 +165,9 @@ class TransformersEncoder:
         if dtype not in ("float32", "float16", "bfloat16"):
             raise SettingError(f"Unknown dtype {dtype!r}: float32, float16 or bfloat16.")
         self.dtype = dtype
-        local = {"pretrained_model_name_or_path": self.folder, "local_files_only": True}
-        try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(**local)
-            model = transformers.AutoModel.from_pretrained(**local)
-        except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-            raise DataError(
-                f"The text encoder in {self.folder} cannot be loaded ({_first_line(error)}). The "
-                "folder must hold config.json, a tokenizer and weights as save_pretrained writes "
-                "them."
-            ) from error
+        tokenizer, model = pretrained.load(
+            "text encoder", self.folder, transformers.AutoTokenizer, transformers.AutoModel
+        )
         limit = getattr(model.config, "max_position_embeddings", None)
         if limit is not None and self.max_length > limit:
             raise SettingError(
@@ -260,7 +252,7 @@ def _import_transformers():
     except ImportError as error:
         raise SettingError(
             "The transformers encoder needs a working transformers package "
-            f"({_first_line(error)}): pip install transformers, or use the lsa encoder."
+            f"({pretrained.first_line(error)}): pip install transformers, or use the lsa encoder."
         ) from error
     return transformers
 
@@ -350,9 +342,3 @@ def _digest_files(folder):
                 while block := file.read(1 << 20):
                     sha.update(block)
     return sha.hexdigest()
-
-
-def _first_line(error):
-    """The first line of an error's text, as a sentence's part."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

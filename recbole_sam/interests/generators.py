@@ -1,13 +1,12 @@
 """The interest generator that a configuration asks for."""
 
+from recbole_sam.data.store_location import IMPORTED
 from recbole_sam.errors import SettingError, nearest
 from recbole_sam.interests.dry_run import DryRun
 from recbole_sam.interests.generate import GENERATORS, make_generator
 from recbole_sam.interests.llm_settings import LLM_GENERATORS, LLMSettings, make_llm_generator
 
 ENGINES = ("local", "ray")
-IMPORTED = "imported"
-"""What ``interest_generator`` is called when somebody else made the interests."""
 
 
 def configured_generator(config, dry_run=False):

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 from recbole_sam.errors import SettingError, nearest
+from recbole_sam.interests.address import server_address
 from recbole_sam.interests.prompts import INTERESTS, read_template
 
 PREFIX = "llm_"
@@ -70,7 +71,7 @@ class LLMSettings:
     """Another price table; default: properties/prices.yaml."""
 
     base_url: str | None = None
-    """``openai`` only: the server, such as http://127.0.0.1:8000/v1."""
+    """``openai`` only: the server, such as http://127.0.0.1:8000/v1, without user or password."""
     api_key_env: str = "OPENAI_API_KEY"
     """``openai`` only: the environment variable that holds its key; local servers need none."""
     extra_body: dict | None = None
@@ -116,6 +117,8 @@ class LLMSettings:
         self._check("max_failed_share", lambda v: 0 <= v <= 1, "a share from 0 to 1")
         if self.extra_body is not None and not isinstance(self.extra_body, dict):
             raise SettingError(f"{PREFIX}extra_body must be a mapping, not {self.extra_body!r}.")
+        if self.base_url is not None:
+            server_address(self.base_url)
         if self.temperature is not None:
             self._check("temperature", lambda v: 0 <= v < 2, "a number from 0 to below 2")
         if self.max_cost is not None:

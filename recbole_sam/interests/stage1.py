@@ -8,16 +8,17 @@ import numpy as np
 from recbole_sam import registry
 from recbole_sam.data import check, item_texts, store_location
 from recbole_sam.data.histories import HASH_BYTES, history_hash
-from recbole_sam.data.item_texts import item_titles
-from recbole_sam.data.store import write_store
+from recbole_sam.data.store import InterestStore, write_store
+from recbole_sam.data.titles import item_titles
 from recbole_sam.errors import DataError, SettingError, StoreError
 from recbole_sam.interests import ledger
 from recbole_sam.interests.dry_run import DryRunFinished
 from recbole_sam.interests.embedding_cache import CachedEncoder
 from recbole_sam.interests.encode import make_encoder
 from recbole_sam.interests.extract import ExtractSettings, catalogue, extract
-from recbole_sam.interests.generate.base import COMPLETE
+from recbole_sam.interests.generate.base import COMPLETE, FAILED
 from recbole_sam.interests.generators import configured_generator
+from recbole_sam.interests.llm_settings import LLM_GENERATORS
 from recbole_sam.interests.progress import Progress
 
 _TRANSFORMERS_SETTINGS = ("pooling", "max_length", "batch_size", "normalize")
@@ -26,19 +27,49 @@ _TRANSFORMERS_SETTINGS = ("pooling", "max_length", "batch_size", "normalize")
 def build_missing(config, say=None):
     """Builds what the configuration's model reads and nobody built yet: interests, item texts, or both.
 
+    Interests that are there stay as they are, also where a language model left users without: two runs with
+    equal settings train on equal data. A line says so, and what asks again.
+
     Args:
         config (Config): of any model.
-        say (callable, optional): told, before the interests are built, who writes them.
+        say (callable, optional): told, before the interests are built, who writes them; by default the log
+            is told what cannot be seen there anyway.
 
     Raises:
         RecBoleSAMError: as :func:`build` and :func:`build_item_texts`.
     """
-    if registry.uses_interests(config["model"]) and not store_location.path(config).exists():
-        if say:
-            say(f"building interests, generator {config['interest_generator']}")
-        build(config)
+    if registry.uses_interests(config["model"]):
+        if not store_location.path(config).exists():
+            if say:
+                say(f"building interests, generator {config['interest_generator']}")
+            build(config)
+        elif users := unanswered(config):
+            (say or getLogger().warning)(
+                f"{users:,} users have no interests, since the language model gave no answer for them. Ask "
+                f"again for these with: {store_location.command(config, again=False)}"
+            )
     if registry.uses_item_texts(config):
         build_item_texts(config)
+
+
+def unanswered(config):
+    """How many users a language model gave no answer for, in a store that is there.
+
+    Args:
+        config (Config): of a model that reads interests.
+
+    Returns:
+        int: 0 also for a store that Stage 1 would not make with this configuration (another generator's, or
+        one of other settings, by ``interest_store``).
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    store = InterestStore.open(store_location.path(config))
+    ours = store.fingerprint.get("configuration") == store_location.content(config)
+    if config["interest_generator"] not in LLM_GENERATORS or not ours:
+        return 0
+    return int((store.statuses == store.status_names.index(FAILED)).sum())
 
 
 def build_item_texts(config):

@@ -1,6 +1,7 @@
 """MovieLens 1M as published: a zip of ``ratings.dat`` and ``movies.dat``, split by ``::``."""
 
 import zipfile
+import zlib
 
 from recbole_sam.data import skips as reasons
 from recbole_sam.data.items import Item
@@ -19,7 +20,7 @@ def read_ratings(path, skips):
         tuple: user token, item token, rating, time in seconds.
 
     Raises:
-        DataError: the archive is missing, damaged, or holds no ``ratings.dat``.
+        DataError: the archive is missing, a folder, damaged, or holds no ``ratings.dat``.
     """
     for number, cells in _lines(path, "ratings.dat"):
         rating, time = (
@@ -63,5 +64,7 @@ def _lines(path, member):
                     yield number, line.decode("iso-8859-1").rstrip("\r\n").split("::")
     except FileNotFoundError:
         raise DataError(f"{path} does not exist.") from None
-    except (zipfile.BadZipFile, EOFError) as error:
+    except OSError as error:
+        raise DataError(f"{path} cannot be read as a zip archive ({error.strerror}).") from None
+    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path} is a damaged zip archive ({error}): fetch it again.") from None

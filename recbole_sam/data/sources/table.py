@@ -279,16 +279,26 @@ def _parquet_rows(path):
             f"{path} is a Parquet file, and reading those needs pyarrow: "
             "pip install 'recbole-sam[parquet]'."
         ) from None
+    if path.is_dir():
+        raise DataError(
+            f"{path} is a folder of Parquet files, where one file is needed. Join them: python -c \"import "
+            f"pyarrow.parquet as p; p.write_table(p.read_table('{path}'), '{path.stem}.joined.parquet')\""
+        )
     try:
         file = pyarrow.parquet.ParquetFile(path)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist.") from None
     except pyarrow.ArrowInvalid as error:
         raise DataError(f"{path} is not a Parquet file ({error}).") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error}).") from None
     with file:
         yield list(file.schema_arrow.names)
         line = 0
-        for batch in file.iter_batches():
-            for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                line += 1
-                yield line, cells
+        try:
+            for batch in file.iter_batches():
+                for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    line += 1
+                    yield line, cells
+        except (pyarrow.ArrowException, OSError) as error:
+            raise DataError(f"{path} is damaged after row {line:,} ({error}): fetch it again.") from None

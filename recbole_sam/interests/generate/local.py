@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recbole_sam.errors import DataError, SettingError
+from recbole_sam.interests import pretrained
 from recbole_sam.interests.budget import Spending
 from recbole_sam.interests.cache import AnswerCache, AskedOf, CachedAnswer
 from recbole_sam.interests.contract import exchange
@@ -35,7 +36,7 @@ class LocalGenerator:
         fill (callable): from a request to phrases of its titles, for what the model leaves open.
 
     Raises:
-        SettingError: no model was named, or it has no chat template.
+        SettingError: no model was named, it has no chat template, or there is no such device.
         DataError: there is no such folder, or it holds no model.
     """
 
@@ -300,7 +301,6 @@ def _load(folder, device):
     """Tokenizer and model, from local files only, without running code of the folder."""
     try:
         import torch
-        from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
         raise SettingError(
@@ -308,12 +308,7 @@ def _load(folder, device):
         ) from error
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if str(device).startswith("cuda") else torch.float32
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(str(folder), local_files_only=True)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"The language model in {folder} cannot be loaded: {reason}") from error
+    tokenizer, model = pretrained.load("language model", folder, AutoTokenizer, AutoModelForCausalLM)
     if not tokenizer.chat_template:
         raise SettingError(
             f"The model in {folder} has no chat template, so it was not made to follow a request; "
@@ -321,4 +316,10 @@ def _load(folder, device):
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer, model.to(device=device, dtype=dtype).eval()
+    try:
+        return tokenizer, model.to(device=device, dtype=dtype).eval()
+    except (RuntimeError, AssertionError) as error:  # torch says so when it was built without CUDA
+        raise SettingError(
+            f"The language model cannot be put on llm_device {device!r} ({pretrained.first_line(error)}): "
+            "give cpu, cuda, or cuda:1 for the second GPU; left out, a GPU is taken where there is one."
+        ) from error

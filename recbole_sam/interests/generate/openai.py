@@ -7,9 +7,9 @@ import logging
 import os
 import re
 from datetime import datetime, timezone
-from urllib.parse import urlsplit, urlunsplit
 
 from recbole_sam.errors import SettingError
+from recbole_sam.interests.address import server_address
 from recbole_sam.interests.budget import read_price
 from recbole_sam.interests.cache import AskedOf
 from recbole_sam.interests.failures import (
@@ -33,6 +33,8 @@ from recbole_sam.interests.generate.served import ServedGenerator, stop_error
 from recbole_sam.interests.limits import retry_after
 
 DEFAULT_URL = "https://api.openai.com/v1"
+PROVIDER = "openai "
+"""Comes before the server's address in what is asked of whom."""
 _USED_UP = (
     r"^(insufficient_quota|billing_)",
     "the account has no credit left or has reached its spending limit; see its billing page.",
@@ -63,7 +65,7 @@ def make_openai(settings, fill=central_titles):
 
 
 def asked_of_openai(settings):
-    """Server, model and parameters. A password in the address is not part of it."""
+    """Server, model and parameters."""
     if not settings.model:
         raise SettingError(
             "The openai generator needs a model: set llm_model to a name your server knows."
@@ -73,31 +75,16 @@ def asked_of_openai(settings):
     extra = settings.extra_body or {}
     if "max_completion_tokens" not in extra:  # OpenAI's newer models take only this one
         parameters["max_tokens"] = settings.max_tokens
-    server = public_url(settings.base_url or DEFAULT_URL)
+    server = server_address(settings.base_url or DEFAULT_URL)
     if "aliyuncs.com" in server:
         parameters["enable_thinking"] = False
     prompt = settings.prompt()
     return AskedOf(
-        f"openai {server}",
+        PROVIDER + server,
         settings.model,
         {**parameters, **extra},
         f"{prompt.name}/{prompt.version}",
     )
-
-
-def public_url(url):
-    """An address without user, password, query and a last slash.
-
-    Raises:
-        SettingError: it is no http or https address.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingError(
-            "llm_base_url must be an address such as http://127.0.0.1:8000/v1, and is not."
-        )
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
 
 
 class OpenAIClient:
@@ -118,9 +105,13 @@ class OpenAIClient:
         """Opens the connections.
 
         Raises:
-            ProviderStopError: ``httpx`` is missing, or the key cannot be one.
+            ProviderStopError: ``httpx`` is missing, or the key or the address cannot be one.
         """
         httpx = http_library("openai")
+        try:
+            httpx.URL(self.asked_of.provider.removeprefix(PROVIDER))
+        except httpx.InvalidURL as error:
+            raise ProviderStopError(f"llm_base_url is no address that can be asked: {error}.") from error
         self._key = os.environ.get(self._settings.api_key_env, "").strip()
         if not re.fullmatch(r"[!-~]*", self._key):
             raise ProviderStopError(
@@ -145,7 +136,7 @@ class OpenAIClient:
         """One POST to ``/chat/completions``; see :class:`ChatClient`."""
         import httpx
 
-        url = (self._settings.base_url or DEFAULT_URL).rstrip("/") + "/chat/completions"
+        server = self.asked_of.provider.removeprefix(PROVIDER)
         body = {
             "model": self.asked_of.model,
             "messages": [{"role": "user", "content": prompt}],
@@ -154,11 +145,13 @@ class OpenAIClient:
         response = failure = None
         try:
             response = await asyncio.wait_for(
-                self._http.post(url, json=body), self._settings.timeout
+                self._http.post(f"{server}/chat/completions", json=body), self._settings.timeout
             )
         except asyncio.TimeoutError:  # noqa: UP041 - not the builtin before Python 3.11
             failure = TransientFailure(f"no answer within {self._settings.timeout:g} s")
-        except httpx.TransportError as error:
+        except httpx.DecodingError:  # its compression is broken: an answer all the same
+            failure = MalformedFailure("unreadable answer")
+        except httpx.RequestError as error:
             failure = TransientFailure(f"connection lost ({type(error).__name__})")
         if failure is not None:
             raise failure  # unchained: the original carries the request, and the request the key
@@ -168,10 +161,10 @@ class OpenAIClient:
         code, message = error_of(content)
         wait = retry_after(response.headers, datetime.now(timezone.utc))
         raise chat_failure(
-            f"The server at {self.asked_of.provider.removeprefix('openai ')}",
+            f"The server at {server}",
             response.status_code,
             scrub(code, self._key),
-            scrub(message or response.text[:200], self._key),
+            scrub(message, self._key) or scrub(response.text, self._key)[:200],
             wait,
             fatal_codes(self.asked_of.provider),
         )
