@@ -17,7 +17,6 @@ from recbole_sam.interests.failures import (
 )
 from recbole_sam.interests.generate.base import COMPLETE, FAILED, REFUSED, REPAIRED
 from recbole_sam.interests.generate.openai import (
-    asked_of_openai,
     chat_failure,
     fatal_codes,
     make_openai,
