@@ -9,7 +9,7 @@ import importlib
 import sys
 
 from recbole_sam import compat, properties, settings
-from recbole_sam.errors import SettingError, UnknownNameError, nearest
+from recbole_sam.errors import SettingError
 from recbole_sam.interests.address import server_address
 
 _registered = False
@@ -91,11 +91,7 @@ def _register_properties():
     def checked_model_and_dataset(self, model, dataset):
         name = model if model is not None else self.external_config_dict.get("model")
         if isinstance(name, str):
-            known = settings.recbole_model_names() | set(properties.model_names())
-            if name not in known:
-                raise UnknownNameError(
-                    f"there is no model named '{name}' in RecBole or recbole-sam." + nearest(name, known)
-                )
+            settings.check_model(name)
         return get_model_and_dataset(self, model, dataset)
 
     @functools.wraps(load_internal)

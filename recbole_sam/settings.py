@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from recbole_sam import properties
-from recbole_sam.errors import SettingError
+from recbole_sam.errors import SettingError, UnknownNameError, nearest
 
 # Read by RecBole's code, or by run(), but listed in none of RecBole's YAML files.
 _RECBOLE_UNLISTED = {
@@ -36,6 +36,19 @@ def _recbole_properties():
 def recbole_model_names():
     """RecBole's own model names, a set of str."""
     return {file.stem for file in (_recbole_properties() / "model").glob("*.yaml")}
+
+
+def check_model(name):
+    """Refuses a model's name that nobody knows.
+
+    Raises:
+        UnknownNameError: neither RecBole nor the plugin has it.
+    """
+    known = recbole_model_names() | set(properties.model_names())
+    if name not in known:
+        raise UnknownNameError(
+            f"there is no model named '{name}' in RecBole or recbole-sam.{nearest(name, known)}"
+        )
 
 
 @functools.cache

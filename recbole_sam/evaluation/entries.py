@@ -4,9 +4,9 @@ import hashlib
 import re
 from typing import NamedTuple
 
-from recbole_sam import properties, settings
+from recbole_sam import settings
 from recbole_sam.configuration import parse_words
-from recbole_sam.errors import SettingError, UnknownNameError, nearest
+from recbole_sam.errors import SettingError
 
 DEFAULT = "SAM,SASRec,GRU4Rec,SINE,BSARec,STOSA,ComiRec,MIND,EIMF"
 """The models of the paper's table that can be had, MIND for its routing, and two that everybody knows."""
@@ -92,11 +92,7 @@ def check(name):
         UnknownNameError: neither RecBole nor the plugin has it.
         SettingError: it is of another family of RecBole.
     """
-    known = settings.recbole_model_names() | set(properties.model_names())
-    if name not in known:
-        raise UnknownNameError(
-            f"there is no model named '{name}' in RecBole or recbole-sam.{nearest(name, known)}"
-        )
+    settings.check_model(name)
     from recbole.utils import ModelType, get_model
 
     try:
