@@ -158,6 +158,13 @@ def _register_dataset_checks():
         with check.loading(self.config):
             load_data(self, token, dataset_path)
 
+    reset_index = Dataset._reset_index
+
+    @functools.wraps(reset_index)
+    def reset_what_is_left(self):
+        check.something_left(self)
+        reset_index(self)
+
     build = Dataset.build
 
     @functools.wraps(build)
@@ -167,6 +174,7 @@ def _register_dataset_checks():
         return splits
 
     Dataset._load_data = load_checked_data
+    Dataset._reset_index = reset_what_is_left
     Dataset.build = build_with_samples
 
 

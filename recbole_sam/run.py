@@ -46,6 +46,7 @@ def main(words=None):
         settings.check_names(config.external_config_dict, config["model"])
     for sentence in settings.unread(config.external_config_dict, config["model"]):
         getLogger().warning(sentence)
+    _check_folder(config["checkpoint_dir"])
     stage1.build_missing(config)
 
     from recbole.quick_start import run
@@ -62,6 +63,16 @@ def main(words=None):
     if is_synthetic(Path(config["data_path"])):
         getLogger().warning(check.synthetic_notice(config))
     return result
+
+
+def _check_folder(name):
+    """Makes the folder of the checkpoints now: after the first epoch it would be late to find out."""
+    try:
+        Path(name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(
+            f"cannot write to checkpoint_dir {name} ({error.strerror}): name another."
+        ) from error
 
 
 def _processes(given):

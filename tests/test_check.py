@@ -1,11 +1,15 @@
 """What a user sees when a dataset is not what it should be."""
 
 import logging
+import shlex
+from pathlib import Path
 
 import pytest
 from conftest import build_interests, make_config
 from recbole.data import create_dataset
 
+from recbole_sam.cli.main import main
+from recbole_sam.data.titles import item_titles
 from recbole_sam.errors import DataError, SettingError, UnknownNameError
 
 HEADER = "user_id:token\titem_id:token\ttimestamp:float\n"
@@ -34,6 +38,25 @@ def test_folder_without_interactions(shop):
 def test_empty_file(shop, content):
     (shop / "shop.inter").write_text(content)
     assert_refused(DataError, "shop.inter")
+
+
+def test_a_header_without_types(shop):
+    (shop / "shop.inter").write_text("user_id\titem_id\ttimestamp\nu1\ti1\t1\nu1\ti2\t2\n")
+    assert_refused(DataError, "header of .*shop.inter has no types .* write '" + HEADER.rstrip("\n") + "'")
+
+
+def test_titles_are_given_without_losing_an_interaction(shop):
+    """What the sentence about missing titles says to type keeps all that was there."""
+    before = (shop / "shop.inter").read_text()
+    (shop / "shop.item").unlink()
+    with pytest.raises(DataError) as caught:
+        item_titles(make_config("SAM"))
+    words = shlex.split(str(caught.value).split("python -m recbole_sam ")[1].split(" (FILE")[0])
+    items = sorted({line.split("\t")[1] for line in before.splitlines()[1:]})
+    Path("titles.csv").write_text("item_id,title\n" + "".join(f"{item},Title {item}\n" for item in items))
+    assert main([word.replace("--meta=FILE", "--items=titles.csv") for word in words]) == 0
+    assert len((shop / "shop.inter").read_text().splitlines()) == len(before.splitlines())
+    assert set(item_titles(make_config("SAM")).values()) == {f"Title {item}" for item in items}
 
 
 def test_missing_column_is_named_with_the_header(shop):

@@ -69,16 +69,19 @@ def test_synthetic_data_is_announced_at_both_ends(shop):
         (["--dataset=shop", "--interest_k_min=9", "--interest_k_max=3"], "interest_k_min"),
         (["--dataset=shop", "--n_heads=5", *QUICK], "n_heads"),
         (["--dataset=shop", "--nproc=two"], "whole numbers"),
-        (["--dataset=shop", "--epochs=abc"], "epochs must be a number"),
+        (["--dataset=shop", "--epochs=abc"], "epochs must be a whole number"),
         (["--dataset=shop", "--hidden_size=sixty"], "hidden_size must be a number"),
         (["--dataset=shop", "--hidden_dropout_prob=2", *QUICK], "hidden_dropout_prob"),
         (["--dataset=shop", "--interest_generator=dashcope"], "Did you mean dashscope"),
         (["--dataset=ones", "--model=SASRec"], "no training sample"),
+        (["--dataset=shop", "--user_inter_num_interval=[100,inf)", "--model=SASRec"], "no interaction left"),
+        (["--dataset=shop", "--checkpoint_dir=my.txt", "--model=SASRec"], "checkpoint_dir my.txt"),
         (["--dataset=shop", "--config_files=none.yaml"], "none.yaml"),
     ],
 )
 def test_mistakes_are_one_sentence_and_code_2(shop, capsys, words, sentence):
     write_dataset(shop.with_name("ones"), {"a": ["i1"], "b": ["i2"]})
+    Path("my.txt").write_text("no folder")
     assert main(["run", *words]) == 2
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("recbole-sam: ") and sentence in last

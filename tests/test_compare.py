@@ -126,6 +126,8 @@ def test_a_dataset_without_texts_fails_the_models_that_read_them(shop):
     [line] = [line for line in done.stdout.splitlines() if line.startswith("compare: SAM: FAILED")]
     assert "shop.item" in line
     assert set(pd.read_parquet("run/ranks.parquet").model) == {"SASRec"}
+    again = call(*QUICK, "--models=SASRec", "--seeds=1")  # asks for nothing that failed
+    assert again.returncode == 0 and "SAM" in again.stdout
 
 
 def test_tuned_settings_are_used(shop):

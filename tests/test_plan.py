@@ -54,7 +54,7 @@ def test_a_file_counts_by_what_it_says(shop):
         ("--checkpoint_dir=x", "takes --run"),
         ("--metrics=['Hit']", "metrics is not for compare"),
         ("--valid_metric=NDCG@7", "valid_metric is 'NDCG@7'; it must be one of hit@10, hit@20"),
-        ("--eval_args={'mode':'uni100'}", "leave 'mode' out of eval_args"),
+        ("--eval_args={'order':'TO','mode':'uni100'}", "leave 'mode' out of eval_args"),
     ],
 )
 def test_mistakes(shop, word, sentence):

@@ -109,8 +109,8 @@ def read_item_texts(path, fields=("title",), id_field="item_id", separator=SEPAR
     if not path.exists():
         raise DataError(
             f"{path} does not exist, so {path.stem} has no texts. Give it titles with: python -m "
-            f"recbole_sam prepare --dataset={path.stem} --atomic={path.parent} --meta=FILE "
-            "--overwrite (FILE: Amazon metadata; --items=TABLE for a table)."
+            f"recbole_sam prepare --dataset={path.stem} --atomic={path.parent} --meta=FILE --k-core=none "
+            "--duplicates=keep --overwrite (FILE: Amazon metadata; --items=TABLE for a table)."
         )
     header = read_header(path, separator)
     for field in (id_field, *fields):

@@ -52,6 +52,22 @@ def announce(config):
         getLogger().info(card_line(card))
 
 
+def something_left(dataset):
+    """Refuses filters that leave nothing, where RecBole says that some feature is empty.
+
+    Args:
+        dataset (Dataset): of RecBole, filtered, before the rows are numbered anew.
+
+    Raises:
+        DataError: no interaction is left.
+    """
+    if not len(dataset.inter_feat):
+        raise DataError(
+            f"dataset '{dataset.config['dataset']}' has no interaction left: see user_inter_num_interval, "
+            "item_inter_num_interval, val_interval and filter_inter_by_user_or_item."
+        )
+
+
 def has_training_samples(splits, config):
     """Refuses a split that leaves nothing to train on.
 
@@ -146,5 +162,11 @@ def _check_columns(file, config):
                 f"load_col leaves out '{column}' of the .inter file: {config['model']} needs "
                 f"{', '.join(needed)}."
             )
-    if ":" not in header or not has_rows:
+    if ":" not in header:
+        typed = config["field_separator"].join(
+            f"{name}:{'float' if name in (config['TIME_FIELD'], config['RATING_FIELD']) else 'token'}"
+            for name in columns
+        )
+        raise DataError(f"the header of {file} has no types (it is '{header}'): write '{typed}'.")
+    if not has_rows:
         raise DataError(f"{file} holds no interactions.")
