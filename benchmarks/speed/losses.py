@@ -27,7 +27,7 @@ def measure(setup):
     """
     many, fewer = SIZES[setup.size]
     peak = memory.alone(chunked_peak, setup, many)
-    on_cpu = " (the issue's limit is a GPU's; here the process's memory)" if setup.device == "cpu" else ""
+    on_cpu = " (the target is a GPU's; here the process's memory)" if setup.device == "cpu" else ""
     inputs = random_inputs(setup, fewer)
     times = take_turns(
         {
