@@ -122,6 +122,42 @@ def test_leak_guard_through_the_script(shop):
     assert main(["run", "--dataset=shop", *QUICK]) == 0
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["--llm_extra_body={'chat_template_kwargs': {'enable_thinking': False}}"],  # docs/stage1.md
+        ["--config_files=a.yaml b.yaml"],
+        ["--item_text_fields=['title', 'title']"],
+    ],
+)
+def test_settings_whose_value_holds_a_space(shop, tmp_path, capsys, settings):
+    (tmp_path / "a.yaml").write_text("interest_k_max: 3\n")
+    (tmp_path / "b.yaml").write_text("text_encoder_dim: 8\n")
+    words = ["--dataset=shop", "--state=WARNING", "--text_encoder_dim=8"]
+    for action in ([], ["stats"], ["show", "--user=u3"]):
+        assert main(["interests", *settings, *action, *words]) == 0, action
+    assert "user u3" in capsys.readouterr().out
+    assert main(["interests", "stats", "a stray word", *words]) == 2
+    assert "cannot read 'a stray word'" in capsys.readouterr().err
+
+
+def test_the_command_that_mends_says_what_differs_from_the_defaults(shop, capsys):
+    split = "--eval_args={'split':{'LS':'valid_and_test'},'order':'TO','group_by':'user','mode':'full'}"
+    other = "--eval_args={'split': {'RS': [0.6, 0.2, 0.2]}, 'order': 'TO', 'mode': 'full'}"
+    for given in ([split, "--interest_k_max=10", "--data_path=dataset/"], [other, "--interest_k_max=4"]):
+        words = ["--dataset=shop", "--state=WARNING", *QUICK, *given]
+        assert main(["interests", *words]) == 0
+        lines = (shop / "shop.inter").read_text().splitlines()
+        (shop / "shop.inter").write_text("\n".join([lines[0], *lines[2:]]) + "\n")
+        capsys.readouterr()
+        assert main(["run", *words]) == 2
+        command = shlex.split(capsys.readouterr().err.strip().splitlines()[-1].partition("with: ")[2])
+        differ = [other, "--interest_k_max=4"] if given[0] == other else []
+        start = ["python", "-m", "recbole_sam", "interests", "--dataset=shop"]
+        assert command == [*start, *differ, "--text_encoder_dim=8", "--rebuild"]
+        assert main(command[3:]) == 0 and main(["run", *words]) == 0
+
+
 def test_doctor_tells_what_is_here_and_never_a_key(shop):
     done = command("doctor", DASHSCOPE_API_KEY="sk-secret-value")
     assert done.returncode == 0, done.stderr[-2000:]
