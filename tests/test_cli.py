@@ -228,6 +228,24 @@ def test_show_of_a_user_who_left_the_data(shop, capsys):
     assert "user 'u39' is in" in sentence and sentence.endswith("--rebuild")
 
 
+def test_interests_of_other_histories_are_refused_until_they_are_built_again(shop, capsys):
+    words = ["--dataset=shop", "--text_encoder_dim=8", "--state=WARNING"]
+    assert main(["interests", *words]) == 0
+    [file] = shop.glob("*.interests-*.safetensors")
+    content = file.read_bytes()
+    lines = (shop / "shop.inter").read_text().splitlines()
+    (shop / "shop.inter").write_text("\n".join([lines[0], *lines[2:]]) + "\n")  # u0's first item is gone
+    capsys.readouterr()
+    for action, who in ([], "1 of 40 users"), (["show", "--user=u0"], "user 'u0' is in"):
+        assert main(["interests", *action, *words]) == 2
+        out, err = capsys.readouterr()
+        assert not out and who in err and err.strip().endswith("--rebuild")
+    assert main(["interests", "show", "--user=u3", *words]) == 0
+    assert file.read_bytes() == content
+    assert main(["interests", "--rebuild", *words]) == 0 and main(["interests", *words]) == 0
+    assert main(["interests", "show", "--user=u0", *words]) == 0
+
+
 def test_interests_of_a_model_that_reads_titles_only(shop, capsys):
     words = ["interests", "--dataset=shop", "--model=SASRecText", "--text_encoder_dim=8"]
     assert main(words) == 0
