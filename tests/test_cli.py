@@ -218,6 +218,17 @@ def test_mistakes_with_interests(shop, capsys, words, sentence):
     assert sentence in capsys.readouterr().err.strip().splitlines()[-1]
 
 
+@pytest.mark.parametrize("words", [["stats"], ["show", "--user=u3"], ["export", "mine.csv"]])
+def test_interests_that_nobody_built_come_with_the_command_that_does(shop, capsys, words):
+    settings = ["--interest_k_max=4", "--item_text_fields=['title', 'title']", "--text_encoder_dim=8"]
+    assert main(["interests", *words, "--dataset=shop", "--state=WARNING", *settings]) == 2
+    sentence = capsys.readouterr().err.strip().splitlines()[-1]
+    command = shlex.split(sentence.partition("with: ")[2])
+    assert command == ["python", "-m", "recbole_sam", "interests", "--dataset=shop", *settings]
+    assert main(command[3:]) == 0
+    assert main(["interests", *words, "--dataset=shop", "--state=WARNING", *settings]) == 0
+
+
 def test_show_of_a_user_who_left_the_data(shop, capsys):
     settings = ["--dataset=shop", "--text_encoder_dim=8", "--state=WARNING"]
     assert main(["interests", *settings]) == 0

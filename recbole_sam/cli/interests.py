@@ -107,7 +107,7 @@ def build(config, args):
 
 def stats(config, args):
     """Lines with the K histogram, coverage, phrase lengths and the most frequent phrases."""
-    store = InterestStore.open(store_location.path(config))
+    store = InterestStore.open(store_location.existing(config))
     return [str(store.path), *store_lines(store)]
 
 
@@ -115,7 +115,7 @@ def show(config, args):
     """Lines with one user's history, groups, score of every K, and phrases."""
     if not args.user:
         raise SettingError("name a user token: interests show --dataset=... --user=U")
-    store = InterestStore.open(store_location.path(config))
+    store = InterestStore.open(store_location.existing(config))
     [row] = store.rows([args.user])
     if row < 0:
         raise DataError(f"{store.path} has no user '{args.user}'.")
@@ -172,7 +172,7 @@ def give_out(config, args):
     """Writes the interests to a CSV, TSV or JSONL file; a line with the count."""
     if len(args.files) != 1:
         raise SettingError("name one file: interests export interests.csv --dataset=...")
-    store = InterestStore.open(store_location.path(config))
+    store = InterestStore.open(store_location.existing(config))
     users = export_interests(store, args.files[0], args.form)
     return [f"{users:,} users written to {args.files[0]}"]
 

@@ -10,7 +10,7 @@ from recbole_sam.data.histories import HASH_BYTES, Sequences, history_hash
 from recbole_sam.data.interest_table import InterestTable, check_histories, check_width
 from recbole_sam.data.store import InterestStore
 from recbole_sam.data.training_items import TrainingItems
-from recbole_sam.errors import SettingError, StoreMissingError
+from recbole_sam.errors import SettingError
 
 
 class ItemTextDataset(SequentialDataset):
@@ -139,16 +139,13 @@ class SAMDataset(ItemTextDataset):
             StoreError: it cannot be used.
             LeakGuardError: it was made from other histories.
         """
-        path, command = store_location.path(self.config), store_location.command(self.config)
-        if not path.exists():
-            raise StoreMissingError(f"there are no interests at {path} yet: build them with: {command}")
-        store = InterestStore.open(path)
+        store = InterestStore.open(store_location.existing(self.config))
         hashes = bytearray()
         for _, items in self.training_histories(splits):
             hashes += history_hash(items)
         hashes = np.frombuffer(hashes, np.uint8).reshape(-1, HASH_BYTES)
         tokens = self.field2id_token[self.uid_field][self.sequences.users]
-        check_histories(store, tokens, hashes, command)
+        check_histories(store, tokens, hashes, store_location.command(self.config))
         return store
 
     def training_histories(self, splits):

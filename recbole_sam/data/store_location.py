@@ -7,6 +7,7 @@ from pathlib import Path
 
 from recbole_sam import settings
 from recbole_sam.data.titles import titles_digest
+from recbole_sam.errors import StoreMissingError
 from recbole_sam.interests.prompts import read_template
 from recbole_sam.properties import interests_file, llm_file
 
@@ -100,6 +101,25 @@ def path(config):
     return folder(config) / (
         f"{config['dataset']}.interests-{config['interest_generator']}-{encoder}-{key}.safetensors"
     )
+
+
+def existing(config):
+    """The interest store of a configuration, which has to be there.
+
+    Args:
+        config (Config): of a model that reads interests.
+
+    Returns:
+        pathlib.Path: as :func:`path`.
+
+    Raises:
+        StoreMissingError: nobody built it yet; the sentence names the command that does.
+        SettingError: as :func:`path`.
+    """
+    store = path(config)
+    if not store.exists():
+        raise StoreMissingError(f"there are no interests at {store} yet: build them with: {command(config)}")
+    return store
 
 
 def command(config, again=True):
