@@ -125,6 +125,42 @@ def test_leak_guard_through_the_script(shop):
     assert main(["run", "--dataset=shop", *QUICK]) == 0
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["--llm_extra_body={'chat_template_kwargs': {'enable_thinking': False}}"],  # docs/stage1.md
+        ["--config_files=a.yaml b.yaml"],
+        ["--item_text_fields=['title', 'title']"],
+    ],
+)
+def test_settings_whose_value_holds_a_space(shop, tmp_path, capsys, settings):
+    (tmp_path / "a.yaml").write_text("interest_k_max: 3\n")
+    (tmp_path / "b.yaml").write_text("text_encoder_dim: 8\n")
+    words = ["--dataset=shop", "--state=WARNING", "--text_encoder_dim=8"]
+    for action in ([], ["stats"], ["show", "--user=u3"]):
+        assert main(["interests", *settings, *action, *words]) == 0, action
+    assert "user u3" in capsys.readouterr().out
+    assert main(["interests", "stats", "a stray word", *words]) == 2
+    assert "cannot read 'a stray word'" in capsys.readouterr().err
+
+
+def test_the_command_that_mends_says_what_differs_from_the_defaults(shop, capsys):
+    split = "--eval_args={'split':{'LS':'valid_and_test'},'order':'TO','group_by':'user','mode':'full'}"
+    other = "--eval_args={'split': {'RS': [0.6, 0.2, 0.2]}, 'order': 'TO', 'mode': 'full'}"
+    for given in ([split, "--interest_k_max=10", "--data_path=dataset/"], [other, "--interest_k_max=4"]):
+        words = ["--dataset=shop", "--state=WARNING", *QUICK, *given]
+        assert main(["interests", *words]) == 0
+        lines = (shop / "shop.inter").read_text().splitlines()
+        (shop / "shop.inter").write_text("\n".join([lines[0], *lines[2:]]) + "\n")
+        capsys.readouterr()
+        assert main(["run", *words]) == 2
+        command = shlex.split(capsys.readouterr().err.strip().splitlines()[-1].partition("with: ")[2])
+        differ = [other, "--interest_k_max=4"] if given[0] == other else []
+        start = ["python", "-m", "recbole_sam", "interests", "--dataset=shop"]
+        assert command == [*start, *differ, "--text_encoder_dim=8", "--rebuild"]
+        assert main(command[3:]) == 0 and main(["run", *words]) == 0
+
+
 def test_doctor_tells_what_is_here_and_never_a_key(shop):
     done = command("doctor", DASHSCOPE_API_KEY="sk-secret-value")
     assert done.returncode == 0, done.stderr[-2000:]
@@ -185,6 +221,17 @@ def test_mistakes_with_interests(shop, capsys, words, sentence):
     assert sentence in capsys.readouterr().err.strip().splitlines()[-1]
 
 
+@pytest.mark.parametrize("words", [["stats"], ["show", "--user=u3"], ["export", "mine.csv"]])
+def test_interests_that_nobody_built_come_with_the_command_that_does(shop, capsys, words):
+    settings = ["--interest_k_max=4", "--item_text_fields=['title', 'title']", "--text_encoder_dim=8"]
+    assert main(["interests", *words, "--dataset=shop", "--state=WARNING", *settings]) == 2
+    sentence = capsys.readouterr().err.strip().splitlines()[-1]
+    command = shlex.split(sentence.partition("with: ")[2])
+    assert command == ["python", "-m", "recbole_sam", "interests", "--dataset=shop", *settings]
+    assert main(command[3:]) == 0
+    assert main(["interests", *words, "--dataset=shop", "--state=WARNING", *settings]) == 0
+
+
 def test_show_of_a_user_who_left_the_data(shop, capsys):
     settings = ["--dataset=shop", "--text_encoder_dim=8", "--state=WARNING"]
     assert main(["interests", *settings]) == 0
@@ -193,6 +240,24 @@ def test_show_of_a_user_who_left_the_data(shop, capsys):
     assert main(["interests", "show", "--user=u39", *settings]) == 2
     sentence = capsys.readouterr().err.strip().splitlines()[-1]
     assert "user 'u39' is in" in sentence and sentence.endswith("--rebuild")
+
+
+def test_interests_of_other_histories_are_refused_until_they_are_built_again(shop, capsys):
+    words = ["--dataset=shop", "--text_encoder_dim=8", "--state=WARNING"]
+    assert main(["interests", *words]) == 0
+    [file] = shop.glob("*.interests-*.safetensors")
+    content = file.read_bytes()
+    lines = (shop / "shop.inter").read_text().splitlines()
+    (shop / "shop.inter").write_text("\n".join([lines[0], *lines[2:]]) + "\n")  # u0's first item is gone
+    capsys.readouterr()
+    for action, who in ([], "1 of 40 users"), (["show", "--user=u0"], "user 'u0' is in"):
+        assert main(["interests", *action, *words]) == 2
+        out, err = capsys.readouterr()
+        assert not out and who in err and err.strip().endswith("--rebuild")
+    assert main(["interests", "show", "--user=u3", *words]) == 0
+    assert file.read_bytes() == content
+    assert main(["interests", "--rebuild", *words]) == 0 and main(["interests", *words]) == 0
+    assert main(["interests", "show", "--user=u0", *words]) == 0
 
 
 def test_interests_of_a_model_that_reads_titles_only(shop, capsys):

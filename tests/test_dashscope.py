@@ -89,9 +89,19 @@ def test_what_the_vendor_is_sent(serve, tmp_path):
 def test_equal_histories_are_asked_once_even_at_the_same_moment(serve, tmp_path):
     server = serve(latency=0.05)
     one = next(make_requests(1))
-    answers, _ = run(tmp_path, [one._replace(user=f"u{i}") for i in range(20)])
+    answers, generator = run(tmp_path, [one._replace(user=f"u{i}") for i in range(20)])
     assert len(answers) == 20 and len({a.phrases for a in answers.values()}) == 1
     assert list(server.asked.values()) == [1]
+    assert generator.report.asked == 1 and generator.report.from_cache == 19
+
+
+def test_equal_histories_without_an_answer_are_not_told_as_answered_from_the_cache(serve, tmp_path):
+    serve(lambda prompt, attempt: Reply(status=500, code="InternalError"), latency=0.05)
+    one = next(make_requests(1))
+    same = [one._replace(user=f"u{i}") for i in range(3)]
+    answers, generator = run(tmp_path, same, tries=1, max_failed_share=1.0)
+    assert {answer.status for answer in answers.values()} == {FAILED}
+    assert generator.report.asked == generator.report.from_cache == 0
 
 
 FAULTS = {

@@ -11,7 +11,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole_sam.data import store_location
 from recbole_sam.data.histories import history_hash
 from recbole_sam.data.store import InterestStore, write_store
-from recbole_sam.errors import LeakGuardError, SettingError, StoreError, StoreMissingError
+from recbole_sam.errors import LeakGuardError, SettingError, StoreMissingError
 from recbole_sam.interests.llm_settings import IDENTITY
 
 SPLITS = {
@@ -162,7 +162,7 @@ def test_store_of_another_dataset_is_named(tmp_path, shop):
     build_interests(make_config(interest_store="mine.safetensors"))
     others = {f"x{user}": items for user, items in random_sequences().items()}
     write_dataset(tmp_path / "dataset" / "other", others)
-    with pytest.raises(StoreError, match="made for dataset 'shop'"):
+    with pytest.raises(LeakGuardError, match="made for dataset 'shop'"):
         create_dataset(make_config(dataset="other", interest_store="mine.safetensors")).build()
 
 

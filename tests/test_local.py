@@ -10,7 +10,7 @@ from recbole_sam.errors import DataError, SettingError
 from recbole_sam.interests import parse
 from recbole_sam.interests.contract import exchange
 from recbole_sam.interests.dry_run import DryRun, DryRunFinished
-from recbole_sam.interests.failures import LimitReachedError
+from recbole_sam.interests.failures import InterruptedRunError, LimitReachedError
 from recbole_sam.interests.generate.base import STATUSES
 from recbole_sam.interests.generate.local import LocalGenerator, content_hash, find_folder
 
@@ -140,9 +140,23 @@ def test_the_chat_template_is_the_models_own_with_thinking_off(folder, tmp_path)
 def test_equal_histories_are_generated_once(folder, tmp_path, counted):
     one = next(make_requests(1))
     same = [one._replace(user=f"u{i}") for i in range(9)]
-    answers = list(make(folder, tmp_path).generate(same))
+    generator = make(folder, tmp_path)
+    answers = list(generator.generate(same))
     assert len(answers) == 9 and len({a.phrases for a in answers}) == 1
     assert sum(counted) <= 2
+    assert generator.report.from_cache == 8 * sum(counted)
+
+
+def test_equal_histories_that_nobody_got_an_answer_for_are_not_told_as_answered(folder, tmp_path):
+    def interrupted():
+        one = next(make_requests(1))
+        yield from (one._replace(user=f"u{i}") for i in range(3))
+        raise KeyboardInterrupt
+
+    generator = make(folder, tmp_path)
+    with pytest.raises(InterruptedRunError):
+        list(generator.generate(interrupted()))
+    assert generator.report.asked == generator.report.from_cache == 0
 
 
 def test_no_more_users_are_asked_for_than_allowed(folder, tmp_path, counted):

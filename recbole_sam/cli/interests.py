@@ -4,8 +4,9 @@ from pathlib import Path
 
 from recbole_sam import configuration, registry
 from recbole_sam.data import store_location
+from recbole_sam.data.histories import history_hash
 from recbole_sam.data.store import InterestStore
-from recbole_sam.errors import DataError, SettingError
+from recbole_sam.errors import DataError, LeakGuardError, SettingError
 from recbole_sam.interests import stage1
 from recbole_sam.interests.cache import FILE_NAME
 from recbole_sam.interests.describe import store_lines, user_lines
@@ -77,21 +78,24 @@ def build(config, args):
     """Builds the interests unless all are there; lines with the K histogram and a few users.
 
     For users whom a language model gave no answer they are built again: all other answers are in the cache.
+    Interests that were made from other training histories are refused, for no model would take them.
     """
     path = store_location.path(config)
     if args.dry_run:
         return stage1.build(config, dry_run=True).lines()
     if args.rebuild or not path.exists():
         stage1.build(config)
-    elif users := stage1.unanswered(config):
-        cache = Path(LLMSettings.from_config(config).cache_dir) / FILE_NAME
-        if not cache.is_file():
-            return [
-                f"{users:,} users have no interests, since the language model gave no answer for them. To "
-                "ask for these alone, name the cache with the answers by --llm_cache_dir: there is none at "
-                f"{cache}. --rebuild asks for everybody."
-            ]
-        stage1.build(config)
+    else:
+        stage1.check_store(config)
+        if users := stage1.unanswered(config):
+            cache = Path(LLMSettings.from_config(config).cache_dir) / FILE_NAME
+            if not cache.is_file():
+                return [
+                    f"{users:,} users have no interests, since the language model gave no answer for them. "
+                    "To ask for these alone, name the cache with the answers by --llm_cache_dir: there is "
+                    f"none at {cache}. --rebuild asks for everybody."
+                ]
+            stage1.build(config)
     store = InterestStore.open(path)
     shown = [row for row in range(store.n_users) if store.offsets[row] < store.offsets[row + 1]]
     lines = [str(path), *store_lines(store, most=0)]
@@ -103,7 +107,7 @@ def build(config, args):
 
 def stats(config, args):
     """Lines with the K histogram, coverage, phrase lengths and the most frequent phrases."""
-    store = InterestStore.open(store_location.path(config))
+    store = InterestStore.open(store_location.existing(config))
     return [str(store.path), *store_lines(store)]
 
 
@@ -111,16 +115,17 @@ def show(config, args):
     """Lines with one user's history, groups, score of every K, and phrases."""
     if not args.user:
         raise SettingError("name a user token: interests show --dataset=... --user=U")
-    store = InterestStore.open(store_location.path(config))
+    store = InterestStore.open(store_location.existing(config))
     [row] = store.rows([args.user])
     if row < 0:
         raise DataError(f"{store.path} has no user '{args.user}'.")
     texts = stage1.item_titles(config)
     history = dict(zip(*stage1.training_data(config), strict=True)).get(args.user)
-    if history is None:
-        raise DataError(
-            f"user '{args.user}' is in {store.path}, but has no training history in '{config['dataset']}' "
-            "any more: the data has changed since. Build the interests again with: "
+    if history is None or history_hash(history) != store.history_hashes[row].tobytes():
+        now = "no" if history is None else "another"
+        raise LeakGuardError(
+            f"user '{args.user}' is in {store.path}, but has {now} training history in '{config['dataset']}' "
+            "now: the data has changed since. Build the interests again with: "
             f"{store_location.command(config)}"
         )
     encoder = stage1.text_encoder(config).fit(catalogue(texts))
@@ -167,7 +172,7 @@ def give_out(config, args):
     """Writes the interests to a CSV, TSV or JSONL file; a line with the count."""
     if len(args.files) != 1:
         raise SettingError("name one file: interests export interests.csv --dataset=...")
-    store = InterestStore.open(store_location.path(config))
+    store = InterestStore.open(store_location.existing(config))
     users = export_interests(store, args.files[0], args.form)
     return [f"{users:,} users written to {args.files[0]}"]
 

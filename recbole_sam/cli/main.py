@@ -27,11 +27,36 @@ def main(words=None):
     subparsers = parser.add_subparsers(metavar="command", required=True)
     for command in COMMANDS:
         command.add_parser(subparsers).set_defaults(run=command.run)
-    args, settings = parser.parse_known_args(words)
-    if settings and not getattr(args, "takes_settings", False):
-        parser.error(f"unrecognised: {' '.join(settings)}")
-    args.settings = settings
+    words = sys.argv[1:] if words is None else words
+    command = subparsers.choices.get(words[0]) if words else None
+    settings = []
+    if command is not None and command.get_default("takes_settings"):
+        words, settings = split_settings(words, command)
+    args, others = parser.parse_known_args(words)
+    if others and not getattr(args, "takes_settings", False):
+        parser.error(f"unrecognised: {' '.join(others)}")
+    args.settings = [*settings, *others]  # what is no setting is refused where settings are read
     return guarded(args.run, args)
+
+
+def split_settings(words, parser):
+    """Takes the settings out of command-line words, before argparse sees them.
+
+    Argparse takes one whose value holds a space for a positional argument, as ``interests`` has them.
+
+    Args:
+        words (list of str): without the program's name.
+        parser (argparse.ArgumentParser): of the subcommand; its own options stay where they are.
+
+    Returns:
+        tuple: the other words, and the settings as ``--key=value``, two lists of str.
+    """
+    options = parser._option_string_actions  # argparse has no public list of them
+    settings, others = [], []
+    for word in words:
+        key, equals, _ = word.partition("=")
+        (settings if equals and key.startswith("--") and key not in options else others).append(word)
+    return others, settings
 
 
 def guarded(function, *args):

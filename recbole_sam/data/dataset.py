@@ -10,7 +10,7 @@ from recbole_sam.data.histories import HASH_BYTES, Sequences, history_hash
 from recbole_sam.data.interest_table import InterestTable, check_histories, check_width
 from recbole_sam.data.store import InterestStore
 from recbole_sam.data.training_items import TrainingItems
-from recbole_sam.errors import SettingError, StoreMissingError
+from recbole_sam.errors import SettingError
 
 
 class ItemTextDataset(SequentialDataset):
@@ -106,23 +106,14 @@ class SAMDataset(ItemTextDataset):
             LeakGuardError: it was made from other histories than the current training split.
         """
         splits = self.split()
-        path, command = store_location.path(self.config), store_location.command(self.config)
-        if not path.exists():
-            raise StoreMissingError(f"there are no interests at {path} yet: build them with: {command}")
-        store = InterestStore.open(path)
+        store = self.open_store(splits)
         check_width(store, self.config["interest_dim"])
-        hashes = bytearray()
-        for _, items in self.training_histories(splits):
-            hashes += history_hash(items)
-        hashes = np.frombuffer(hashes, np.uint8).reshape(-1, HASH_BYTES)
-        tokens = self.field2id_token[self.uid_field]
-        check_histories(store, tokens[self.sequences.users], hashes, command)
         made = {part: store.fingerprint.get(part, {}).get("name") for part in ("generator", "encoder")}
         self.logger.info(
-            f"Interests of {path}: generator {made['generator']}, text encoder {made['encoder']}, "
+            f"Interests of {store.path}: generator {made['generator']}, text encoder {made['encoder']}, "
             f"{int((np.diff(store.offsets) > 0).sum()):,} of {store.n_users:,} users have some"
         )
-        self.interests = InterestTable(store, tokens)
+        self.interests = InterestTable(store, self.field2id_token[self.uid_field])
         for part in splits:
             part.interests = self.interests
         if self.config["interest_evidence"]:
@@ -133,6 +124,29 @@ class SAMDataset(ItemTextDataset):
             users = train.inter_feat[self.uid_field].numpy()
             splits[0] = train.copy(train.inter_feat[augmentation.newest_sample(users)])
         return splits
+
+    def open_store(self, splits):
+        """The interest store, after the leak guard held it to the training histories of a split.
+
+        Args:
+            splits (list of SAMDataset): what :meth:`split` returned.
+
+        Returns:
+            InterestStore: made from exactly these histories.
+
+        Raises:
+            StoreMissingError: there is none yet.
+            StoreError: it cannot be used.
+            LeakGuardError: it was made from other histories.
+        """
+        store = InterestStore.open(store_location.existing(self.config))
+        hashes = bytearray()
+        for _, items in self.training_histories(splits):
+            hashes += history_hash(items)
+        hashes = np.frombuffer(hashes, np.uint8).reshape(-1, HASH_BYTES)
+        tokens = self.field2id_token[self.uid_field][self.sequences.users]
+        check_histories(store, tokens, hashes, store_location.command(self.config))
+        return store
 
     def training_histories(self, splits):
         """The newest training items of every user under a split: all that Stage 1 may see.

@@ -5,7 +5,7 @@ import torch
 
 from recbole_sam.data.padded import padded
 from recbole_sam.data.store import InterestStore
-from recbole_sam.errors import LeakGuardError, SettingError, StoreError
+from recbole_sam.errors import LeakGuardError, SettingError
 
 
 class InterestTable:
@@ -76,13 +76,12 @@ def check_histories(store, tokens, hashes, command):
         command (str): what to type to build the store again.
 
     Raises:
-        StoreError: it is another dataset's.
-        LeakGuardError: some user's interests were made from other items, or a user is missing.
+        LeakGuardError: some user's interests were made from other items, or users are missing, maybe all.
     """
     rows = store.rows(tokens)
     missing = int((rows < 0).sum())
     if missing == len(tokens):
-        raise StoreError(
+        raise LeakGuardError(
             f"the interests in {store.path} were made for dataset '{store.fingerprint.get('dataset')}': not "
             "one user of the current dataset is in it. Give another interest_store, or build one with: "
             f"{command}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from recbole_sam import settings
 from recbole_sam.data.titles import titles_digest
+from recbole_sam.errors import StoreMissingError
 from recbole_sam.interests.prompts import read_template
 from recbole_sam.properties import interests_file, llm_file
 
@@ -41,14 +42,26 @@ def content(config):
         SettingError: ``llm_prompt_file`` cannot be used.
     """
     values = {name: config[name] for name in _settings(config)}
-    # how samples are ranked in evaluation does not change which items are held out
-    values["eval_args"] = {k: v for k, v in config["eval_args"].items() if k != "mode"}
+    values["eval_args"] = _held_out(config["eval_args"])
     if values.get("llm_prompt_file"):  # its text counts, wherever it lies
         template = read_template(values["llm_prompt_file"]).template
         values["llm_prompt_file"] = hashlib.sha256(template.encode()).hexdigest()
     if config["interest_generator"] != IMPORTED:
         values["titles"] = titles_digest(config)
     return json.loads(json.dumps(values, default=str))
+
+
+def _held_out(eval_args):
+    """What says which items are held out: how samples are ranked in evaluation does not change that."""
+    return {name: value for name, value in eval_args.items() if name != "mode"}
+
+
+def _is_default(config, name):
+    """Whether a setting that was given is what it would be anyway."""
+    default = config.internal_config_dict.get(name)
+    if name == "eval_args":  # RecBole adds this to its own default for sequential models, which leaves it out
+        return _held_out(config["eval_args"]) == _held_out({"group_by": "user", **default})
+    return config.external_config_dict[name] == default
 
 
 def _settings(config):
@@ -90,8 +103,29 @@ def path(config):
     )
 
 
+def existing(config):
+    """The interest store of a configuration, which has to be there.
+
+    Args:
+        config (Config): of a model that reads interests.
+
+    Returns:
+        pathlib.Path: as :func:`path`.
+
+    Raises:
+        StoreMissingError: nobody built it yet; the sentence names the command that does.
+        SettingError: as :func:`path`.
+    """
+    store = path(config)
+    if not store.exists():
+        raise StoreMissingError(f"there are no interests at {store} yet: build them with: {command(config)}")
+    return store
+
+
 def command(config, again=True):
     """What to type to build what a configuration reads of Stage 1, as one shell command.
+
+    It names only what differs from the defaults: ``compare`` gives every model the whole split.
 
     Args:
         config (Config): of a model that reads interests or item texts.
@@ -103,7 +137,8 @@ def command(config, again=True):
     words = ["python", "-m", "recbole_sam", "interests", f"--dataset={config['dataset']}"]
     if config["model"] != "SAM":
         words.append(f"--model={config['model']}")
-    words += [f"--{name}={given[name]}" for name in sorted(given) if name in relevant]
+    needed = sorted(name for name in relevant & set(given) if not _is_default(config, name))
+    words += [f"--{name}={given[name]}" for name in needed]
     if again and path(config).exists():
         words.append("--rebuild")
     return " ".join(map(shlex.quote, words))

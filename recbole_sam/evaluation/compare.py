@@ -4,8 +4,9 @@ import os
 import statistics
 from typing import NamedTuple
 
-from recbole_sam import configuration, settings
-from recbole_sam.errors import RecBoleSAMError, SettingError
+from recbole_sam import configuration, registry, settings
+from recbole_sam.data import store_location
+from recbole_sam.errors import LeakGuardError, RecBoleSAMError, SettingError
 from recbole_sam.evaluation import pool, tuning
 from recbole_sam.evaluation.run_folder import SPLIT
 from recbole_sam.evaluation.trial import LOG, write_result
@@ -99,14 +100,24 @@ def prepare_interests(plan, entries, say):
 
     Returns:
         dict: label to reason (str), of the entries whose interests cannot be built.
+
+    Raises:
+        LeakGuardError: interests that are there were made from other training histories, so that the table
+            would lack this entry after hours of training the others.
     """
     from recbole_sam.interests import stage1
 
-    failed = {}
+    failed, known = {}, set()
     for entry in entries:
         try:
             config = _config(plan, entry)
+            store = store_location.path(config) if registry.uses_interests(config["model"]) else None
+            if store and store not in known and store.exists():  # loads the dataset: once a store
+                stage1.check_store(config)
             stage1.build_missing(config, lambda line, label=entry.label: say(f"{label}: {line}"))
+            known.add(store)
+        except LeakGuardError as error:
+            raise LeakGuardError(f"{entry.label}: {error}") from error
         except RecBoleSAMError as error:
             failed[entry.label] = str(error)
     return failed

@@ -18,7 +18,7 @@ class RunReport:
         self.asked = 0
         """Answers that this run got from the provider and kept."""
         self.from_cache = 0
-        """Prompts whose answer was there already, or was just being fetched for another user."""
+        """Answers that were there already, or came for another user with the same prompt in this run."""
         self.retries = 0
         self.reasons = Counter()
         """Short reasons of calls that gave no answer."""

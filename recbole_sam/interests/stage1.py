@@ -52,6 +52,23 @@ def build_missing(config, say=None):
         build_item_texts(config)
 
 
+def check_store(config):
+    """The leak guard on interests that are there, before anything is made of them. Loads the dataset.
+
+    Args:
+        config (Config): of a model that reads interests.
+
+    Raises:
+        StoreMissingError: there are none.
+        StoreError: the store cannot be read.
+        LeakGuardError: they were made from other training histories than the configuration's.
+    """
+    from recbole.data import create_dataset
+
+    dataset = create_dataset(config)
+    dataset.open_store(dataset.split())
+
+
 def unanswered(config):
     """How many users a language model gave no answer for, in a store that is there.
 

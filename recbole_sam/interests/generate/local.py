@@ -208,6 +208,7 @@ class _Work:
         for future, waiting, answer in zip(stored, chosen, answers, strict=True):
             future.result()
             generator.report.asked += 1
+            generator.report.from_cache += len(waiting.steps) - 1  # the same prompt of other users
             generator.report.spending.settle(0, answer.input_tokens, answer.output_tokens)
             for steps in waiting.steps:
                 yield from self._send(steps, answer)
@@ -215,7 +216,6 @@ class _Work:
     def _advance(self, steps, prompt):
         key = self._generator.asked_of.key(prompt)
         if key in self.waiting:
-            self._generator.report.from_cache += 1
             self._in_work.add(steps)
             self.waiting[key].steps.append(steps)
             return

@@ -292,11 +292,12 @@ class _Run:
         """The answer to a prompt, however often it is wanted at this moment; None without one."""
         key = self.client.asked_of.key(prompt)
         task = self._shared.get(key)
-        if task is None:
-            task = self._shared[key] = self._loop.create_task(self._obtain(key, prompt, request))
-            task.add_done_callback(lambda _: self._shared.pop(key))
-        else:
-            self.report.from_cache += 1
+        if task is not None:
+            answer = await task
+            self.report.from_cache += answer is not None  # it is in the cache by now
+            return answer
+        task = self._shared[key] = self._loop.create_task(self._obtain(key, prompt, request))
+        task.add_done_callback(lambda _: self._shared.pop(key))
         return await task
 
     async def _obtain(self, key, prompt, request):
