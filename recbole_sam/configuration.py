@@ -1,5 +1,6 @@
 """RecBole's configuration from command-line words, with every user's mistake as one sentence."""
 
+import math
 import sys
 
 import yaml
@@ -64,8 +65,13 @@ def with_files(given):
     Raises:
         SettingError: a file is missing, or not of the form ``key: value``.
     """
-    in_files = {name: str(value) for name, value in _read_files(config_files(given) or []).items()}
+    in_files = {name: _word(value) for name, value in _read_files(config_files(given) or []).items()}
     return in_files | {name: value for name, value in given.items() if name != "config_files"}
+
+
+def _word(value):
+    """A value of YAML as RecBole reads it from the command line, where ``inf`` is only a word."""
+    return str(value).replace("inf", "1e999") if value in (math.inf, -math.inf) else str(value)
 
 
 def make_config(given, model=None):
@@ -109,8 +115,8 @@ def make_config(given, model=None):
 
 
 _COUNTS = {
-    "epochs": 0, "stopping_step": 0, "eval_step": 0, "worker": 0, "seed": 0, "train_batch_size": 1,
-    "eval_batch_size": 1, "MAX_ITEM_LIST_LENGTH": 1,
+    "epochs": 0, "stopping_step": 0, "worker": 0, "seed": 0, "train_batch_size": 1, "eval_batch_size": 1,
+    "MAX_ITEM_LIST_LENGTH": 1,
 }  # fmt: skip
 """RecBole's settings that are whole numbers, and their least."""
 
@@ -136,7 +142,7 @@ def _check_evaluation(config):
     computed = [name.lower() for name in config["metrics"]]
     names = [name for name in computed if name in one_number]
     names += [f"{name}@{k}" for name in computed if name not in one_number for k in config["topk"]]
-    if config["valid_metric"].lower() not in names:
+    if config["eval_step"] > 0 and config["valid_metric"].lower() not in names:
         raise SettingError(
             f"valid_metric is '{config['valid_metric']}'; it must be one of {', '.join(sorted(names))}, for "
             f"metrics {config['metrics']} and topk {config['topk']}."
@@ -151,7 +157,7 @@ def _check_evaluation(config):
             f"{config['model']} needs time order: give all of it, such as --eval_args=\"{whole}\"."
         )
     sampled = config["train_neg_sample_args"]["distribution"] != "none"
-    if config["loss_type"] in ("BPR", "BCE") and not sampled:
+    if config["loss_type"] in ("BPR", "BCE") and not sampled and config["transform"] is None:
         raise SettingError(
             f"loss_type {config['loss_type']} compares with a sampled item, but train_neg_sample_args is "
             "off: leave it out."

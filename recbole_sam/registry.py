@@ -80,6 +80,13 @@ def _register_model(name):
         setattr(recbole.data.dataset, f"{name}Dataset", model.dataset_class)
 
 
+def _is_sequential_of_recbole(model_class):
+    """Whether a model is RecBole's own, not one that a user wrote."""
+    from recbole.utils import ModelType
+
+    return model_class.type == ModelType.SEQUENTIAL and model_class.__module__.startswith("recbole.")
+
+
 def _register_properties():
     from recbole.config.configurator import Config
     from recbole.utils import InputType, ModelType
@@ -129,7 +136,7 @@ def _register_properties():
         allowed = (loss,)
         if ours:
             allowed = getattr(model_class, "loss_types", allowed)
-        elif model_class.type == ModelType.SEQUENTIAL and loss and not hasattr(model_class, "input_type"):
+        elif _is_sequential_of_recbole(model_class) and loss and not hasattr(model_class, "input_type"):
             allowed = ("CE", "BPR")  # of another RecBole makes no kind of samples, and fails much later
         if loss not in allowed:
             raise SettingError(f"loss_type is '{loss}'; {model} knows {', '.join(allowed)}.")

@@ -14,10 +14,14 @@ from recbole_sam.errors import SettingError, UnknownNameError, nearest
 _RECBOLE_UNLISTED = {
     "model", "dataset", "config_files", "config_file", "nproc", "ip", "port", "world_size",
     "group_offset", "offset", "local_rank", "additional_feat_suffix", "benchmark_filename",
-    "numerical_features", "discretization", "log_root", "valid_metric_bigger",
+    "numerical_features", "discretization", "log_root", "valid_metric_bigger", "encoding",
+    "tail_ratio", "token_num_threshold", "eta", "xgb_early_stopping_rounds", "norm", "contrast", "sim",
+    "use_filter", "has_residual",
+    # in the YAML of some models, and read by the trainer or base class of more
+    "train_rec_step", "train_kg_step", "double_tower", "reg_weight",
 }  # fmt: skip
 # Read by the code of these models, and listed in the YAML of others only.
-_RECBOLE_UNLISTED_READERS = {"tau": ["FEARec"], "reg_weight": ["HRM"]}
+_RECBOLE_UNLISTED_READERS = {"tau": ["FEARec"]}
 
 
 def keys(file):

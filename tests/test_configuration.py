@@ -85,6 +85,9 @@ def test_what_recbole_would_find_out_late(shop, wrong, sentence):
         {"model": "BPR", "eval_args": "{'mode':'labeled'}", "metrics": "AUC", "valid_metric": "AUC"},
         {"model": "SASRec", "topk": "5", "valid_metric": "mrr@5", "epochs": "0"},
         {"model": "SASRec", "metrics": "['Hit','ItemCoverage']", "valid_metric": "ItemCoverage@10"},
+        {"model": "BPR", "eval_step": "0", "metrics": "['Recall']"},  # never validates
+        {"model": "BPR", "eval_step": "-1"},
+        {"model": "BERT4Rec", "loss_type": "BPR", "train_neg_sample_args": "None"},  # masks, draws its own
     ],
 )
 def test_what_recbole_can_do_is_not_refused(shop, fine):

@@ -46,7 +46,7 @@ def test_every_ablation_is_a_setting_of_sam_with_another_value(shop):
     [
         ("SASRex", "there is no model named 'SASRex'.* Did you mean SASRec"),
         ("SAM:epochs=5", "'SAM:epochs=5' sets epochs, which must be the same for all models"),
-        ("SAM:config_files=my.yaml", "config_files, which must be the same for all models"),
+        ("SAM:config_files=my.yaml", "names a file for one model: write its settings out, as SAM:key=value"),
         ("SAM:lr", "cannot read '--lr'"),
         ("SAM:", "cannot read '--'"),
         ("BPR", "BPR is a general model of RecBole.*cannot share the split"),

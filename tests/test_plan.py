@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from recbole_sam import properties
 from recbole_sam.data.folder import SYNTHETIC_MARKER
 from recbole_sam.errors import SettingError
 from recbole_sam.evaluation import plan
@@ -41,18 +42,26 @@ def test_a_file_counts_by_what_it_says(shop):
     assert plan.make_plan([*WORDS, *words])[0] == made  # the same comparison, however it is said
     Path("my.yaml").write_text(text.replace("256", "2048"))
     assert plan.make_plan([*WORDS, "--config_files=my.yaml"])[0].key != made.key
-    Path("my.yaml").write_text("model: SAM\n")
-    with pytest.raises(SettingError, match="model is for a single run: a comparison takes --models"):
-        plan.make_plan([*WORDS, "--config_files=my.yaml"])
+    Path("my.yaml").write_text("model: SAM\nseed: 3\nlabel_power: .inf\n")  # made for a single run
+    made, config = plan.make_plan([*WORDS, "--config_files=my.yaml"])
+    assert not {"model", "seed"} & set(made.given) and config["label_power"] == float("inf")
+
+
+@pytest.mark.parametrize("file", sorted((properties.folder() / "tuned").glob("*.yaml")), ids=lambda f: f.stem)
+def test_tuned_settings_are_fit_for_a_comparison(shop, file):
+    made, config = plan.make_plan(["--dataset=shop", f"--config_files={file}"])
+    assert config["item_knn"] is True and made.topk == (10, 20) and made.budget["epochs"] > 1
+    assert made.given["metrics"] == plan.DEFAULTS["metrics"]
 
 
 @pytest.mark.parametrize(
     "word, sentence",
     [
-        ("--model=SAM", "model is for a single run: a comparison takes --models"),
+        ("--model=SAM", "--model is for a single run: a comparison takes --models"),
         ("--seed=1", "takes --seeds"),
         ("--checkpoint_dir=x", "takes --run"),
         ("--metrics=['Hit']", "metrics is not for compare"),
+        ("--metrics=Hit", "metrics is not for compare"),
         ("--valid_metric=NDCG@7", "valid_metric is 'NDCG@7'; it must be one of hit@10, hit@20"),
         ("--eval_args={'order':'TO','mode':'uni100'}", "leave 'mode' out of eval_args"),
     ],
@@ -60,6 +69,11 @@ def test_a_file_counts_by_what_it_says(shop):
 def test_mistakes(shop, word, sentence):
     with pytest.raises(SettingError, match=sentence):
         plan.make_plan([*WORDS, word])
+
+
+def test_no_epoch_is_no_comparison(shop):
+    with pytest.raises(SettingError, match="epochs is 0: a comparison trains for at least one"):
+        plan.make_plan(["--dataset=shop", "--epochs=0"])
 
 
 def test_seeds():

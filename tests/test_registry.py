@@ -9,6 +9,7 @@ import torch
 from conftest import build_interests, make_config
 from recbole.config import Config
 from recbole.data import create_dataset
+from recbole.model.sequential_recommender import SASRec
 from recbole.quick_start import load_data_and_model, objective_function, run, run_recbole
 from recbole.trainer import Trainer
 from recbole.utils import InputType, ModelType, get_model, get_trainer
@@ -118,6 +119,7 @@ def test_reload_in_a_fresh_process(shop):
     code = """
 import glob, sys
 import recbole_sam
+from recbole.model.sequential_recommender import SASRec
 from recbole.quick_start import load_data_and_model
 print(type(load_data_and_model(glob.glob("mine/*.pth")[0])[1]).__name__)
 """
@@ -166,3 +168,14 @@ assert "transformers" not in sys.modules and "dashscope" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+class Mine(SASRec):
+    """A model of a user's own, with a loss of a name of its own."""
+
+
+def test_a_users_own_model_may_call_its_loss_what_it_likes(shop):
+    given = {"loss_type": "sampled", "train_neg_sample_args": None}
+    assert Config(model=Mine, dataset="shop", config_dict=given)["loss_type"] == "sampled"
+    with pytest.raises(SettingError, match="loss_type is 'sampled'; SASRec knows CE, BPR"):
+        Config(model="SASRec", dataset="shop", config_dict=given)

@@ -75,8 +75,8 @@ def test_without_the_cache_nobody_is_asked_a_second_time(shop, server, given, ca
     asked = sum(server.asked.values())
     shutil.rmtree("saved/llm-cache")
     capsys.readouterr()
-    assert main(words(given)) == 0
-    assert "--llm_cache_dir" in capsys.readouterr().out and sum(server.asked.values()) == asked
+    assert main(words(given)) == 2
+    assert "--llm_cache_dir" in capsys.readouterr().err and sum(server.asked.values()) == asked
 
 
 def test_a_store_of_other_settings_is_left_alone(shop, server, given):

@@ -70,6 +70,13 @@ def test_what_is_set_is_not_searched(job, tmp_path):
     assert code == tuning.FAILED and "is set already: leave one out, or --tune." in found["reason"]
 
 
+def test_what_must_be_the_same_for_all_is_not_searched(job, tmp_path):
+    job["ranges"] += "MAX_ITEM_LIST_LENGTH choice [4,8]\n"
+    code, found = search(tmp_path / "tuning", job)
+    assert code == tuning.FAILED
+    assert "searches MAX_ITEM_LIST_LENGTH, which must be the same for all models" in found["reason"]
+
+
 def test_a_search_that_failed_is_begun_again_in_the_same_ranges_only(job, tmp_path, monkeypatch):
     folder, where = RunFolder(tmp_path / "run"), compare.Workers([{}], 1, {"use_gpu": "False"})
     made, _ = plan.make_plan(WORDS)

@@ -90,11 +90,11 @@ def build(config, args):
         if users := stage1.unanswered(config):
             cache = Path(LLMSettings.from_config(config).cache_dir) / FILE_NAME
             if not cache.is_file():
-                return [
+                raise SettingError(
                     f"{users:,} users have no interests, since the language model gave no answer for them. "
                     "To ask for these alone, name the cache with the answers by --llm_cache_dir: there is "
                     f"none at {cache}. --rebuild asks for everybody."
-                ]
+                )
             stage1.build(config)
     store = InterestStore.open(path)
     shown = [row for row in range(store.n_users) if store.offsets[row] < store.offsets[row + 1]]

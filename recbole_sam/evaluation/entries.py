@@ -33,7 +33,6 @@ ABLATION = ",".join(["SAM", *(f"SAM:{settings}" for settings in _WITHOUT)])
 SAME_FOR_ALL = (
     "epochs", "stopping_step", "eval_step", "eval_args", "metrics", "topk", "valid_metric", "seed", "dataset",
     "data_path", "MAX_ITEM_LIST_LENGTH", "checkpoint_dir", "model", "load_col", "eval_batch_size",
-    "config_files",
 )  # fmt: skip
 """What no single entry may set: the comparison would not be fair, or not be one."""
 
@@ -69,6 +68,10 @@ def parse(text):
     for label in filter(None, (part.strip() for part in _BETWEEN.split(text))):
         model, colon, words = label.partition(":")
         given = parse_words([f"--{word}" for word in _SETTING.split(words)] if colon else [])
+        if "config_files" in given:
+            raise SettingError(
+                f"'{label}' names a file for one model: write its settings out, as {model}:key=value."
+            )
         shared = sorted(set(given) & set(SAME_FOR_ALL))
         if shared:
             raise SettingError(

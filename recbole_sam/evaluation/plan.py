@@ -8,6 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+import yaml
+
 from recbole_sam import compat, configuration, settings
 from recbole_sam.data.card import read_card
 from recbole_sam.data.folder import is_synthetic
@@ -25,6 +27,7 @@ DEFAULTS = {
 REFERENCE = "SASRec"
 """The model of RecBole's own whose configuration says what the common split is."""
 
+_OF_A_RUN = {"model": "--models", "seed": "--seeds", "checkpoint_dir": "--run"}
 _OF_LOSS = ("loss_type", "train_neg_sample_args")
 
 FIRST_SEED = 2020  # RecBole's default
@@ -58,12 +61,15 @@ def make_plan(words, tuning=None):
     Raises:
         SettingError: a setting is wrong, or one that compare sets itself.
     """
+    typed = configuration.parse_words(words)
+    for name, instead in _OF_A_RUN.items():
+        if name in typed:
+            raise SettingError(f"--{name} is for a single run: a comparison takes {instead}.")
     # their content, not the files' names: a file may be another the next time
-    given = configuration.with_files(configuration.parse_words(words))
-    for name, instead in (("model", "--models"), ("seed", "--seeds"), ("checkpoint_dir", "--run")):
-        if name in given:
-            raise SettingError(f"{name} is for a single run: a comparison takes {instead}.")
-    if given.get("metrics", DEFAULTS["metrics"]) != DEFAULTS["metrics"]:
+    given = configuration.with_files(typed)
+    given = {name: value for name, value in given.items() if name not in _OF_A_RUN}  # the options beat files
+    metrics = yaml.safe_load(given.pop("metrics", DEFAULTS["metrics"]))
+    if not isinstance(metrics, list) or {str(name).lower() for name in metrics} != {"hit", "ndcg", "mrr"}:
         raise SettingError(
             "metrics is not for compare, which shows HR, NDCG and MRR of one target a user; --topk says at "
             "which lengths."
@@ -92,6 +98,8 @@ def _reference(given):
 
 
 def _check(config):
+    if config["epochs"] < 1:
+        raise SettingError(f"epochs is {config['epochs']}: a comparison trains for at least one.")
     modes = config["eval_args"]["mode"]
     modes = set(modes.values()) if isinstance(modes, dict) else {modes}
     if modes != {"full"}:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from recbole_sam.errors import RecBoleSAMError, SettingError
 from recbole_sam.evaluation import json_file
+from recbole_sam.evaluation.entries import SAME_FOR_ALL
 from recbole_sam.evaluation.trial import FAILED, JOB, LOG, Experiment, end_with_parent, reason
 
 OUTCOME, TRIALS, RANGES = "outcome.json", "trials.jsonl", "ranges.hyper"
@@ -123,6 +124,12 @@ def search(job, folder):
         raise SettingError(f"cannot read the search ranges in {folder / RANGES}: {error}.") from error
     if not tuning.space:
         raise SettingError(f"{folder / RANGES} holds no line of the form 'name choice [a,b]'.")
+    shared = sorted(set(tuning.space) & set(SAME_FOR_ALL))
+    if shared:
+        raise SettingError(
+            f"{folder / RANGES} searches {shared[0]}, which must be the same for all models: take it out, "
+            f"and give it as --{shared[0]}=VALUE."
+        )
     tuning.space = {name: drawn for name, drawn in tuning.space.items() if name not in job["given"]}
     if not tuning.space:
         raise SettingError(
