@@ -89,6 +89,11 @@ def make_config(model="SAM", dataset="shop", **settings):
 @pytest.fixture
 def free_port():
     """A TCP port on this machine that nobody listens on now."""
+    return find_port()
+
+
+def find_port():
+    """A TCP port on this machine that nobody listens on now."""
     import socket
 
     with socket.socket() as listener:

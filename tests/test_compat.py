@@ -2,12 +2,15 @@
 
 import importlib.metadata
 import os
+import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
+from conftest import find_port
 from packaging.version import Version
 
 from recbole_sam import compat
@@ -248,10 +251,11 @@ BEFORE = {
 }
 
 
-def run(code, skipped="", before=""):
+def run(code, skipped="", before="", folder=None):
     return subprocess.run(
-        [sys.executable, "-c", before + PRELUDE + code, skipped], capture_output=True, text=True, timeout=300
-    )
+        [sys.executable, "-c", before + PRELUDE + code, skipped],
+        capture_output=True, text=True, timeout=300, cwd=folder,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -322,13 +326,16 @@ NEEDED = [
 
 
 @pytest.mark.parametrize("name, code", NEEDED)
-def test_adjustment_is_needed_and_enough(name, code, shop, holes, free_port):
-    code = code.replace("PORT", str(free_port))
-    before = BEFORE.get(name, "")
-    without = run(code, skipped=name, before=before)
-    assert without.returncode != 0, f"RecBole works without {name}: drop it"
-    adjusted = run(code, before=before)
-    assert adjusted.returncode == 0, adjusted.stderr[-3000:]
+def test_adjustment_is_needed_and_enough(name, code, shop, holes, tmp_path):
+    def start(skipped, folder):  # the two side by side, each in a folder of its own
+        shutil.copytree(tmp_path / "dataset", folder / "dataset")
+        own = code.replace("PORT", str(find_port()))
+        return pool.submit(run, own, skipped=skipped, before=BEFORE.get(name, ""), folder=folder)
+
+    with ThreadPoolExecutor(2) as pool:
+        without, adjusted = start(name, tmp_path / "without"), start("", tmp_path / "adjusted")
+    assert without.result().returncode != 0, f"RecBole works without {name}: drop it"
+    assert adjusted.result().returncode == 0, adjusted.result().stderr[-3000:]
 
 
 def test_every_adjustment_has_a_test():
