@@ -5,6 +5,7 @@ import sys
 
 import yaml
 
+from recbole_sam import values
 from recbole_sam.errors import RecBoleSAMError, SettingError
 
 DEFAULT_MODEL = "SAM"
@@ -101,8 +102,7 @@ def make_config(given, model=None):
             config_file_list=files,
             config_dict=dict(given),
         )
-        _check_numbers(config)
-        _check_evaluation(config)
+        values.check(config)
         return config
     except RecBoleSAMError:
         raise
@@ -112,56 +112,6 @@ def make_config(given, model=None):
         raise SettingError(f"a setting is not usable: {error}") from error
     finally:
         sys.argv = argv
-
-
-_COUNTS = {
-    "epochs": 0, "stopping_step": 0, "worker": 0, "seed": 0, "train_batch_size": 1, "eval_batch_size": 1,
-    "MAX_ITEM_LIST_LENGTH": 1,
-}  # fmt: skip
-"""RecBole's settings that are whole numbers, and their least."""
-
-
-def _check_numbers(config):
-    """Refuses a word where the default is a number: RecBole would stumble over it much later."""
-    for name, value in config.external_config_dict.items():
-        least = _COUNTS.get(name)
-        if least is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
-            raise SettingError(f"{name} must be a whole number from {least}, not {value!r}.")
-        default = config.internal_config_dict.get(name)
-        is_number = isinstance(default, int | float) and not isinstance(default, bool)
-        if is_number and isinstance(value, str):
-            raise SettingError(f"{name} must be a number such as {default}, not '{value}'.")
-
-
-def _check_evaluation(config):
-    """Refuses what RecBole finds out after the first epoch, or tells in terms of its own code."""
-    from recbole.evaluator.register import metric_types
-    from recbole.utils import EvaluatorType, ModelType
-
-    one_number = [name for name, kind in metric_types.items() if kind == EvaluatorType.VALUE] + ["gauc"]
-    computed = [name.lower() for name in config["metrics"]]
-    names = [name for name in computed if name in one_number]
-    names += [f"{name}@{k}" for name in computed if name not in one_number for k in config["topk"]]
-    if config["eval_step"] > 0 and config["valid_metric"].lower() not in names:
-        raise SettingError(
-            f"valid_metric is '{config['valid_metric']}'; it must be one of {', '.join(sorted(names))}, for "
-            f"metrics {config['metrics']} and topk {config['topk']}."
-        )
-    if config["MODEL_TYPE"] != ModelType.SEQUENTIAL:
-        return
-    given = config["eval_args"]
-    if given["order"] != "TO":
-        whole = {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": given["mode"]}
-        raise SettingError(
-            f"eval_args has the order '{given['order']}' (RecBole's default where it is left out), but "
-            f"{config['model']} needs time order: give all of it, such as --eval_args=\"{whole}\"."
-        )
-    sampled = config["train_neg_sample_args"]["distribution"] != "none"
-    if config["loss_type"] in ("BPR", "BCE") and not sampled and config["transform"] is None:
-        raise SettingError(
-            f"loss_type {config['loss_type']} compares with a sampled item, but train_neg_sample_args is "
-            "off: leave it out."
-        )
 
 
 def _read_files(files):

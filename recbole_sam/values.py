@@ -1,0 +1,72 @@
+"""Which values of RecBole's settings make sense: said before any data is read, not after the first epoch."""
+
+from recbole_sam.errors import SettingError
+
+COUNTS = {
+    "epochs": 0, "stopping_step": 0, "worker": 0, "seed": 0, "train_batch_size": 1, "eval_batch_size": 1,
+    "MAX_ITEM_LIST_LENGTH": 1,
+}  # fmt: skip
+"""RecBole's settings that are whole numbers, and their least."""
+
+
+def check(config):
+    """Refuses values that RecBole would stumble over later, or in terms of its own code.
+
+    Args:
+        config (Config): of any model.
+
+    Raises:
+        SettingError: the first one that is wrong, and what to do.
+    """
+    _check_numbers(config)
+    if config["eval_step"] > 0:  # else nothing is validated
+        _check_valid_metric(config)
+    _check_samples(config)
+
+
+def _check_numbers(config):
+    for name, value in config.external_config_dict.items():
+        least = COUNTS.get(name)
+        if least is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+            raise SettingError(f"{name} must be a whole number from {least}, not {value!r}.")
+        default = config.internal_config_dict.get(name)
+        is_number = isinstance(default, int | float) and not isinstance(default, bool)
+        if is_number and isinstance(value, str):
+            raise SettingError(f"{name} must be a number such as {default}, not '{value}'.")
+
+
+def _check_valid_metric(config):
+    from recbole.evaluator.register import metric_types
+    from recbole.utils import EvaluatorType
+
+    one_number = [name for name, kind in metric_types.items() if kind == EvaluatorType.VALUE] + ["gauc"]
+    computed = [name.lower() for name in config["metrics"]]
+    names = [name for name in computed if name in one_number]
+    names += [f"{name}@{k}" for name in computed if name not in one_number for k in config["topk"]]
+    if config["valid_metric"].lower() not in names:
+        raise SettingError(
+            f"valid_metric is '{config['valid_metric']}'; it must be one of {', '.join(sorted(names))}, for "
+            f"metrics {config['metrics']} and topk {config['topk']}."
+        )
+
+
+def _check_samples(config):
+    """The split and the negatives of a sequential model."""
+    from recbole.utils import ModelType
+
+    if config["MODEL_TYPE"] != ModelType.SEQUENTIAL:
+        return
+    given = config["eval_args"]
+    if given["order"] != "TO":
+        whole = {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": given["mode"]}
+        raise SettingError(
+            f"eval_args has the order '{given['order']}' (RecBole's default where it is left out), but "
+            f"{config['model']} needs time order: give all of it, such as --eval_args=\"{whole}\"."
+        )
+    # a model with a transform, such as BERT4Rec, makes its own negatives
+    sampled = config["train_neg_sample_args"]["distribution"] != "none" or config["transform"] is not None
+    if config["loss_type"] in ("BPR", "BCE") and not sampled:
+        raise SettingError(
+            f"loss_type {config['loss_type']} compares with a sampled item, but train_neg_sample_args is "
+            "off: leave it out."
+        )

@@ -1,0 +1,39 @@
+import pytest
+
+from recbole_sam import configuration
+from recbole_sam.errors import SettingError
+
+
+@pytest.mark.parametrize(
+    "wrong, sentence",
+    [
+        ({"topk": "5"}, r"valid_metric is 'MRR@10'; it must be one of hit@5, mrr@5, .* and topk \[5\]"),
+        ({"valid_metric": "NGCD@10"}, "valid_metric is 'NGCD@10'; it must be one of hit@10"),
+        ({"metrics": "Hit"}, "it must be one of hit@10, for"),
+        ({"epochs": "1.5"}, "epochs must be a whole number from 0, not 1.5"),
+        ({"epochs": "-1"}, "epochs must be a whole number from 0, not -1"),
+        ({"train_batch_size": "0"}, "train_batch_size must be a whole number from 1, not 0"),
+        ({"MAX_ITEM_LIST_LENGTH": "0"}, "MAX_ITEM_LIST_LENGTH must be a whole number from 1"),
+        ({"eval_args": "{'mode':'uni100'}"}, "eval_args has the order 'RO' .* give all of it, such as"),
+        ({"loss_type": "BPR", "train_neg_sample_args": "None"}, "loss_type BPR compares with a sampled item"),
+    ],
+)
+def test_what_recbole_would_find_out_late(shop, wrong, sentence):
+    with pytest.raises(SettingError, match=sentence):
+        configuration.make_config({"model": "SAM", "dataset": "shop", **wrong})
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        {"model": "BPR", "eval_args": "{'mode':'uni100'}"},
+        {"model": "BPR", "eval_args": "{'mode':'labeled'}", "metrics": "AUC", "valid_metric": "AUC"},
+        {"model": "SASRec", "topk": "5", "valid_metric": "mrr@5", "epochs": "0"},
+        {"model": "SASRec", "metrics": "['Hit','ItemCoverage']", "valid_metric": "ItemCoverage@10"},
+        {"model": "BPR", "eval_step": "0", "metrics": "['Recall']"},  # never validates
+        {"model": "BPR", "eval_step": "-1"},
+        {"model": "BERT4Rec", "loss_type": "BPR", "train_neg_sample_args": "None"},  # masks, draws its own
+    ],
+)
+def test_what_recbole_can_do_is_not_refused(shop, fine):
+    configuration.make_config({"dataset": "shop", **fine})
