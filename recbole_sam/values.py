@@ -9,6 +9,11 @@ COUNTS = {
 """RecBole's settings that are whole numbers, and their least."""
 
 
+def is_count(value, least):
+    """Whether a value is a whole number (int, no bool) from ``least``."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
 def check(config):
     """Refuses values that RecBole would stumble over later, or in terms of its own code.
 
@@ -27,7 +32,7 @@ def check(config):
 def _check_numbers(config):
     for name, value in config.external_config_dict.items():
         least = COUNTS.get(name)
-        if least is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+        if least is not None and not is_count(value, least):
             raise SettingError(f"{name} must be a whole number from {least}, not {value!r}.")
         default = config.internal_config_dict.get(name)
         is_number = isinstance(default, int | float) and not isinstance(default, bool)

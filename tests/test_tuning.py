@@ -18,15 +18,15 @@ RANGES = "learning_rate choice [0.001,0.01,0.1]\nhidden_size choice [8,16]\nn_la
 def job(shop):
     made, _ = plan.make_plan(WORDS)
     given = {**made.given, "model": "SASRec", "seed": "2020"}
-    return {"given": given, "ranges": RANGES, "trials": 2, "threads": 1}
+    return {"given": given, "trials": 2, "threads": 1}
 
 
 def kept(folder):
     return [json.loads(line) for line in (folder / tuning.TRIALS).read_text().splitlines()]
 
 
-def search(folder, job):
-    tuning.start(folder, job)
+def search(folder, job, ranges=RANGES):
+    tuning.start(folder, job, ranges)
     code = tuning.main(folder)
     return code, tuning.outcome(folder)
 
@@ -57,7 +57,7 @@ def test_finds_the_best_on_validation_and_goes_on(job, tmp_path):
      ("n_layers oneof [1,2]\n", "cannot read the search ranges")],
 )  # fmt: skip
 def test_ranges_that_cannot_be_read(job, tmp_path, text, sentence):
-    code, found = search(tmp_path / "tuning", {**job, "ranges": text})
+    code, found = search(tmp_path / "tuning", job, text)
     assert code == tuning.FAILED and sentence in found["reason"]
 
 
@@ -71,8 +71,7 @@ def test_what_is_set_is_not_searched(job, tmp_path):
 
 
 def test_what_must_be_the_same_for_all_is_not_searched(job, tmp_path):
-    job["ranges"] += "MAX_ITEM_LIST_LENGTH choice [4,8]\n"
-    code, found = search(tmp_path / "tuning", job)
+    code, found = search(tmp_path / "tuning", job, RANGES + "MAX_ITEM_LIST_LENGTH choice [4,8]\n")
     assert code == tuning.FAILED
     assert "searches MAX_ITEM_LIST_LENGTH, which must be the same for all models" in found["reason"]
 
@@ -83,7 +82,7 @@ def test_a_search_that_failed_is_begun_again_in_the_same_ranges_only(job, tmp_pa
     [entry] = entries.parse("SASRec")
     arguments = folder, made, [entry], 2020, 1, {"SASRec": RANGES}, where, print
     path = folder.tuning("SASRec")
-    tuning.start(path, job)
+    tuning.start(path, job, RANGES)
     (path / tuning.OUTCOME).write_text('{"reason": "--tune needs hyperopt"}')
     found, failed = compare.tune(*arguments)
     assert not failed and set(found["SASRec"]) == {"learning_rate", "hidden_size", "n_layers"}

@@ -153,13 +153,8 @@ def tune(folder, plan, entries, seed, trials, ranges, where, say):
         for label, entry in by_label.items():
             if "best" not in (tuning.outcome(folder.tuning(label)) or {}):
                 given = _given(plan, entry, seed, where)
-                job = {
-                    "given": given,
-                    "ranges": ranges[label],
-                    "trials": trials,
-                    "threads": where.threads,
-                }
-                tuning.start(folder.tuning(label), job)
+                job = {"given": given, "trials": trials, "threads": where.threads}
+                tuning.start(folder.tuning(label), job, ranges[label])
                 yield pool.Task((label,), "recbole_sam.evaluation.tuning", folder.tuning(label))
 
     for task, code, seconds in pool.run_all(tasks(), where.slots):

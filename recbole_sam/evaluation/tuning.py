@@ -17,17 +17,17 @@ from recbole_sam.evaluation.trial import FAILED, JOB, LOG, Experiment, end_with_
 OUTCOME, TRIALS, RANGES = "outcome.json", "trials.jsonl", "ranges.hyper"
 
 
-def start(folder, job):
+def start(folder, job, ranges):
     """Makes the folder of a search; trials that an earlier one kept stay.
 
     Args:
         folder (Path): of the search.
-        job (dict): ``given`` (settings), ``ranges`` (text of a params_file of RecBole), ``trials`` and
-            ``threads``.
+        job (dict): ``given`` (settings), ``trials`` and ``threads``.
+        ranges (str): text of a params_file of RecBole.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OUTCOME).unlink(missing_ok=True)
-    (folder / RANGES).write_text(job["ranges"], encoding="utf-8")
+    (folder / RANGES).write_text(ranges, encoding="utf-8")
     (folder / JOB).write_text(json.dumps(job, indent=1) + "\n", encoding="utf-8")
 
 

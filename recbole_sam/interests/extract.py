@@ -18,6 +18,7 @@ from recbole_sam.data.store import DTYPES, write_store
 from recbole_sam.errors import DataError, SettingError
 from recbole_sam.interests.generate.base import COMPLETE, STATUSES, InterestRequest
 from recbole_sam.interests.identify import Identifier, pad, rankings
+from recbole_sam.values import is_count
 
 BLOCK = 8192  # texts encoded and written at a time
 _UNANSWERED = 255
@@ -55,7 +56,7 @@ class ExtractSettings:
     def __post_init__(self):
         for name in ("k_min", "k_max", "iterations", "history_length", "chunk"):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            if not is_count(value, 1):
                 raise SettingError(f"interest_{name} must be a whole number from 1, not {value!r}.")
         for name in ("alpha", "beta"):
             value = getattr(self, name)

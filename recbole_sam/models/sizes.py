@@ -1,6 +1,7 @@
 """Which sizes of a model make sense."""
 
 from recbole_sam.errors import SettingError
+from recbole_sam.values import is_count
 
 
 def check(config, *names, least=1):
@@ -16,7 +17,7 @@ def check(config, *names, least=1):
     """
     for name in names:
         value = config[name]
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        if not is_count(value, least):
             raise SettingError(f"{name} is {value}; it must be a whole number from {least}.")
 
 

@@ -97,6 +97,7 @@ class OpenAIClient:
 
     def __init__(self, settings, asked_of):
         self.asked_of = asked_of
+        self._server = asked_of.provider.removeprefix(PROVIDER)
         self._settings = settings
         self._http = None
         self._key = None
@@ -109,7 +110,7 @@ class OpenAIClient:
         """
         httpx = http_library("openai")
         try:
-            httpx.URL(self.asked_of.provider.removeprefix(PROVIDER))
+            httpx.URL(self._server)
         except httpx.InvalidURL as error:
             raise ProviderStopError(f"llm_base_url is no address that can be asked: {error}.") from error
         self._key = os.environ.get(self._settings.api_key_env, "").strip()
@@ -136,7 +137,6 @@ class OpenAIClient:
         """One POST to ``/chat/completions``; see :class:`ChatClient`."""
         import httpx
 
-        server = self.asked_of.provider.removeprefix(PROVIDER)
         body = {
             "model": self.asked_of.model,
             "messages": [{"role": "user", "content": prompt}],
@@ -145,7 +145,7 @@ class OpenAIClient:
         response = failure = None
         try:
             response = await asyncio.wait_for(
-                self._http.post(f"{server}/chat/completions", json=body), self._settings.timeout
+                self._http.post(f"{self._server}/chat/completions", json=body), self._settings.timeout
             )
         except asyncio.TimeoutError:  # noqa: UP041 - not the builtin before Python 3.11
             failure = TransientFailure(f"no answer within {self._settings.timeout:g} s")
@@ -161,7 +161,7 @@ class OpenAIClient:
         code, message = error_of(content)
         wait = retry_after(response.headers, datetime.now(timezone.utc))
         raise chat_failure(
-            f"The server at {server}",
+            f"The server at {self._server}",
             response.status_code,
             scrub(code, self._key),
             scrub(message, self._key) or scrub(response.text, self._key)[:200],
