@@ -9,7 +9,7 @@ run: $(READY)
 	$(VENV)/bin/python run_recbole_sam.py --model=SAM --dataset=amazon-beauty
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses=2 --dist=loadfile
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
