@@ -108,6 +108,7 @@ def make_config(given, model=None):
         raise
     except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, RuntimeError,
             ArithmeticError) as error:  # fmt: skip
+        values.check_lists(given)  # RecBole's own word for it is that there is no metric '[Hit,NDCG]'
         # RecBole checks values with whatever exception is at hand; nothing but settings was read so far.
         raise SettingError(f"a setting is not usable: {error}") from error
     finally:

@@ -1,5 +1,7 @@
 """Which values of RecBole's settings make sense: said before any data is read, not after the first epoch."""
 
+import ast
+
 from recbole_sam.errors import SettingError
 
 COUNTS = {
@@ -7,6 +9,8 @@ COUNTS = {
     "MAX_ITEM_LIST_LENGTH": 1,
 }  # fmt: skip
 """RecBole's settings that are whole numbers, and their least."""
+
+_SHAPES = {"[": "['a', 'b']", "{": "{'a': 'b'}"}
 
 
 def is_count(value, least):
@@ -23,10 +27,36 @@ def check(config):
     Raises:
         SettingError: the first one that is wrong, and what to do.
     """
+    defaults = config.internal_config_dict
+    check_lists({
+        name: value for name, value in config.external_config_dict.items()
+        if isinstance(defaults.get(name), list | dict)
+    })  # fmt: skip
     _check_numbers(config)
     if config["eval_step"] > 0:  # else nothing is validated
         _check_valid_metric(config)
     _check_samples(config)
+
+
+def check_lists(given):
+    """Refuses a list of bare words, such as ``[Hit,NDCG]``, which RecBole reads as one word.
+
+    Args:
+        given (dict): setting to value, as far as it should be a list or a dictionary.
+
+    Raises:
+        SettingError: how to write it.
+    """
+    for name, value in given.items():
+        shape = _SHAPES.get(value.lstrip()[:1]) if isinstance(value, str) else None
+        if shape is None:
+            continue
+        try:
+            ast.literal_eval(value)
+        except (SyntaxError, ValueError):
+            raise SettingError(
+                f'{name} cannot be read: {value}. The words in it need quotes, as in --{name}="{shape}".'
+            ) from None
 
 
 def _check_numbers(config):

@@ -15,6 +15,9 @@ from recbole_sam.errors import SettingError
         ({"train_batch_size": "0"}, "train_batch_size must be a whole number from 1, not 0"),
         ({"MAX_ITEM_LIST_LENGTH": "0"}, "MAX_ITEM_LIST_LENGTH must be a whole number from 1"),
         ({"eval_args": "{'mode':'uni100'}"}, "eval_args has the order 'RO' .* give all of it, such as"),
+        ({"metrics": "[Hit,NDCG]"}, r"metrics cannot be read: \[Hit,NDCG\]. .* --metrics=\"\['a', 'b'\]\""),
+        ({"item_text_fields": "[title,brand]"}, r"item_text_fields cannot be read: \[title,brand\]."),
+        ({"eval_args": "{mode: full}"}, "eval_args cannot be read.* --eval_args=\"{'a': 'b'}\""),
         ({"loss_type": "BPR", "train_neg_sample_args": "None"}, "loss_type BPR compares with a sampled item"),
     ],
 )
