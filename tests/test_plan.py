@@ -79,7 +79,7 @@ def test_no_epoch_is_no_comparison(shop):
 def test_seeds():
     assert plan.parse_seeds("3") == [2020, 2021, 2022]
     assert plan.parse_seeds("7,1,7") == [7, 1]
-    assert plan.parse_seeds("2020,2020") == [2020]
+    assert plan.parse_seeds("2020,2020") == plan.parse_seeds("2020,") == [2020]
     for text in ("0", "x", "1,x", "-1,2", "2020"):
         with pytest.raises(SettingError, match="--seeds is a count such as 5"):
             plan.parse_seeds(text)

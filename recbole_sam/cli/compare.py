@@ -37,7 +37,7 @@ def add_parser(subparsers):
         default=None,
         help="SAM against SAM without one part after another, in place of --models",
     )
-    add("--seeds", metavar="N", help=f"how many, or which: 2020,2021 (default: {SEEDS})")
+    add("--seeds", metavar="N", help=f"how many, or which: 2020,2021 or 2020, (default: {SEEDS})")
     add(
         "--protocol",
         default="both",

@@ -178,7 +178,7 @@ def parse_seeds(text):
     """Training seeds from ``--seeds``: a count, or the seeds themselves.
 
     Args:
-        text (str): ``"5"`` for 2020 to 2024, or ``"1,2,3"``.
+        text (str): ``"5"`` for 2020 to 2024, or ``"1,2,3"``; ``"2023,"`` is one seed.
 
     Returns:
         list of int: distinct, in order.
@@ -187,11 +187,14 @@ def parse_seeds(text):
         SettingError: it is neither.
     """
     try:
-        numbers = [int(part) for part in text.split(",")]
+        numbers = [int(part) for part in text.removesuffix(",").split(",")]
     except ValueError:
         numbers = []
     if len(numbers) == 1 and "," not in text and 1 <= numbers[0] <= 100:
         return list(range(FIRST_SEED, FIRST_SEED + numbers[0]))
     if not numbers or min(numbers) < 0 or len(numbers) == 1 and "," not in text:
-        raise SettingError(f"--seeds is a count such as 5, or the seeds such as 2020,2021, not '{text}'.")
+        raise SettingError(
+            f"--seeds is a count such as 5, or the seeds such as 2020,2021, not '{text}'; a single seed ends "
+            "with a comma, as in --seeds=2020,"
+        )
     return list(dict.fromkeys(numbers))
