@@ -29,13 +29,39 @@ PUBLISHED = "SAM:item_text=False:newest_item=False:repeat_bias=False:interest_ev
 MINILM = "SAM:text_encoder=all-MiniLM-L6-v2:text_pooling=mean:text_normalize=True"
 NO_SEMANTICS = "interest_control=constant:item_text=False"
 EIMF = {"EIMF": "EIMF (our reading)"}
-FAIR = {f"{model}:repeat_bias=True": f"`{model}:repeat_bias=True` (equal information)" for model in
-        ("SASRecText", "UniSRec")}  # fmt: skip
+RIVAL = "SASRecText:repeat_bias=True"
+FAIR = {label: f"`{label}` (equal information)" for label in (RIVAL, "UniSRec:repeat_bias=True")}
 KNN = {
     "SAM:item_knn=True": "SAM, `item_knn`",
     "SAM:item_knn=True:interest_control=shuffled": "SAM, `item_knn`, `interest_control=shuffled`",
     f"SAM:item_knn=True:{NO_SEMANTICS}": f"SAM, `item_knn`, without semantics (`{NO_SEMANTICS}`)",
     "SASRecText:repeat_bias=True:item_knn=True": "SASRecText, `repeat_bias`, `item_knn` (equal information)",
+}
+FIELDS = "item_text_fields=['title','brand','categories']"
+SHOWN_FIELDS = f"`{FIELDS}`"
+WIDE = f"text_encoder_dim=512:{FIELDS}"
+SAME_TEXT = "SASRecText, `repeat_bias`, `item_knn`, the same text (equal information)"
+TEXT = {
+    **{f"SAM:text_encoder_dim={width}": f"SAM, `text_encoder_dim={width}`" for width in (256, 512, 1024)},
+    f"SAM:{FIELDS}": f"SAM, {SHOWN_FIELDS}",
+    f"SAM:{WIDE}": f"SAM, `text_encoder_dim=512`, {SHOWN_FIELDS}",
+    f"{RIVAL}:text_encoder_dim=512": "SASRecText, `repeat_bias`, `text_encoder_dim=512` (equal information)",
+}
+TUNED = {
+    **{
+        f"SAM:item_knn=True:text_encoder_dim={width}": f"SAM, `item_knn`, `text_encoder_dim={width}`"
+        for width in (256, 512, 1024)
+    },
+    f"SAM:item_knn=True:{FIELDS}": f"SAM, `item_knn`, {SHOWN_FIELDS}",
+    f"SAM:item_knn=True:text_encoder_dim=1024:{FIELDS}":
+        f"SAM, `item_knn`, `text_encoder_dim=1024`, {SHOWN_FIELDS}",
+    f"SAM:item_knn=True:{WIDE}": "**SAM, tuned**",
+    f"SAM:item_knn=True:{WIDE}:interest_control=shuffled": "SAM, tuned, `interest_control=shuffled`",
+    f"{RIVAL}:item_knn=True:{WIDE}": SAME_TEXT,
+}  # fmt: skip
+TUNED_BEAUTY = {
+    "SAM:item_knn=True:text_encoder_dim=512": "**SAM, tuned**",
+    f"{RIVAL}:item_knn=True:text_encoder_dim=512": SAME_TEXT,
 }
 PRECISION = {"SAM:autocast=bf16": "`autocast: bf16`", "SAM:compile=True": "`compile: True`"}
 BEAUTY = {
@@ -59,21 +85,32 @@ class Table(NamedTuple):
 
 
 def _with_knn(folder):
-    rows = (*KNN, "SAM", "SASRecText:repeat_bias=True")
+    rows = (*KNN, "SAM", RIVAL)
     return Table(folder, "SAM:item_knn=True", KNN | FAIR, only=rows)
 
 
 TABLES = {
     "industrial-scientific": Table(
         "amazon-industrial-scientific", "SAM", {PUBLISHED: "SAM, published architecture", **FAIR, **EIMF},
-        without=(*KNN, *PRECISION),
+        without=(*KNN, *PRECISION, *TEXT, *TUNED),
     ),
     "precision": Table("amazon-industrial-scientific", "SAM", PRECISION, only=("SAM", *PRECISION)),
-    "beauty": Table("amazon-beauty-2014", "SAM", {**BEAUTY, **FAIR, **EIMF}, without=tuple(KNN)),
+    "beauty": Table("amazon-beauty-2014", "SAM", {**BEAUTY, **FAIR, **EIMF}, without=(*KNN, *TUNED_BEAUTY)),
     "ml-100k-20": Table("ml-100k-20", "SAM", FAIR),
     "ml-100k": Table("ml-100k", "SAM", BEAUTY),
     "industrial-scientific-knn": _with_knn("amazon-industrial-scientific"),
     "beauty-knn": _with_knn("amazon-beauty-2014"),
+    "industrial-scientific-text": Table(
+        "amazon-industrial-scientific", "SAM", TEXT | FAIR, only=(*TEXT, "SAM", RIVAL)
+    ),
+    "industrial-scientific-tuned": Table(
+        "amazon-industrial-scientific", f"SAM:item_knn=True:{WIDE}", KNN | TUNED,
+        only=(*TUNED, "SAM:item_knn=True", f"{RIVAL}:item_knn=True"),
+    ),
+    "beauty-tuned": Table(
+        "amazon-beauty-2014", "SAM:item_knn=True:text_encoder_dim=512", KNN | TUNED_BEAUTY,
+        only=(*TUNED_BEAUTY, "SAM:item_knn=True", f"{RIVAL}:item_knn=True"),
+    ),
     "ablation": Table(
         "ablation", "SAM",
         {
@@ -90,6 +127,8 @@ TABLES = {
 }  # fmt: skip
 
 README_NAMES = {
+    f"SAM:item_knn=True:{WIDE}": "SAM, tuned for this set",
+    f"{RIVAL}:item_knn=True:{WIDE}": "SASRecText with `repeat_bias`, `item_knn`, the same text",
     "SAM:item_knn=True": "SAM with `item_knn`",
     "SASRecText:repeat_bias=True:item_knn=True": "SASRecText with `repeat_bias`, `item_knn`",
     "SASRecText:repeat_bias=True": "SASRecText with `repeat_bias`",
@@ -98,7 +137,11 @@ README_NAMES = {
     **EIMF,
     **{model: f"{model} (RecBole)" for model in ("SASRec", "SINE", "GRU4Rec")},
 }
-README_LEFT_OUT = [*(label for label in KNN if "interest_control" in label), *PRECISION]
+README_LEFT_OUT = [
+    label
+    for label in (*KNN, *PRECISION, *TEXT, *TUNED)
+    if label not in README_NAMES or "interest_control" in label
+]
 
 
 def accuracy_table(table):
@@ -133,8 +176,9 @@ def accuracy_table(table):
         own = trials[label]
         name = table.names.get(label, _code(label))
         time = f"{_median(own, 'seconds_per_epoch'):.0f}, {_median(own, 'best_epoch'):.0f}"
-        rows.append([name, str(len(own)), *cells, time])
-    return _markdown(["model", "seeds", *columns, "s/epoch, best"], rows)
+        validation = number(statistics.mean(trial["valid"]["ndcg@20"] for trial in own))
+        rows.append([name, str(len(own)), validation, *cells, time])
+    return _markdown(["model", "seeds", "validation, NDCG@20", *columns, "s/epoch, best"], rows)
 
 
 def readme_table():
