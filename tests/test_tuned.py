@@ -35,7 +35,8 @@ def test_it_is_of_a_model_and_a_dataset_and_every_setting_is_known(file, shop):
 def test_the_model_trains_with_it(file, shop):
     from recbole.quick_start import run_recbole
 
-    small = {"epochs": 1, "text_encoder_dim": 8, "use_gpu": False, "show_progress": False}
+    of_shop = {"text_encoder_dim": 8, "item_text_fields": ["title"]}
+    small = {"epochs": 1, "use_gpu": False, "show_progress": False, **of_shop}
     model = file.stem.split("-", 1)[0]
     stage1.build_missing(make_config(model, **small))
     result = run_recbole(model, "shop", [str(file)], small, saved=False)
