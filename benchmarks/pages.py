@@ -137,11 +137,7 @@ README_NAMES = {
     **EIMF,
     **{model: f"{model} (RecBole)" for model in ("SASRec", "SINE", "GRU4Rec")},
 }
-README_LEFT_OUT = [
-    label
-    for label in (*KNN, *PRECISION, *TEXT, *TUNED)
-    if label not in README_NAMES or "interest_control" in label
-]
+README_LEFT_OUT = [label for label in (*KNN, *PRECISION, *TEXT, *TUNED) if label not in README_NAMES]
 
 
 def accuracy_table(table):
