@@ -35,11 +35,13 @@ KNN = {
     "SAM:item_knn=True": "SAM, `item_knn`",
     "SAM:item_knn=True:interest_control=shuffled": "SAM, `item_knn`, `interest_control=shuffled`",
     f"SAM:item_knn=True:{NO_SEMANTICS}": f"SAM, `item_knn`, without semantics (`{NO_SEMANTICS}`)",
-    "SASRecText:repeat_bias=True:item_knn=True": "SASRecText, `repeat_bias`, `item_knn` (equal information)",
+    f"{RIVAL}:item_knn=True": "SASRecText, `repeat_bias`, `item_knn` (equal information)",
 }
 FIELDS = "item_text_fields=['title','brand','categories']"
 SHOWN_FIELDS = f"`{FIELDS}`"
 WIDE = f"text_encoder_dim=512:{FIELDS}"
+BEST, BEST_BEAUTY = f"SAM:item_knn=True:{WIDE}", "SAM:item_knn=True:text_encoder_dim=512"
+BEST_RIVAL = f"{RIVAL}:item_knn=True:{WIDE}"
 SAME_TEXT = "SASRecText, `repeat_bias`, `item_knn`, the same text (equal information)"
 TEXT = {
     **{f"SAM:text_encoder_dim={width}": f"SAM, `text_encoder_dim={width}`" for width in (256, 512, 1024)},
@@ -55,12 +57,12 @@ TUNED = {
     f"SAM:item_knn=True:{FIELDS}": f"SAM, `item_knn`, {SHOWN_FIELDS}",
     f"SAM:item_knn=True:text_encoder_dim=1024:{FIELDS}":
         f"SAM, `item_knn`, `text_encoder_dim=1024`, {SHOWN_FIELDS}",
-    f"SAM:item_knn=True:{WIDE}": "**SAM, tuned**",
-    f"SAM:item_knn=True:{WIDE}:interest_control=shuffled": "SAM, tuned, `interest_control=shuffled`",
-    f"{RIVAL}:item_knn=True:{WIDE}": SAME_TEXT,
+    BEST: "**SAM, tuned**",
+    f"{BEST}:interest_control=shuffled": "SAM, tuned, `interest_control=shuffled`",
+    BEST_RIVAL: SAME_TEXT,
 }  # fmt: skip
 TUNED_BEAUTY = {
-    "SAM:item_knn=True:text_encoder_dim=512": "**SAM, tuned**",
+    BEST_BEAUTY: "**SAM, tuned**",
     f"{RIVAL}:item_knn=True:text_encoder_dim=512": SAME_TEXT,
 }
 PRECISION = {"SAM:autocast=bf16": "`autocast: bf16`", "SAM:compile=True": "`compile: True`"}
@@ -104,11 +106,11 @@ TABLES = {
         "amazon-industrial-scientific", "SAM", TEXT | FAIR, only=(*TEXT, "SAM", RIVAL)
     ),
     "industrial-scientific-tuned": Table(
-        "amazon-industrial-scientific", f"SAM:item_knn=True:{WIDE}", KNN | TUNED,
+        "amazon-industrial-scientific", BEST, KNN | TUNED,
         only=(*TUNED, "SAM:item_knn=True", f"{RIVAL}:item_knn=True"),
     ),
     "beauty-tuned": Table(
-        "amazon-beauty-2014", "SAM:item_knn=True:text_encoder_dim=512", KNN | TUNED_BEAUTY,
+        "amazon-beauty-2014", BEST_BEAUTY, KNN | TUNED_BEAUTY,
         only=(*TUNED_BEAUTY, "SAM:item_knn=True", f"{RIVAL}:item_knn=True"),
     ),
     "ablation": Table(
@@ -127,11 +129,11 @@ TABLES = {
 }  # fmt: skip
 
 README_NAMES = {
-    f"SAM:item_knn=True:{WIDE}": "SAM, tuned for this set",
-    f"{RIVAL}:item_knn=True:{WIDE}": "SASRecText with `repeat_bias`, `item_knn`, the same text",
+    BEST: "SAM, tuned for this set",
+    BEST_RIVAL: "SASRecText with `repeat_bias`, `item_knn`, the same text",
     "SAM:item_knn=True": "SAM with `item_knn`",
-    "SASRecText:repeat_bias=True:item_knn=True": "SASRecText with `repeat_bias`, `item_knn`",
-    "SASRecText:repeat_bias=True": "SASRecText with `repeat_bias`",
+    f"{RIVAL}:item_knn=True": "SASRecText with `repeat_bias`, `item_knn`",
+    RIVAL: "SASRecText with `repeat_bias`",
     "UniSRec:repeat_bias=True": "UniSRec with `repeat_bias`",
     PUBLISHED: "SAM, published architecture",
     **EIMF,
