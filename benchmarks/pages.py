@@ -25,51 +25,38 @@ ACCURACY, README = ROOT / "benchmarks" / "accuracy.md", ROOT / "README.md"
 FOLDER = ROOT / "benchmarks" / "accuracy"
 TABLE = re.compile(r"(<!-- table (\S+) -->\n\n)(.*?)(<!-- end of table -->)", re.DOTALL)
 
+MODELS = ("BSARec", "SASRec", "GRU4Rec", "SINE", "STOSA", "ComiRec", "MIND")
 PUBLISHED = "SAM:item_text=False:newest_item=False:repeat_bias=False:interest_evidence=False"
 MINILM = "SAM:text_encoder=all-MiniLM-L6-v2:text_pooling=mean:text_normalize=True"
 NO_SEMANTICS = "interest_control=constant:item_text=False"
-EIMF = {"EIMF": "EIMF (our reading)"}
-RIVAL = "SASRecText:repeat_bias=True"
-FAIR = {label: f"`{label}` (equal information)" for label in (RIVAL, "UniSRec:repeat_bias=True")}
-KNN = {
-    "SAM:item_knn=True": "SAM, `item_knn`",
-    "SAM:item_knn=True:interest_control=shuffled": "SAM, `item_knn`, `interest_control=shuffled`",
-    f"SAM:item_knn=True:{NO_SEMANTICS}": f"SAM, `item_knn`, without semantics (`{NO_SEMANTICS}`)",
-    f"{RIVAL}:item_knn=True": "SASRecText, `repeat_bias`, `item_knn` (equal information)",
-}
+SHUFFLED = "interest_control=shuffled"
 FIELDS = "item_text_fields=['title','brand','categories']"
-SHOWN_FIELDS = f"`{FIELDS}`"
-WIDE = f"text_encoder_dim=512:{FIELDS}"
-BEST, BEST_BEAUTY = f"SAM:item_knn=True:{WIDE}", "SAM:item_knn=True:text_encoder_dim=512"
-BEST_RIVAL = f"{RIVAL}:item_knn=True:{WIDE}"
-SAME_TEXT = "SASRecText, `repeat_bias`, `item_knn`, the same text (equal information)"
-TEXT = {
-    **{f"SAM:text_encoder_dim={width}": f"SAM, `text_encoder_dim={width}`" for width in (256, 512, 1024)},
-    f"SAM:{FIELDS}": f"SAM, {SHOWN_FIELDS}",
-    f"SAM:{WIDE}": f"SAM, `text_encoder_dim=512`, {SHOWN_FIELDS}",
-    f"{RIVAL}:text_encoder_dim=512": "SASRecText, `repeat_bias`, `text_encoder_dim=512` (equal information)",
-}
-TUNED = {
-    **{
-        f"SAM:item_knn=True:text_encoder_dim={width}": f"SAM, `item_knn`, `text_encoder_dim={width}`"
-        for width in (256, 512, 1024)
-    },
-    f"SAM:item_knn=True:{FIELDS}": f"SAM, `item_knn`, {SHOWN_FIELDS}",
-    f"SAM:item_knn=True:text_encoder_dim=1024:{FIELDS}":
-        f"SAM, `item_knn`, `text_encoder_dim=1024`, {SHOWN_FIELDS}",
+KNN = "SAM:item_knn=True"
+RIVAL, UNISREC = "SASRecText:repeat_bias=True", "UniSRec:repeat_bias=True"
+RIVAL_KNN = f"{RIVAL}:item_knn=True"
+BEST, BEST_RIVAL = f"{KNN}:{FIELDS}", f"{RIVAL_KNN}:{FIELDS}"
+
+NAMES = {
+    PUBLISHED: "SAM, published architecture",
+    MINILM: "SAM, MiniLM encoder",
     BEST: "**SAM, tuned**",
-    f"{BEST}:interest_control=shuffled": "SAM, tuned, `interest_control=shuffled`",
-    BEST_RIVAL: SAME_TEXT,
-}  # fmt: skip
-TUNED_BEAUTY = {
-    BEST_BEAUTY: "**SAM, tuned**",
-    f"{RIVAL}:item_knn=True:text_encoder_dim=512": SAME_TEXT,
+    f"{BEST}:{SHUFFLED}": f"SAM, tuned, `{SHUFFLED}`",
+    BEST_RIVAL: "SASRecText, `repeat_bias`, `item_knn`, the same text",
+    **{
+        f"SAM:{given}": f"SAM without semantics (`{given}`)"
+        for given in (NO_SEMANTICS, f"{NO_SEMANTICS}:text_encoder_dim=128")
+    },
+    "SAM:n_layers=0": "without cross-interest attention: `n_layers=0`",
+    "SAM:interest_attention=False": "without interest-aware attention: `interest_attention=False`",
+    "SAM:interest_k_min=4:interest_k_max=4": "without adaptive K: `interest_k_min=4:interest_k_max=4`",
 }
-PRECISION = {"SAM:autocast=bf16": "`autocast: bf16`", "SAM:compile=True": "`compile: True`"}
-BEAUTY = {
-    "SAM:interest_control=shuffled": "SAM, `interest_control=shuffled`",
-    MINILM: "SAM, MiniLM encoder", f"SAM:{NO_SEMANTICS}": f"SAM without semantics (`{NO_SEMANTICS}`)",
+"""Label to what readers see, where :func:`shown` would say it worse."""
+
+MARKS = {
+    "SASRecText": " (reads titles too)", "UniSRec": " (reads titles too)", "EIMF": " (our reading)",
+    **{model: " (RecBole)" for model in ("SASRec", "GRU4Rec", "SINE")},
 }  # fmt: skip
+"""What is said behind the settings of a model."""
 
 
 class Table(NamedTuple):
@@ -79,67 +66,59 @@ class Table(NamedTuple):
     """Of the comparison, in ``benchmarks/accuracy``."""
     base: str
     """The label that all others are held to."""
-    names: dict
-    """Label to what readers see; of other labels their settings, or the model's name."""
-    only: tuple = ()
-    """Labels; default: all of the folder, but for those of ``without``."""
-    without: tuple = ()
+    rows: tuple = ()
+    """The labels; default: all of the folder."""
 
 
-def _with_knn(folder):
-    rows = (*KNN, "SAM", RIVAL)
-    return Table(folder, "SAM:item_knn=True", KNN | FAIR, only=rows)
+def of_width(*labels, width=128):
+    """The same entries with ``lsa`` texts of another width than the default of 512 (tuple of str)."""
+    return tuple(f"{label}:text_encoder_dim={width}" for label in labels)
 
+
+SCIENTIFIC, BEAUTY = "amazon-industrial-scientific", "amazon-beauty-2014"
+MAIN = ("SAM", RIVAL, UNISREC, PUBLISHED, *MODELS, *of_width("EIMF"))
 
 TABLES = {
-    "industrial-scientific": Table(
-        "amazon-industrial-scientific", "SAM", {PUBLISHED: "SAM, published architecture", **FAIR, **EIMF},
-        without=(*KNN, *PRECISION, *TEXT, *TUNED),
+    "industrial-scientific": Table(SCIENTIFIC, "SAM", MAIN),
+    "precision": Table(
+        SCIENTIFIC, *of_width("SAM"), of_width("SAM", "SAM:autocast=bf16", "SAM:compile=True")
     ),
-    "precision": Table("amazon-industrial-scientific", "SAM", PRECISION, only=("SAM", *PRECISION)),
-    "beauty": Table("amazon-beauty-2014", "SAM", {**BEAUTY, **FAIR, **EIMF}, without=(*KNN, *TUNED_BEAUTY)),
-    "ml-100k-20": Table("ml-100k-20", "SAM", FAIR),
-    "ml-100k": Table("ml-100k", "SAM", BEAUTY),
-    "industrial-scientific-knn": _with_knn("amazon-industrial-scientific"),
-    "beauty-knn": _with_knn("amazon-beauty-2014"),
+    "beauty": Table(
+        BEAUTY, "SAM",
+        ("SAM", f"SAM:{SHUFFLED}", MINILM, RIVAL, *MODELS, *of_width(f"SAM:{NO_SEMANTICS}", "EIMF")),
+    ),
+    "ml-100k-20": Table("ml-100k-20", *of_width("SAM")),
+    "ml-100k": Table("ml-100k", "SAM"),
+    "industrial-scientific-knn": Table(
+        SCIENTIFIC, *of_width(KNN),
+        of_width(KNN, f"{KNN}:{SHUFFLED}", f"{KNN}:{NO_SEMANTICS}", RIVAL_KNN, "SAM", RIVAL),
+    ),
     "industrial-scientific-text": Table(
-        "amazon-industrial-scientific", "SAM", TEXT | FAIR, only=(*TEXT, "SAM", RIVAL)
+        SCIENTIFIC, "SAM",
+        (
+            "SAM", f"SAM:{FIELDS}", RIVAL, UNISREC, *of_width("SAM", f"SAM:{FIELDS}", RIVAL, UNISREC),
+            *of_width("SAM", width=256), *of_width("SAM", width=1024),
+        ),
     ),
     "industrial-scientific-tuned": Table(
-        "amazon-industrial-scientific", BEST, KNN | TUNED,
-        only=(*TUNED, "SAM:item_knn=True", f"{RIVAL}:item_knn=True"),
+        SCIENTIFIC, BEST,
+        (
+            BEST, f"{BEST}:{SHUFFLED}", BEST_RIVAL, KNN, *of_width(KNN, BEST, RIVAL_KNN),
+            *of_width(KNN, width=256), *of_width(KNN, BEST, width=1024),
+        ),
     ),
-    "beauty-tuned": Table(
-        "amazon-beauty-2014", BEST_BEAUTY, KNN | TUNED_BEAUTY,
-        only=(*TUNED_BEAUTY, "SAM:item_knn=True", f"{RIVAL}:item_knn=True"),
+    "beauty-text": Table(
+        BEAUTY, KNN, ("SAM", KNN, RIVAL, RIVAL_KNN, *of_width("SAM", KNN, RIVAL, RIVAL_KNN))
     ),
-    "ablation": Table(
-        "ablation", "SAM",
-        {
-            "SAM:n_layers=0": "without cross-interest attention: `n_layers=0`",
-            "SAM:interest_attention=False": "without interest-aware attention: `interest_attention=False`",
-            "SAM:interest_k_min=4:interest_k_max=4":
-                "without adaptive K: `interest_k_min=4:interest_k_max=4`",
-            f"SAM:{NO_SEMANTICS}": f"without semantics: `{NO_SEMANTICS}`",
-            "SAM:interest_text=True": "with `interest_text=True`",
-            "SAM:interest_text=True:interest_control=shuffled":
-                "with `interest_text=True`, `interest_control=shuffled`",
-        },
-    ),
+    "ablation": Table("ablation", "SAM"),
 }  # fmt: skip
 
-README_NAMES = {
-    BEST: "SAM, tuned for this set",
-    BEST_RIVAL: "SASRecText with `repeat_bias`, `item_knn`, the same text",
-    "SAM:item_knn=True": "SAM with `item_knn`",
-    f"{RIVAL}:item_knn=True": "SASRecText with `repeat_bias`, `item_knn`",
-    RIVAL: "SASRecText with `repeat_bias`",
-    "UniSRec:repeat_bias=True": "UniSRec with `repeat_bias`",
-    PUBLISHED: "SAM, published architecture",
-    **EIMF,
-    **{model: f"{model} (RecBole)" for model in ("SASRec", "SINE", "GRU4Rec")},
-}
-README_LEFT_OUT = [label for label in (*KNN, *PRECISION, *TEXT, *TUNED) if label not in README_NAMES]
+
+def shown(label):
+    """``MODEL:a=True:b=1`` as "MODEL, `a`, `b=1`", or its name (str)."""
+    model, *given = label.split(":")
+    settings = "".join(f", `{word.removesuffix('=True')}`" for word in given)
+    return NAMES.get(label, f"{model}{settings}{MARKS.get(model, '')}")
 
 
 def accuracy_table(table):
@@ -151,7 +130,7 @@ def accuracy_table(table):
     Returns:
         str: Markdown, best first.
     """
-    ranks, trials, head_from = _load(table.folder, table.only, table.without)
+    ranks, trials, head_from = _load(table.folder, table.rows and (table.base, *table.rows))
     tail, short = (group_of(name, ranks, head_from) for name in ("tail", "short"))
     columns = {
         "HR@10": ("full", "hit@10", None),
@@ -172,16 +151,15 @@ def accuracy_table(table):
             for name, values in found.items()
         ]
         own = trials[label]
-        name = table.names.get(label, _code(label))
         time = f"{_median(own, 'seconds_per_epoch'):.0f}, {_median(own, 'best_epoch'):.0f}"
         validation = number(statistics.mean(trial["valid"]["ndcg@20"] for trial in own))
-        rows.append([name, str(len(own)), validation, *cells, time])
+        rows.append([shown(label), str(len(own)), validation, *cells, time])
     return _markdown(["model", "seeds", "validation, NDCG@20", *columns, "s/epoch, best"], rows)
 
 
 def readme_table():
     """README's table of Industrial & Scientific: means and deviations over seeds (str, Markdown)."""
-    ranks, trials, _ = _load("amazon-industrial-scientific", without=README_LEFT_OUT)
+    ranks, trials, _ = _load(SCIENTIFIC, (BEST, BEST_RIVAL, *MAIN))
     columns = [
         ("full", "hit@10", "HR@10 full"), ("full", "ndcg@10", "NDCG@10 full"),
         ("full", "hit@20", "HR@20 full"), ("full", "ndcg@20", "NDCG@20 full"),
@@ -203,7 +181,7 @@ def readme_table():
             best = own.mean() == max(other.mean() for other in means.values())
             cells.append(f"**{text}**" if best else text)
         time = f"{_median(trials[label], 'seconds_per_epoch'):.1f}"
-        rows.append([README_NAMES.get(label, label), str(len(trials[label])), *cells, time])
+        rows.append([shown(label), str(len(trials[label])), *cells, time])
     return _markdown(["model", "seeds", *seeds, "s/epoch"], rows)
 
 
@@ -231,20 +209,16 @@ def _comparison(name):
     return folder.ranks(), folder.trials(), folder.run()["head_from"]
 
 
-def _load(folder, only=(), without=()):
+def _load(folder, rows):
     ranks, all_trials, head_from = _comparison(folder)
     trials = {}
     for trial in all_trials:
-        shown = trial["model"] in only if only else trial["model"] not in without
-        if shown and trial["status"] == "done":
+        if trial["status"] == "done" and (not rows or trial["model"] in rows):
             trials.setdefault(trial["model"], []).append(trial)
+    missing = [label for label in rows if label not in trials]
+    if missing:
+        raise KeyError(f"{FOLDER / folder} holds no trial of {missing}")
     return ranks[ranks.model.isin(trials)], trials, head_from
-
-
-def _code(label):
-    """``SAM:a=1`` as the setting alone, a model's name as it is."""
-    model, _, given = label.partition(":")
-    return f"`{given}`" if given else model
 
 
 def _median(trials, name):

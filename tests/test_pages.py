@@ -27,6 +27,27 @@ def test_a_changed_number_is_found_and_mended(tmp_path, monkeypatch, capsys):
     assert pages.main([]) == 1 and "accuracy.md: not what the ranks give" in capsys.readouterr().out
     assert pages.main(["--write"]) == 0
     assert right in page.read_text() and pages.main([]) == 0
-    head, line, best, other, *_ = right.splitlines()
-    assert head.count("|") == line.count("|") == best.count("|") == other.count("|") == 11
-    assert best.startswith("| SAM | 5 | .1413 | .1818 ") and "(-4.8%, p .100)" in other
+    head, line, *rows = right.splitlines()
+    assert head.count("|") == line.count("|") == rows[0].count("|") == rows[1].count("|") == 11
+    assert any(row.startswith("| SAM, `text_encoder_dim=128` | 5 | .1413 | .1818 ") for row in rows)
+    assert "(-4.8%, p .201)" in right
+
+
+def test_a_row_without_a_trial_is_told(monkeypatch):
+    monkeypatch.setitem(pages.TABLES, "few", pages.Table("ml-100k-20", "SAM", ("SAM", "SAM:n_layers=7")))
+    with pytest.raises(KeyError, match=r"ml-100k-20 holds no trial of \['SAM:n_layers=7'\]"):
+        pages.made("few")
+
+
+@pytest.mark.parametrize(
+    "label, text",
+    [
+        ("SAM", "SAM"),
+        ("SAM:item_knn=True:text_encoder_dim=128", "SAM, `item_knn`, `text_encoder_dim=128`"),
+        ("SASRecText:repeat_bias=True", "SASRecText, `repeat_bias` (reads titles too)"),
+        ("SINE", "SINE (RecBole)"),
+        (pages.PUBLISHED, "SAM, published architecture"),
+    ],
+)
+def test_entries_are_named_for_readers(label, text):
+    assert pages.shown(label) == text

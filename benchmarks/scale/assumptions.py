@@ -38,7 +38,7 @@ class Assumptions:
     phrases: float = 6  # of a user
     distinct: float = 0.3  # distinct phrases of all users, for each user; benchmarks/speed has the same
     k_max: int = 10  # interest_k_max: the joined tables are so wide
-    width: int = 768  # H, of the text encoder; 128 with lsa
+    width: int = 768  # H, of the text encoder; 512 with lsa
     hidden: int = 64  # d, hidden_size
     batch: int = 2048  # train_batch_size
     draws: int = 1280  # loss_negatives
