@@ -76,7 +76,7 @@ def of_width(*labels, width=128):
 
 
 SCIENTIFIC, BEAUTY = "amazon-industrial-scientific", "amazon-beauty-2014"
-MAIN = ("SAM", RIVAL, UNISREC, PUBLISHED, *MODELS, *of_width("EIMF"))
+MAIN = ("SAM", RIVAL, UNISREC, PUBLISHED, *MODELS, "EIMF")
 
 TABLES = {
     "industrial-scientific": Table(SCIENTIFIC, "SAM", MAIN),
