@@ -67,7 +67,7 @@ class Table(NamedTuple):
     base: str
     """The label that all others are held to."""
     rows: tuple = ()
-    """The labels; default: all of the folder."""
+    """The other labels; default: all of the folder."""
 
 
 def of_width(*labels, width=128):
@@ -81,34 +81,34 @@ MAIN = ("SAM", RIVAL, UNISREC, PUBLISHED, *MODELS, "EIMF")
 TABLES = {
     "industrial-scientific": Table(SCIENTIFIC, "SAM", MAIN),
     "precision": Table(
-        SCIENTIFIC, *of_width("SAM"), of_width("SAM", "SAM:autocast=bf16", "SAM:compile=True")
+        SCIENTIFIC, *of_width("SAM"), of_width("SAM:autocast=bf16", "SAM:compile=True")
     ),
     "beauty": Table(
         BEAUTY, "SAM",
-        ("SAM", f"SAM:{SHUFFLED}", MINILM, RIVAL, *MODELS, *of_width(f"SAM:{NO_SEMANTICS}", "EIMF")),
+        (f"SAM:{SHUFFLED}", MINILM, RIVAL, *MODELS, *of_width(f"SAM:{NO_SEMANTICS}", "EIMF")),
     ),
     "ml-100k-20": Table("ml-100k-20", *of_width("SAM")),
     "ml-100k": Table("ml-100k", "SAM"),
     "industrial-scientific-knn": Table(
         SCIENTIFIC, *of_width(KNN),
-        of_width(KNN, f"{KNN}:{SHUFFLED}", f"{KNN}:{NO_SEMANTICS}", RIVAL_KNN, "SAM", RIVAL),
+        of_width(f"{KNN}:{SHUFFLED}", f"{KNN}:{NO_SEMANTICS}", RIVAL_KNN, "SAM", RIVAL),
     ),
     "industrial-scientific-text": Table(
         SCIENTIFIC, "SAM",
         (
-            "SAM", f"SAM:{FIELDS}", RIVAL, UNISREC, *of_width("SAM", f"SAM:{FIELDS}", RIVAL, UNISREC),
+            f"SAM:{FIELDS}", RIVAL, UNISREC, *of_width("SAM", f"SAM:{FIELDS}", RIVAL, UNISREC),
             *of_width("SAM", width=256), *of_width("SAM", width=1024),
         ),
     ),
     "industrial-scientific-tuned": Table(
         SCIENTIFIC, BEST,
         (
-            BEST, f"{BEST}:{SHUFFLED}", BEST_RIVAL, KNN, *of_width(KNN, BEST, RIVAL_KNN),
+            f"{BEST}:{SHUFFLED}", BEST_RIVAL, KNN, *of_width(KNN, BEST, RIVAL_KNN),
             *of_width(KNN, width=256), *of_width(KNN, BEST, width=1024),
         ),
     ),
     "beauty-text": Table(
-        BEAUTY, KNN, ("SAM", KNN, RIVAL, RIVAL_KNN, *of_width("SAM", KNN, RIVAL, RIVAL_KNN))
+        BEAUTY, KNN, ("SAM", RIVAL, RIVAL_KNN, *of_width("SAM", KNN, RIVAL, RIVAL_KNN))
     ),
     "ablation": Table("ablation", "SAM"),
 }  # fmt: skip
