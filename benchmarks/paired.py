@@ -9,8 +9,6 @@ other one; an ablation asks for the difference to the full model.
 import argparse
 import sys
 
-import numpy as np
-
 from recbole_sam.cli.main import guarded
 from recbole_sam.evaluation.aligned import aligned
 from recbole_sam.evaluation.metrics import shown, value
@@ -20,7 +18,7 @@ from recbole_sam.evaluation.significance import holm, paired_p
 
 
 def differences(ranks, protocol, metric, base, group=None):
-    """Every model against the base: seeds averaged, users paired.
+    """Every model against the base: users paired, seeds each model's own.
 
     Args:
         ranks (pandas.DataFrame): as in RUN/ranks.parquet.
@@ -35,15 +33,14 @@ def differences(ranks, protocol, metric, base, group=None):
     """
     table = aligned(ranks, protocol)
     users = slice(None) if group is None else table.members(group(ranks).to_numpy())
-    values = [v.mean(axis=0)[users] for v in table.by_seed(value(metric, table.ranks))]
-    of_base = values[table.models.index(base)]
+    by_seed = table.by_seed(value(metric, table.ranks))
+    values = {label: v[:, users] for label, v in zip(table.models, by_seed, strict=True)}
+    of_base = values[base]
     others = [label for label in table.models if label != base]
-    p = dict(
-        zip(others, holm([paired_p(values[table.models.index(o)], of_base) for o in others]), strict=True)
-    )
+    p = dict(zip(others, holm([paired_p(values[label], of_base) for label in others]), strict=True))
     return [
-        (label, float(np.mean(v)), float(np.mean(v) / np.mean(of_base) - 1), p.get(label))
-        for label, v in zip(table.models, values, strict=True)
+        (label, float(v.mean()), float(v.mean() / of_base.mean() - 1), p.get(label))
+        for label, v in values.items()
     ]
 
 

@@ -47,28 +47,41 @@ def test_one_user_has_no_interval():
     assert np.isnan(bootstrap_interval(np.ones((3, 1)))[1]).tolist() == [True] * 3
 
 
-def test_paired_p_against_a_hand_computed_t():
+def test_one_seed_each_is_the_paired_t_test():
     # differences 1, 2, 3: mean 2, deviation 1, t = 2 sqrt(3) = 3.4641 with 2 degrees of freedom; for those
     # p = 1 - t / sqrt(t^2 + 2) = 1 - sqrt(12 / 14)
-    assert paired_p([2.0, 4.0, 6.0], [1.0, 2.0, 3.0]) == pytest.approx(1 - np.sqrt(12 / 14))
+    assert paired_p([[2.0, 4.0, 6.0]], [[1.0, 2.0, 3.0]]) == pytest.approx(1 - np.sqrt(12 / 14))
+    a, b = np.random.default_rng(5).random((2, 1, 60))
+    assert paired_p(a, b) == pytest.approx(stats.ttest_rel(a[0], b[0]).pvalue)
 
 
-def test_paired_p_of_one_against_several():
-    values = np.random.default_rng(5).random((4, 60))
-    values[2] = values[0]
-    p = paired_p(values[0], values[1:])
-    assert p[1] == 1
-    assert p[0] == pytest.approx(stats.ttest_rel(values[0], values[1]).pvalue)
-    assert p[2] == pytest.approx(paired_p(values[3], values[0]))
+def test_users_and_seeds_by_hand():
+    a, b = [[3.0, 4.0, 5.0], [4.0, 5.0, 9.0]], [[1.0, 2.0, 3.0], [2.0, 1.0, 3.0], [2.0, 2.0, 2.0]]
+    # seed averages 3.5, 4.5, 7 and 5/3, 5/3, 8/3: differences 11/6, 17/6, 26/6, mean 3, variance 19/12
+    # seed means 4, 6 and 2, 2, 2: pooled variance (2 + 0) / 3, times 1/2 + 1/3
+    users, seeds = 19 / 12 / 3, 2 / 3 * 5 / 6
+    freedom = (users + seeds) ** 2 / (users**2 / 2 + seeds**2 / 3)
+    expected = 2 * stats.t.sf(3 / np.sqrt(users + seeds), freedom)
+    assert paired_p(a, b) == pytest.approx(expected) == pytest.approx(paired_p(b, a))
+    # many users that do not differ: what is left is Student's t-test of the seeds' means
+    many = [np.repeat(np.array(means)[:, None], 1000, axis=1) for means in ([4.0, 6.0], [2.0, 2.5, 3.0])]
+    assert paired_p(*many) == pytest.approx(stats.ttest_ind([4, 6], [2, 2.5, 3]).pvalue)
+
+
+def test_one_seed_is_taken_to_vary_as_the_other_model():
+    a, b = [[5.0] * 50], np.repeat([[1.0], [2.0], [3.0]], 50, axis=1)
+    t = (5 - 2) / np.sqrt(1 * (1 + 1 / 3))
+    assert paired_p(a, b) == pytest.approx(2 * stats.t.sf(t, 2))
 
 
 @pytest.mark.parametrize(
     "a, b, expected",
     [
-        ([0.1, 0.2, 0.3], [0.1, 0.2, 0.3], 1),
-        ([0.1 + 0.2, 0.5], [0.3, 0.5], 1),  # rounding is no difference
-        ([1, 1, 1], [0, 0, 0], 0),
-        ([0.3, 0.4, 0.5], [0.2, 0.3, 0.4], 0),
+        ([[0.1, 0.2, 0.3]], [[0.1, 0.2, 0.3]], 1),
+        ([[0.1 + 0.2, 0.5]], [[0.3, 0.5]], 1),  # rounding is no difference
+        ([[1, 1, 1]], [[0, 0, 0]], 0),
+        ([[0.3, 0.4, 0.5]], [[0.2, 0.3, 0.4]], 0),
+        ([[1, 1, 1], [1, 1, 1]], [[0, 0, 0]], 0),  # seeds that change nothing
     ],
 )
 def test_differences_without_variance(a, b, expected):
@@ -79,8 +92,32 @@ def test_differences_without_variance(a, b, expected):
 
 def test_false_alarms_are_as_rare_as_promised():
     rng = np.random.default_rng(6)
-    a, b = rng.random((2, 2000, 50)) < 0.3  # hits of two equally good models
-    assert np.mean(paired_p(a, b) < 0.05) == pytest.approx(0.05, abs=0.015)
+    hits = rng.random((2, 2000, 1, 50)) < 0.3  # of two equally good models, one seed each
+    found = [paired_p(a, b) < 0.05 for a, b in zip(*hits, strict=True)]
+    assert np.mean(found) == pytest.approx(0.05, abs=0.015)
+
+
+@pytest.mark.parametrize("seeds", [(5, 5), (3, 5), (3, 3), (1, 4)])
+def test_the_luck_of_seeds_is_not_taken_for_the_model(seeds):
+    """Two equal models, each seed of which is good or bad for all users."""
+    rng, alone, both = np.random.default_rng(8), [], []
+    for _ in range(600):
+        users = rng.normal(size=400)
+        a, b = (
+            users + rng.normal(size=(n, 1)) * 0.05 + rng.normal(size=(n, 400)) * 0.4 for n in seeds
+        )
+        alone.append(stats.ttest_rel(a.mean(axis=0), b.mean(axis=0)).pvalue < 0.05)
+        both.append(paired_p(a, b) < 0.05)
+    assert np.mean(alone) > 0.3 and np.mean(both) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 600)
+
+
+def test_a_real_difference_is_found():
+    rng, found = np.random.default_rng(9), []
+    for _ in range(200):
+        users = rng.normal(size=400)
+        a, b = (users + rng.normal(size=(5, 1)) * 0.05 + rng.normal(size=(5, 400)) * 0.4 for _ in range(2))
+        found.append(paired_p(a + 0.15, b) < 0.05)
+    assert np.mean(found) > 0.9
 
 
 def test_holm_by_hand():
@@ -100,7 +137,8 @@ def test_holm_is_capped_monotone_and_below_bonferroni():
 
 
 def test_all_pairs_by_hand():
-    values = np.random.default_rng(0).normal(size=(3, 50)) + np.array([[0.0], [0.2], [0.9]])
+    rng = np.random.default_rng(0)
+    values = [rng.normal(size=(seeds, 50)) + mean for seeds, mean in ((3, 0.0), (2, 0.2), (1, 0.9))]
     tests = holm([paired_p(values[one], values[two]) for one, two in ((0, 1), (0, 2), (1, 2))])
     p = all_pairs(values)
     assert np.isnan(p.diagonal()).all() and np.array_equal(p, p.T, equal_nan=True)
@@ -111,7 +149,7 @@ def test_equal_models_are_seldom_told_apart():
     """Against the best of seven equal ones, which is chosen by the same data, 5 of 100 tables err at most."""
     rng, wrong = np.random.default_rng(1), 0
     for _ in range(400):
-        values = rng.normal(size=(7, 60))
-        p = all_pairs(values)[values.mean(axis=1).argmax()]
+        values = rng.normal(size=(7, 1, 60))
+        p = all_pairs(values)[values.mean(axis=(1, 2)).argmax()]
         wrong += bool(np.nanmin(p) < 0.05)
     assert wrong <= 400 * 0.05 + 2 * np.sqrt(400 * 0.05 * 0.95)

@@ -3,12 +3,11 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
 from recbole_sam.errors import DataError
 from recbole_sam.evaluation import metrics, tables
 from recbole_sam.evaluation.groups import everyone, item_groups, user_groups
-from recbole_sam.evaluation.significance import bootstrap_interval, holm
+from recbole_sam.evaluation.significance import bootstrap_interval, holm, paired_p
 
 USERS = 80
 
@@ -51,10 +50,11 @@ def by_hand(ranks, metric, protocol="full"):
     return part.groupby(["model", "user"])["value"].mean().unstack("model")
 
 
-def test_per_user_averages_the_seeds(ranks):
-    found = tables.per_user(ranks, "ndcg@10", "full")
-    assert found.shape == (USERS, 3)
-    pd.testing.assert_frame_equal(found.sort_index(), by_hand(ranks, "ndcg@10"), check_names=False)
+def seeds_by_hand(ranks, model, metric):
+    """[seeds, users] of full ranking."""
+    part = ranks[(ranks["protocol"] == "full") & (ranks["model"] == model)]
+    part = part.assign(value=metrics.value(metric, part["rank"]))
+    return part.pivot(index="seed", columns="user", values="value").to_numpy()
 
 
 def test_summary_by_hand(ranks):
@@ -77,7 +77,8 @@ def test_summary_by_hand(ranks):
     best, second = values.mean().sort_values(ascending=False).index[:2]
     assert row["opponent"].to_dict() == {**dict.fromkeys("ABC", best), best: second}
     pairs = list(combinations("ABC", 2))
-    tests = holm([stats.ttest_rel(values[one], values[two]).pvalue for one, two in pairs])
+    of = {name: seeds_by_hand(ranks, name, "ndcg@20") for name in "ABC"}
+    tests = holm([paired_p(of[one], of[two]) for one, two in pairs])
     p = {name: test for pair, test in zip(pairs, tests, strict=True) if best in pair for name in pair}
     p[best] = p[second]
     assert row["p"].to_dict() == pytest.approx(p)
@@ -143,7 +144,7 @@ def test_a_missing_user_is_named(ranks):
 def test_a_user_ranked_twice_is_named(ranks):
     row = ranks[(ranks["model"] == "C") & (ranks["user"] == "u5")]
     with pytest.raises(DataError, match="C with seed 1 has 2 ranks for the user 'u5'"):
-        tables.per_user(pd.concat([ranks, row]), "hit@10", "full")
+        tables.summary(pd.concat([ranks, row]), [10], [])
 
 
 @pytest.mark.parametrize(
@@ -154,12 +155,7 @@ def test_another_split_is_named(ranks, field, value, what):
     ranks.loc[(ranks["model"] == "C") & (ranks["user"] == "u5"), field] = value
     found = rf"{what} of the user 'u5' is .* for A \(seed 1\) but i?99 for C \(seed 1\)"
     with pytest.raises(DataError, match=found):
-        tables.per_user(ranks, "hit@10", "full")
-
-
-def test_no_ranks_of_a_protocol_are_an_error(ranks):
-    with pytest.raises(DataError, match="no ranks of the protocol uni100"):
-        tables.per_user(ranks[ranks["protocol"] == "full"], "hit@10", "uni100")
+        tables.summary(ranks, [10], [])
 
 
 def trial(model, seed, **other):

@@ -1,7 +1,9 @@
-"""How sure a difference between models is. Pure functions of per-user values."""
+"""How sure a difference between models is. Pure functions of values by seed and user."""
+
+from itertools import combinations
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 MIN_USERS = 30
 """With fewer users nothing is tested: the t-test's normal approximation of the mean is too rough."""
@@ -56,27 +58,28 @@ def bootstrap_interval(values, confidence=0.95, resamples=1000, seed=0):
 
 
 def paired_p(a, b):
-    """Two-sided paired t-test over users: how likely is such a difference of means by chance of users alone?
+    """Two-sided t-test: how likely is such a difference of two models' means by chance of users and of seeds?
+
+    Users are paired: all models are tested on the same ones. The squared standard error is that of the users'
+    differences (seeds averaged) plus that of the seeds' means, whose variance is pooled over both models; the
+    degrees of freedom are Satterthwaite's ("An Approximate Distribution of Estimates of Variance Components",
+    Biometrics Bulletin 2, 1946). A paired test over users alone takes the luck of the seeds for the model:
+    with it two halves of one model's seeds differ "significantly" in one of four cases instead of one of
+    twenty (benchmarks/significance.md). What a seed's mean has of the users' luck counts twice, so the test
+    errs on the side of caution where seeds matter little.
 
     Why t: Urbano, Lima and Hanjalic ("Statistical Significance Testing in Information Retrieval: An Empirical
     Analysis of Type I, Type II and Type III Errors", SIGIR 2019) found it and the permutation test the most
-    trustworthy for such data, before the Wilcoxon, sign and bootstrap tests. It says nothing of the seeds.
+    trustworthy for such data, before the Wilcoxon, sign and bootstrap tests.
 
     Args:
-        a, b (array of float): [..., n], values of the same n >= 2 users, broadcast against each other.
+        a, b (array of float): [seeds, n], values of the same n >= 2 users; the seeds are each model's own. A
+            model with one seed is taken to vary as the other; with one seed each it is about users alone.
 
     Returns:
-        float or numpy.ndarray: p, [...]; 1 where the two are identical.
+        float: p; 1 where the means are equal, 0 where they differ and nothing varies.
     """
-    difference = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
-    difference[np.abs(difference) < _ROUNDING] = 0.0
-    # without variance t is 0/0 or infinite; scipy would warn and give NaN
-    constant = np.ptp(difference, axis=-1) < _ROUNDING
-    p = np.where(difference[..., 0] == 0, 1.0, 0.0)
-    if not constant.all():
-        # paired: the test of a - b against 0, which is ttest_rel(a, b)
-        p[~constant] = stats.ttest_rel(difference[~constant], 0 * difference[~constant], axis=-1).pvalue
-    return float(p) if p.ndim == 0 else p
+    return _p(_averages(a), _averages(b))
 
 
 def all_pairs(values):
@@ -86,15 +89,14 @@ def all_pairs(values):
     models is called worse in 13 of 100 tables instead of 5.
 
     Args:
-        values (array of float): [m, n], m >= 2 models, n >= 2 users.
+        values (list of array of float): [seeds, n] for each of m >= 2 models, the same n >= 2 users.
 
     Returns:
         numpy.ndarray: [m, m], symmetric; NaN of a model with itself.
     """
-    m = len(values)
-    tests = [paired_p(values[one], values[one + 1 :]) for one in range(m - 1)]
+    m, averages = len(values), [_averages(model) for model in values]
     p = np.full((m, m), np.nan)
-    p[np.triu_indices(m, 1)] = holm(np.concatenate(tests))
+    p[np.triu_indices(m, 1)] = holm([_p(one, two) for one, two in combinations(averages, 2)])
     return np.fmax(p, p.T)
 
 
@@ -115,3 +117,36 @@ def holm(p_values):
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
     return adjusted
+
+
+def _averages(values):
+    """Each user's mean over seeds [n] and each seed's mean over users [seeds], of values [seeds, n]."""
+    values = np.asarray(values, dtype=float)
+    return values.mean(axis=0), values.mean(axis=1)
+
+
+def _p(a, b):
+    """:func:`paired_p` of two models' :func:`_averages`."""
+    difference = a[0] - b[0]
+    mean, n = difference.mean(), len(difference)
+    if abs(mean) < _ROUNDING:
+        return 1.0
+    of_users = difference.var(ddof=1) / n
+    of_seeds, freedom = _seed_variance(a[1], b[1])
+    variance = of_users + of_seeds
+    if variance < _ROUNDING**2:
+        return 0.0
+    freedom = variance**2 / (of_users**2 / (n - 1) + of_seeds**2 / max(freedom, 1))
+    return float(2 * special.stdtr(freedom, -abs(mean) / np.sqrt(variance)))
+
+
+def _seed_variance(a, b):
+    """What seeds add to the variance of the difference of two models, and its degrees of freedom.
+
+    The seeds' means [seeds], each model's own; 0 and 0 when each has one.
+    """
+    freedom = len(a) + len(b) - 2
+    if freedom == 0:
+        return 0.0, 0
+    pooled = sum(((means - means.mean()) ** 2).sum() for means in (a, b)) / freedom
+    return pooled * (1 / len(a) + 1 / len(b)), freedom

@@ -19,35 +19,15 @@ COSTS = (
 """Columns of `costs`."""
 
 
-def per_user(ranks, metric, protocol):
-    """A metric of each user, averaged over the seeds of each model.
-
-    Args:
-        ranks (pandas.DataFrame): as in RUN/ranks.parquet.
-        metric (str): for example ``"ndcg@10"``.
-        protocol (str): ``full`` or ``uni100``.
-
-    Returns:
-        pandas.DataFrame: users x models, float64.
-
-    Raises:
-        DataError: the models were not tested on the same users and targets.
-        SettingError: the metric does not exist.
-    """
-    matrix = aligned(ranks, protocol)
-    seeds = matrix.by_seed(metrics.value(metric, matrix.ranks))
-    values = np.stack([model.mean(axis=0) for model in seeds], axis=1)
-    return pd.DataFrame(values, index=matrix.users, columns=pd.Index(matrix.models, name="model"))
-
-
 def summary(ranks, topk, groups):
     """Every metric of every model in every group, with its certainty.
 
     ``sd`` is the deviation over the seeds' means and ``low``, ``high`` the 95 % bootstrap interval over users
     of the seed-averaged values: one tells the chance of training, the other that of the users. Each model is
     tested against the best other: the best against the runner-up, all others against the best. The p values
-    (paired t-test over users) are Holm-corrected over all pairs of models within their protocol, group and
-    metric, because which one is the best is seen in the same data; not over groups and metrics.
+    (:func:`paired_p`: chance of users and of seeds) are Holm-corrected over all pairs of models within their
+    protocol, group and metric, because which one is the best is seen in the same data; not over groups and
+    metrics.
     So ``significant`` says that a model differs from its opponent; the sign of ``difference`` says which is
     better.
 
@@ -73,18 +53,18 @@ def summary(ranks, topk, groups):
         matrix = aligned(ranks, protocol)
         names = metrics.names(topk)
         by_seed = [matrix.by_seed(metrics.value(metric, matrix.ranks)) for metric in names]
-        averaged = np.array([[model.mean(axis=0) for model in of_metric] for of_metric in by_seed])
         for group in groups:
             members = matrix.members(group.rows)
             if not members.any():
                 continue
-            inside = averaged[:, :, members]
-            low = high = np.full(inside.shape[:2], np.nan)
+            inside = [[model[:, members] for model in of_metric] for of_metric in by_seed]
+            low = high = np.full((len(names), len(matrix.models)), np.nan)
             if group.kind == "all":
-                low, high = bootstrap_interval(inside)
+                averaged = [[model.mean(axis=0) for model in of_metric] for of_metric in inside]
+                low, high = bootstrap_interval(averaged)
             for number, metric in enumerate(names):
                 cell = _compared(inside[number], matrix.models)
-                seed_means = [model[:, members].mean(axis=1) for model in by_seed[number]]
+                seed_means = [model.mean(axis=1) for model in inside[number]]
                 cell["seeds"] = [len(means) for means in seed_means]
                 cell["sd"] = [means.std(ddof=1) if len(means) > 1 else np.nan for means in seed_means]
                 cell["low"], cell["high"] = low[number], high[number]
@@ -128,8 +108,8 @@ def costs(trials):
 
 
 def _compared(values, models):
-    """Means, opponents and tests of one protocol, group and metric, from values [models, users]."""
-    means = values.mean(axis=1)
+    """Means, opponents and tests of one protocol, group and metric; ``values`` [seeds, users] a model."""
+    means = np.array([model.mean() for model in values])
     cell = {"model": models, "mean": means}
     if len(models) == 1:
         unknown = dict.fromkeys(("difference", "relative", "p"), np.nan)
@@ -139,7 +119,7 @@ def _compared(values, models):
     opponent[best] = runner_up
     p = np.full(len(models), np.nan)
     significant = [None] * len(models)
-    if values.shape[1] >= MIN_USERS:
+    if values[0].shape[1] >= MIN_USERS:
         p = all_pairs(values)[best]
         p[best] = p[runner_up]
         significant = [bool(one < ALPHA) for one in p]

@@ -77,9 +77,9 @@ def reading(results):
     """How the tables are to be read."""
     several = len({trial["seed"] for trial in results.done()}) > 1
     deviation = "± is the standard deviation over seeds; " if several else ""
+    chance = "by chance of users and of seeds" if several else "by chance of users alone"
     return (
         f"{deviation}intervals are 95 % bootstrap intervals over users; * marks the best model where it is "
-        "significantly better than the next (paired t-test over users, Holm-corrected over all pairs of "
-        "models, p < .05). The test is about users: a difference smaller than the deviation over seeds may "
-        "still be luck."
+        f"significantly better than the next (t-test, {chance}, users paired, Holm-corrected over all "
+        "pairs of models, p < .05)."
     )

@@ -187,13 +187,8 @@ def verdict(results, protocol, metric):
         "not significant": f"not significant (p {probability(best.p)})",
     }
     second = rows[rows.model == best.opponent].iloc[0]
-    deviation = max(best.sd, second.sd)  # NaN with one seed, which is larger than nothing
-    luck = (
-        f"; no more than the deviation over seeds ({number(deviation)})"
-        if best.difference <= deviation
-        else ""
-    )
-    return f"{lead}, {sure.get(judgement(best), judgement(best))}{luck}."
+    alone = "; one seed each" if best.seeds == second.seeds == 1 else ""
+    return f"{lead}, {sure.get(judgement(best), judgement(best))}{alone}."
 
 
 def is_better(row):
