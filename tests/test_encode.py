@@ -68,7 +68,7 @@ def test_lsa_is_narrower_for_few_titles_or_words(titles, width):
 @pytest.mark.parametrize("titles", [[], ["", "!!!", "---"], ["Brush", "brush"]])
 def test_lsa_refuses_titles_without_words(titles):
     with pytest.raises(DataError, match="fewer than two different words"):
-        LSAEncoder().fit(titles)
+        LSAEncoder(dim=4).fit(titles)
 
 
 TEXTS = ["red lipstick", "face cream aloe gel for men", "shaver", "a b c a b c", "red lipstick"]

@@ -58,7 +58,7 @@ class LSAEncoder:
 
     name = "lsa"
 
-    def __init__(self, dim=512, seed=2020):
+    def __init__(self, dim, seed=2020):
         if dim < 1:
             raise SettingError(f"The width of the lsa encoder must be at least 1, not {dim}.")
         self.dim, self.seed = dim, seed
