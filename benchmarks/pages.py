@@ -122,7 +122,7 @@ def shown(label):
 
 
 def accuracy_table(table):
-    """One table of accuracy.md: differences to the base, paired over users, Holm over the rows.
+    """One table of accuracy.md: differences to the base, by chance of users and seeds, Holm over the rows.
 
     Args:
         table (Table): what it shows.

@@ -7,6 +7,7 @@ other one; an ablation asks for the difference to the full model.
 """
 
 import argparse
+import math
 import sys
 
 from recbole_sam.cli.main import guarded
@@ -28,8 +29,8 @@ def differences(ranks, protocol, metric, base, group=None):
         group (callable, optional): from the table to a bool array of its rows; default: all users.
 
     Returns:
-        list of tuple: label, mean, relative difference to the base, p by Holm over the models; the base has
-        no p (None).
+        list of tuple: label, mean, relative difference to the base, p by Holm over the models (NaN where only
+        one of the two has several seeds); the base has no p (None).
     """
     table = aligned(ranks, protocol)
     users = slice(None) if group is None else table.members(group(ranks).to_numpy())
@@ -62,8 +63,10 @@ def group_of(name, ranks, head_from):
 
 
 def cell(mean, relative, p):
-    """``.1234 (-1.2 %, p .003)``; the base has no difference."""
-    return number(mean) if p is None else f"{number(mean)} ({relative:+.1%}, p {probability(p)})"
+    """``.1234 (-1.2 %, p .003)``; the base has no difference, one seed against several no p."""
+    if p is None:
+        return number(mean)
+    return f"{number(mean)} ({relative:+.1%}, {'one seed' if math.isnan(p) else f'p {probability(p)}'})"
 
 
 def main(words=None):

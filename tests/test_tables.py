@@ -32,13 +32,13 @@ def training(model, seed, worst, users=USERS, protocol="full"):
 
 @pytest.fixture
 def ranks():
-    """Three models, C without its second seed; the rows of each training in another order."""
+    """Three models, C with one seed more; the rows of each training in another order."""
     parts = [
         training(model, seed, worst, protocol=protocol).sample(frac=1, random_state=worst + seed)
         for protocol, factor in (("full", 3), ("uni100", 1))
         for model, seed, worst in (
             ("A", 1, 60 * factor), ("A", 2, 60 * factor), ("B", 1, 14 * factor), ("B", 2, 14 * factor),
-            ("C", 1, 16 * factor),
+            ("C", 1, 16 * factor), ("C", 2, 16 * factor), ("C", 3, 16 * factor),
         )
     ]  # fmt: skip
     return pd.concat(parts, ignore_index=True)
@@ -64,13 +64,12 @@ def test_summary_by_hand(ranks):
     row = found[(found["protocol"] == "full") & (found["metric"] == "ndcg@20")].set_index("model")
     values = by_hand(ranks, "ndcg@20")
     assert row["mean"].to_dict() == pytest.approx(values.mean().to_dict())
-    assert row["seeds"].to_dict() == {"A": 2, "B": 2, "C": 1}
+    assert row["seeds"].to_dict() == {"A": 2, "B": 2, "C": 3}
     assert (row["users"] == USERS).all()
     seeds = [
         metrics.value("ndcg@20", training("A", seed, 180)["rank"]).mean() for seed in (1, 2)
     ]
     assert row.loc["A", "sd"] == pytest.approx(abs(seeds[0] - seeds[1]) / np.sqrt(2))
-    assert np.isnan(row.loc["C", "sd"])
     order = ranks.loc[ranks["protocol"] == "full", "user"].drop_duplicates()
     assert row.loc["B", ["low", "high"]].tolist() == pytest.approx(bootstrap_interval(values.loc[order, "B"]))
 
@@ -103,6 +102,19 @@ def test_groups_hold_their_own_users(ranks):
     of_all = found["kind"] == "all"
     assert found.loc[of_all, ["low", "high"]].notna().all(axis=None)
     assert found.loc[~of_all, ["low", "high"]].isna().all(axis=None)
+
+
+def test_one_seed_beside_several_is_shown_and_not_tested(ranks):
+    lucky = training("D", 1, 10), training("D", 1, 3, protocol="uni100")  # better than all others
+    found = tables.summary(pd.concat([ranks, *lucky], ignore_index=True), [20], [])
+    row = found[(found["protocol"] == "full") & (found["metric"] == "ndcg@20")].set_index("model")
+    assert row["mean"].idxmax() == "D" and np.isnan(row.loc["D", "sd"]) and np.isnan(row.loc["D", "p"])
+    assert row.loc["D", "significant"] is None and row.loc["D", "relative"] > 0
+    best, second = row.drop(index="D")["mean"].sort_values(ascending=False).index[:2]
+    assert row["opponent"].to_dict() == {**dict.fromkeys("ABCD", best), best: second}
+    without = tables.summary(ranks, [20], [])
+    same = without[(without["protocol"] == "full") & (without["metric"] == "ndcg@20")].set_index("model")
+    assert row.loc[list("ABC"), "p"].to_dict() == same["p"].to_dict()
 
 
 def test_categories_give_the_same_numbers(ranks):

@@ -60,24 +60,25 @@ def bootstrap_interval(values, confidence=0.95, resamples=1000, seed=0):
 def paired_p(a, b):
     """Two-sided t-test: how likely is such a difference of two models' means by chance of users and of seeds?
 
-    Users are paired: all models are tested on the same ones. The squared standard error is that of the users'
-    differences (seeds averaged) plus that of the seeds' means, whose variance is pooled over both models; the
-    degrees of freedom are Satterthwaite's ("An Approximate Distribution of Estimates of Variance Components",
-    Biometrics Bulletin 2, 1946). A paired test over users alone takes the luck of the seeds for the model:
-    with it two halves of one model's seeds differ "significantly" in one of four cases instead of one of
-    twenty (benchmarks/significance.md). What a seed's mean has of the users' luck counts twice, so the test
-    errs on the side of caution where seeds matter little.
+    The variance of the difference has two parts: that of the users, who are paired (all models are tested on
+    the same ones; seeds averaged), as in the paired t-test, and that of the seeds' means, as in Welch's test.
+    Each has its own degrees of freedom, so p is the mean of both tails, weighted by the parts; Cochran and
+    Cox ("Experimental Designs", 1950) weigh critical values so. Satterthwaite's one number of degrees of
+    freedom would believe two or three seeds that agree by luck. A test over users alone takes the luck of the
+    seeds for the model: two parts of one model's seeds differ "significantly" in more than one of four cases
+    (benchmarks/significance.md). What a seed's mean has of the users' luck counts twice, so this test errs on
+    the side of caution where seeds matter little.
 
-    Why t: Urbano, Lima and Hanjalic ("Statistical Significance Testing in Information Retrieval: An Empirical
-    Analysis of Type I, Type II and Type III Errors", SIGIR 2019) found it and the permutation test the most
-    trustworthy for such data, before the Wilcoxon, sign and bootstrap tests.
+    Why t for the users: Urbano, Lima and Hanjalic ("Statistical Significance Testing in Information
+    Retrieval: An Empirical Analysis of Type I, Type II and Type III Errors", SIGIR 2019) found it and the
+    permutation test the most trustworthy for such data, before the Wilcoxon, sign and bootstrap tests.
 
     Args:
-        a, b (array of float): [seeds, n], values of the same n >= 2 users; the seeds are each model's own. A
-            model with one seed is taken to vary as the other; with one seed each it is about users alone.
+        a, b (array of float): [seeds, n], values of the same n >= 2 users; the seeds are each model's own.
 
     Returns:
-        float: p; 1 where the means are equal, 0 where they differ and nothing varies.
+        float: p; 1 where the means are equal, 0 where they differ and nothing varies. With one seed each it
+        is about users alone; NaN when only one model has several: nobody knows how the other varies.
     """
     return _p(_averages(a), _averages(b))
 
@@ -92,11 +93,17 @@ def all_pairs(values):
         values (list of array of float): [seeds, n] for each of m >= 2 models, the same n >= 2 users.
 
     Returns:
-        numpy.ndarray: [m, m], symmetric; NaN of a model with itself.
+        numpy.ndarray: [m, m], symmetric; NaN of a model with itself, and of models with one seed when any has
+        several.
     """
     m, averages = len(values), [_averages(model) for model in values]
+    enough = min(2, max(map(len, values)))
+    tests = [
+        _p(averages[one], averages[two]) if min(len(values[one]), len(values[two])) >= enough else np.nan
+        for one, two in combinations(range(m), 2)
+    ]
     p = np.full((m, m), np.nan)
-    p[np.triu_indices(m, 1)] = holm([_p(one, two) for one, two in combinations(averages, 2)])
+    p[np.triu_indices(m, 1)] = holm(tests)
     return np.fmax(p, p.T)
 
 
@@ -107,15 +114,15 @@ def holm(p_values):
     The smallest of m is multiplied by m, the next by m - 1, and so on; none falls below a smaller one's.
 
     Args:
-        p_values (array of float): [m], in any order.
+        p_values (array of float): [m], in any order; NaN is no test.
 
     Returns:
         numpy.ndarray: [m], in the order given, at most 1.
     """
     p = np.asarray(p_values, dtype=float)
-    order = np.argsort(p, kind="stable")
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    order = np.argsort(p, kind="stable")[: np.count_nonzero(~np.isnan(p))]  # NaN is sorted last
+    adjusted = np.full_like(p, np.nan)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))
     return adjusted
 
 
@@ -127,26 +134,27 @@ def _averages(values):
 
 def _p(a, b):
     """:func:`paired_p` of two models' :func:`_averages`."""
-    difference = a[0] - b[0]
+    difference, seeds = a[0] - b[0], (len(a[1]), len(b[1]))
+    if min(seeds) == 1 < max(seeds):
+        return np.nan
     mean, n = difference.mean(), len(difference)
     if abs(mean) < _ROUNDING:
         return 1.0
     of_users = difference.var(ddof=1) / n
-    of_seeds, freedom = _seed_variance(a[1], b[1])
+    of_seeds, freedom = _seed_variance(a[1], b[1]) if min(seeds) > 1 else (0.0, 1)
     variance = of_users + of_seeds
     if variance < _ROUNDING**2:
         return 0.0
-    freedom = variance**2 / (of_users**2 / (n - 1) + of_seeds**2 / max(freedom, 1))
-    return float(2 * special.stdtr(freedom, -abs(mean) / np.sqrt(variance)))
+    tails = 2 * special.stdtr([n - 1, freedom], -abs(mean) / np.sqrt(variance))
+    return float((of_users * tails[0] + of_seeds * tails[1]) / variance)
 
 
 def _seed_variance(a, b):
-    """What seeds add to the variance of the difference of two models, and its degrees of freedom.
+    """What seeds add to the variance of the difference of two models, and its degrees of freedom (Welch).
 
-    The seeds' means [seeds], each model's own; 0 and 0 when each has one.
+    The seeds' means [seeds], at least two a model.
     """
-    freedom = len(a) + len(b) - 2
-    if freedom == 0:
-        return 0.0, 0
-    pooled = sum(((means - means.mean()) ** 2).sum() for means in (a, b)) / freedom
-    return pooled * (1 / len(a) + 1 / len(b)), freedom
+    parts = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
+    if sum(parts) == 0:
+        return 0.0, 1
+    return sum(parts), sum(parts) ** 2 / (parts[0] ** 2 / (len(a) - 1) + parts[1] ** 2 / (len(b) - 1))

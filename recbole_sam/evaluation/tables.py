@@ -29,7 +29,7 @@ def summary(ranks, topk, groups):
     protocol, group and metric, because which one is the best is seen in the same data; not over groups and
     metrics.
     So ``significant`` says that a model differs from its opponent; the sign of ``difference`` says which is
-    better.
+    better. Beside models of several seeds, one with a single seed is neither tested nor tested against.
 
     Args:
         ranks (pandas.DataFrame): as in RUN/ranks.parquet.
@@ -40,7 +40,8 @@ def summary(ranks, topk, groups):
         pandas.DataFrame: a row for each protocol, group, metric and model, columns `SUMMARY`; models in order
         of appearance. NaN: ``sd`` with one seed, ``low`` and ``high`` but for all users, ``relative`` to 0,
         ``p`` without a test.
-        ``significant`` is True, False, or None without a test (one model, or fewer than `MIN_USERS` users).
+        ``significant`` is True, False, or None without a test (one model, fewer than `MIN_USERS` users, or a
+        single seed beside models of several).
 
     Raises:
         DataError: the models were not tested on the same users and targets.
@@ -114,15 +115,17 @@ def _compared(values, models):
     if len(models) == 1:
         unknown = dict.fromkeys(("difference", "relative", "p"), np.nan)
         return {**cell, **unknown, "opponent": [None], "significant": [None]}
-    best, runner_up = np.argsort(-means, kind="stable")[:2]
+    seeds = np.array([len(model) for model in values])
+    # beside models of several seeds, one with a single seed is neither tested nor tested against
+    order = np.lexsort((-means, seeds < min(2, seeds.max())))
+    best, runner_up = order[:2]
     opponent = np.full(len(models), best)
     opponent[best] = runner_up
     p = np.full(len(models), np.nan)
-    significant = [None] * len(models)
     if values[0].shape[1] >= MIN_USERS:
         p = all_pairs(values)[best]
         p[best] = p[runner_up]
-        significant = [bool(one < ALPHA) for one in p]
+    significant = [None if np.isnan(one) else bool(one < ALPHA) for one in p]
     difference = means - means[opponent]
     base = np.where(means[opponent] == 0, np.nan, means[opponent])
     return {

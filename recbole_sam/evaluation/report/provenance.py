@@ -54,10 +54,9 @@ def protocols(run):
 
 def seeds(results):
     """Which training seeds there are; and that one seed says little."""
-    numbers = sorted({trial["seed"] for trial in results.done()})
-    if len(numbers) == 1:
-        return f"one seed ({numbers[0]}): how much training varies is not known"
-    return ", ".join(map(str, numbers))
+    numbers = ", ".join(map(str, sorted({trial["seed"] for trial in results.done()})))
+    alone = f"one seed each ({numbers}): how much training varies is not known"
+    return numbers if _several(results) else alone
 
 
 def budget(run):
@@ -68,14 +67,13 @@ def budget(run):
     tuned = f"{allowed['tuning']} tuning trials a model on validation" if allowed["tuning"] else own
     return (
         f"the same for all: at most {allowed['epochs']} epochs, validation {every} on "
-        f"{run['valid_metric'].upper()} with patience {allowed['stopping_step']}, batch "
-        f"{allowed['train_batch_size']}; {tuned}"
+        f"{run['valid_metric'].upper()} with patience {allowed['stopping_step']}; {tuned}"
     )
 
 
 def reading(results):
     """How the tables are to be read."""
-    several = len({trial["seed"] for trial in results.done()}) > 1
+    several = _several(results)
     deviation = "± is the standard deviation over seeds; " if several else ""
     chance = "by chance of users and of seeds" if several else "by chance of users alone"
     return (
@@ -83,3 +81,8 @@ def reading(results):
         f"significantly better than the next (t-test, {chance}, users paired, Holm-corrected over all "
         "pairs of models, p < .05)."
     )
+
+
+def _several(results):
+    """bool: whether any model has more than one seed."""
+    return len(results.done()) > len(results.models())

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from recbole_sam.evaluation.metrics import names, shown
+from recbole_sam.evaluation.significance import MIN_USERS
 
 PROTOCOLS = {"full": "full ranking", "uni100": "1 + 100 ranking"}
 MARK = "*"
@@ -98,7 +99,7 @@ def groups(results, protocol, metric):
                 mark = MARK if is_better(of_group.loc[label]) else ""
                 rows[row].append(number(of_group.loc[label, "mean"]) + mark)
             head.append(f"{group} ({users:,})")
-            if of_group.significant.isna().all() and len(labels) > 1:
+            if users < MIN_USERS and len(labels) > 1:
                 notes.append(f"{group}: too few users for a test ({users}).")
     return Table(f"{_title(protocol)}: {shown(metric)} by group (users in brackets)", head, rows, bold, notes)
 
@@ -199,7 +200,7 @@ def is_better(row):
 def judgement(row):
     """What the test of a row of the summary says, in two or three words."""
     if row.significant is None:
-        return "too few users for a test"
+        return "too few users for a test" if row.users < MIN_USERS else "one seed, not tested"
     if not row.significant:
         return "not significant"
     return "better" if row.difference > 0 else "worse"
