@@ -55,6 +55,12 @@ def check_model(name):
         )
 
 
+def of_model(name):
+    """The settings in a model's own YAML, RecBole's or the plugin's, a set of str."""
+    ours = properties.model_file(name)
+    return keys(ours if ours.is_file() else _recbole_properties() / "model" / f"{name}.yaml")
+
+
 @functools.cache
 def recbole_dataset_names():
     """The datasets RecBole can download by name, a set of str."""

@@ -69,7 +69,15 @@ def test_what_is_told_of_a_trial(comparison, tmp_path):
     assert told["interests"] == {
         "generator": "extractive", "encoder": "lsa", "cost": "no language model was paid",
     }  # fmt: skip
+    assert told["identity"]["learning_rate"] == 0.01 and told["identity"]["n_layers"] == 1
     assert not list(folder.glob("*.pth"))
+
+
+def test_the_best_of_equal_epochs_is_the_one_that_was_saved(comparison, tmp_path):
+    folder = job(comparison, tmp_path / "trial", learning_rate="0.0")
+    trial.main(folder)
+    first, last = (point["valid_score"] for point in result_of(folder)["curve"])
+    assert first == last and result_of(folder)["best_epoch"] == 2  # RecBole saves the last of equal ones
 
 
 def test_a_user_mistake_becomes_the_reason(comparison, tmp_path):

@@ -120,3 +120,12 @@ def test_own_ranges_come_first(tmp_path):
     assert ranges == {"SAM": RANGES, "SASRec": properties.tuning_file("SASRec").read_text()}
     with pytest.raises(SettingError, match="no search ranges for BERT4Rec"):
         _ranges(entries.parse("BERT4Rec"), None)
+
+
+def test_a_draw_that_breaks_is_noted_and_the_others_are_searched(job, tmp_path):
+    code, found = search(tmp_path / "tuning", {**job, "trials": 8}, "n_heads choice [1,2,7]\n")
+    assert code == 0 and {one["settings"]["n_heads"] for one in found["trials"]} == {1, 2}
+    assert found["best"] in [one["settings"] for one in found["trials"]]
+    assert {one["settings"]["n_heads"] for one in found["failed"]} == {7}
+    assert "traceback in" in found["failed"][0]["reason"]
+    assert all(one["result"]["best_valid_score"] >= 0 for one in kept(tmp_path / "tuning"))

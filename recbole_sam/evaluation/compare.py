@@ -7,7 +7,7 @@ from typing import NamedTuple
 from recbole_sam import configuration, registry, settings
 from recbole_sam.data import store_location
 from recbole_sam.errors import LeakGuardError, RecBoleSAMError, SettingError
-from recbole_sam.evaluation import pool, tuning
+from recbole_sam.evaluation import identity, pool, tuning
 from recbole_sam.evaluation.run_folder import SPLIT
 from recbole_sam.evaluation.trial import LOG, write_result
 
@@ -158,7 +158,10 @@ def tune(folder, plan, entries, seed, trials, ranges, where, say):
                 yield pool.Task((label,), "recbole_sam.evaluation.tuning", folder.tuning(label))
 
     for task, code, seconds in pool.run_all(tasks(), where.slots):
-        say(f"{task.key[0]}: tuning " + (f"ended with code {code}" if code else f"done, {seconds:,.0f} s"))
+        broken = (tuning.outcome(task.folder) or {}).get("failed")
+        ended = f"ended with code {code}" if code else f"done, {seconds:,.0f} s"
+        failed_draws = f"; {len(broken)} of {trials} draws failed, see {task.folder / LOG}" if broken else ""
+        say(f"{task.key[0]}: tuning {ended}{failed_draws}")
     for label in by_label:
         outcome = tuning.outcome(folder.tuning(label)) or {}
         if "best" in outcome:
@@ -181,11 +184,17 @@ def run_trials(folder, plan, entries, seeds, tuned, where, say):
         tuned (dict): label to settings (dict) found by :func:`tune`.
         where (Workers): processes and devices.
         say (callable): takes a line for the user.
+
+    Raises:
+        SettingError: seeds that are done are of another model, since a default changed.
+        DataError: or since interests or titles did.
     """
     wanted = [(entry, seed) for seed in seeds for entry in entries]
     by_label = {entry.label: entry for entry in entries}
     results = {(entry.label, seed): folder.result(entry.label, seed) for entry, seed in wanted}
     missing = [pair for pair in wanted if not _done(results[pair[0].label, pair[1]])]
+    for label in dict.fromkeys(entry.label for entry, _ in missing):
+        _check_identity(folder, plan, by_label[label], tuned.get(label))
     if len(missing) < len(wanted):
         say(f"{len(wanted) - len(missing)} of {len(wanted)} trials are done already")
 
@@ -214,6 +223,15 @@ def run_trials(folder, plan, entries, seeds, tuned, where, say):
             + (f"; about {left / 60:,.0f} min left" if count < len(missing) else ""))  # fmt: skip
 
 
+def _check_identity(folder, plan, entry, found):
+    """Refuses more seeds of an entry that is another model now than its finished trials are."""
+    done = [result for result in folder.results(entry.label) if _done(result)]
+    if done:
+        now = identity.identity(_config(plan, entry, found or {}))
+        for result in done:
+            identity.check(result, now)
+
+
 def fail(folder, entry, seeds, why):
     """Notes for each seed of an entry that is not done why it cannot be trained."""
     for seed in seeds:
@@ -227,9 +245,9 @@ def _failed(entry, seed, why):
     return {"model": entry.label, "class": entry.model, "seed": seed, "status": "failed", "reason": why}
 
 
-def _config(plan, entry):
+def _config(plan, entry, found=()):
     own = {"model": entry.model, "dataset": plan.dataset}
-    return configuration.make_config({**plan.given, **entry.given, **own})
+    return configuration.make_config({**plan.given, **entry.given, **own, **dict(found)})
 
 
 def _given(plan, entry, seed, where):

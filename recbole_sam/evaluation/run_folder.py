@@ -170,6 +170,12 @@ class RunFolder:
         path = self.trial(label, seed) / RESULT
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
+    def results(self, label):
+        """The results (list of dict) of an entry's ended trials, of all seeds."""
+        folders = sorted((self.path / EACH_TRIAL).glob(f"{slug(label)}-*/{RESULT}"))
+        found = [json.loads(path.read_text(encoding="utf-8")) for path in folders]
+        return [result for result in found if result["model"] == label]
+
     def start(self, label, seed, job):
         """Makes the folder of a trial anew, with what it is to do; what a broken one left is removed."""
         folder = self.trial(label, seed)

@@ -206,9 +206,12 @@ class Experiment:
 
     def facts(self, curve):
         """What is told of a trained model beside its ranks, a JSON-able dict."""
+        from recbole_sam.evaluation.identity import identity
+
         scored = [point for point in curve if point["valid_score"] is not None]
         sign = 1 if self.config["valid_metric_bigger"] else -1
-        best = max(scored, key=lambda point: sign * point["valid_score"])
+        # the last of equal ones, which is what RecBole saved
+        best = max(reversed(scored), key=lambda point: sign * point["valid_score"])
         memory, memory_of = peak_memory()
         return {
             "parameters": sum(p.numel() for p in self.model.parameters() if p.requires_grad),
@@ -224,6 +227,7 @@ class Experiment:
             "valid": dict(self.best_valid),
             "curve": curve,
             "interests": self._interests(),
+            "identity": identity(self.config),
         }
 
     def _interests(self):

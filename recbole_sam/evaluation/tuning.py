@@ -7,6 +7,7 @@
 import json
 import os
 import sys
+from logging import getLogger
 from pathlib import Path
 
 from recbole_sam.errors import RecBoleSAMError, SettingError
@@ -15,6 +16,8 @@ from recbole_sam.evaluation.entries import SAME_FOR_ALL
 from recbole_sam.evaluation.trial import FAILED, JOB, LOG, Experiment, end_with_parent, reason
 
 OUTCOME, TRIALS, RANGES = "outcome.json", "trials.jsonl", "ranges.hyper"
+WORST = -1.0
+"""The validation score of a draw that breaks, below any HR, NDCG or MRR."""
 
 
 def start(folder, job, ranges):
@@ -82,17 +85,20 @@ def main(folder):
 def search(job, folder):
     """The best settings of a number of random draws from the ranges.
 
-    What the user set stays as it is and is not searched.
+    What the user set stays as it is and is not searched. A draw whose training breaks (a loss that is no
+    number, no memory left) is a bad draw: it is noted, and the others are searched.
 
     Args:
         job (dict): as in :func:`start`.
         folder (Path): keeps each trial, so that one that ended is never trained again.
 
     Returns:
-        dict: ``best`` (settings), ``valid`` (score) and ``trials`` (list of what was tried, with its score).
+        dict: ``best`` (settings), ``valid`` (score), ``trials`` (list of what was tried, with its score) and
+        ``failed`` (list of ``settings`` and ``reason``).
 
     Raises:
         SettingError: hyperopt is missing, the ranges cannot be read, or nothing is left to search.
+        Exception: of the first draw, when all of them break.
     """
     try:
         import hyperopt  # noqa: F401
@@ -104,13 +110,19 @@ def search(job, folder):
 
     # hyperopt takes its seed from here; the same seed proposes the same settings, so a search can go on
     os.environ["HYPEROPT_FMIN_SEED"] = job["given"]["seed"]
-    kept = Kept(folder / TRIALS)
+    kept, broken = Kept(folder / TRIALS), []
 
     def objective(settings, _files):
         settings = _plain(settings)
-        return kept.get(settings) or kept.add(
-            settings, validate({**job["given"], **settings}, job["threads"], folder)
-        )
+        result = kept.get(settings)
+        try:
+            return result or kept.add(
+                settings, validate({**job["given"], **settings}, job["threads"], folder)
+            )
+        except Exception as error:  # whatever a model raises with these settings; the next may do
+            getLogger().exception("%s breaks", settings)
+            broken.append((settings, error))
+            return _result(job["given"]["model"], WORST, True, {})
 
     try:
         tuning = HyperTuning(
@@ -136,8 +148,17 @@ def search(job, folder):
             f"every setting with a range in {folder / RANGES} is set already: leave one out, or --tune."
         )
     tuning.run()
+    if not kept.trials:
+        raise broken[0][1]
     best = kept.best()
-    return {"best": best["settings"], "valid": best["result"]["best_valid_score"], "trials": kept.trials}
+    return {
+        "best": best["settings"],
+        "valid": best["result"]["best_valid_score"],
+        "trials": kept.trials,
+        "failed": [
+            {"settings": settings, "reason": reason(error, folder / LOG)} for settings, error in broken
+        ],
+    }
 
 
 def validate(given, threads, folder):
@@ -148,11 +169,16 @@ def validate(given, threads, folder):
     """
     experiment = Experiment(given, threads, folder)
     experiment.fit(saved=False)
+    bigger = bool(experiment.config["valid_metric_bigger"])
+    return _result(given["model"], float(experiment.best_score), bigger, dict(experiment.best_valid))
+
+
+def _result(model, score, bigger, valid):
     return {
-        "model": given["model"],
-        "best_valid_score": float(experiment.best_score),
-        "valid_score_bigger": bool(experiment.config["valid_metric_bigger"]),
-        "best_valid_result": dict(experiment.best_valid),
+        "model": model,
+        "best_valid_score": score,
+        "valid_score_bigger": bigger,
+        "best_valid_result": valid,
         "test_result": {},
     }
 
