@@ -75,7 +75,7 @@ def certainty(results, protocol):
                 UNKNOWN if alone else judgement(row),
             ]
         )
-    head = ["model", shown(results.metric), "95 % interval", "best other", "difference", "p", "verdict"]
+    head = ["model", shown(results.metric), "95 % interval over users", "best other", "difference", "p", "verdict"]
     return Table(f"{_title(protocol)}: how sure it is, {shown(results.metric)}", head, rows, set(), [])
 
 
