@@ -140,6 +140,11 @@ def _listed(models):
     return " and ".join(models)
 
 
+def unknown(given):
+    """The settings (sorted list of str) of ``given`` that neither RecBole nor the plugin knows."""
+    return sorted(set(given) - own_names() - recbole_names())
+
+
 def check_names(given, model):
     """Refuses settings that look like a misspelt one; warns of others that nobody knows.
 
@@ -150,9 +155,8 @@ def check_names(given, model):
     Raises:
         SettingError: a name is unknown and close to a known one.
     """
-    known = own_names() | recbole_names()
-    for name in sorted(set(given) - known):
-        close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.8)
+    for name in unknown(given):
+        close = difflib.get_close_matches(name, sorted(own_names() | recbole_names()), n=1, cutoff=0.8)
         if close:
             raise SettingError(
                 f"the setting '{name}' is unknown to {model} and to RecBole: did you mean '{close[0]}'?"

@@ -98,6 +98,19 @@ def test_the_ceiling_counts_calls_in_flight_at_their_dearest():
     assert spending.cost == pytest.approx(0.00115)
 
 
+def test_a_call_of_unknown_cost_counts_at_its_dearest_for_good():
+    spending = Spending(Price(1.0, 1.0, "CNY", ""), max_cost=0.0025, max_output=900)
+    assert spending.reserve(100) and spending.reserve(100)
+    spending.settle_unreported(100)
+    spending.settle(100)
+    assert spending.cost == 0 and spending.unreported == 1
+    assert spending.unreported_cost == pytest.approx(0.001)
+    assert spending.reserve(100) and not spending.reserve(100)
+    unlimited = Spending(None, None, 500)
+    unlimited.settle_unreported(100)
+    assert unlimited.unreported == 1 and unlimited.unreported_cost == 0
+
+
 def test_a_ceiling_needs_a_price():
     with pytest.raises(SettingError, match="llm_max_cost"):
         Spending(None, 1.0, 500)

@@ -5,7 +5,7 @@ from llm_helpers import make_requests
 
 from recbole_sam.interests.cache import CachedAnswer
 from recbole_sam.interests.contract import exchange
-from recbole_sam.interests.generate.base import COMPLETE, FAILED, FILLED, REFUSED, REPAIRED
+from recbole_sam.interests.generate.base import COMPLETE, FAILED, FILLED, REFUSED, REPAIRED, UNUSABLE
 from recbole_sam.interests.prompts import INTERESTS, Prompt
 
 REQUEST = next(make_requests(1, k=3))
@@ -37,8 +37,10 @@ def test_complete_cut_repaired_filled_refused_failed():
     assert result(said("aa\nbb\ncc\ndd\nee")) == (1, COMPLETE, 3)
     assert result(said("aa"), said("bb\ncc")) == (2, REPAIRED, 3)
     assert result(said("aa"), said("AA\nbb")) == (2, FILLED, 3)
-    assert result(said("aa"), None) == (2, FILLED, 3)
+    assert result(said("aa"), None) == (2, FAILED, 0)  # the repair can still be had
     assert result(said("aa"), refusal) == (2, FILLED, 3)
+    assert result(said("1."), said("2.")) == (2, UNUSABLE, 3)
+    assert result(said("1."), refusal) == (2, UNUSABLE, 3)
     assert result(refusal) == (1, REFUSED, 3)
     assert result(None) == (1, FAILED, 0)
 
@@ -62,7 +64,7 @@ def test_examples_in_a_users_own_prompt_are_no_echoes():
 
 
 def test_fillers_do_not_repeat_what_is_there():
-    _, answer = play(said("bb"), None, fill=lambda r: ("BB", "aa", "cc", "dd"))
+    _, answer = play(said("bb"), said("bb"), fill=lambda r: ("BB", "aa", "cc", "dd"))
     assert answer.phrases == ("bb", "aa", "cc") and answer.status == FILLED
 
 

@@ -190,6 +190,7 @@ FATAL = {
     "unknown model, old form": (400, "InvalidParameter", "Model not exist."),
     "no access": (403, "Model.AccessDenied", "Model access denied."),
     "not activated": (403, "AccessDenied.Unpurchased", "Access to model denied."),
+    "overdue bill": (429, "PostpaidBillOverdue", "The postpaid bill is overdue."),
     "free tier": (403, "AllocationQuota.FreeTierOnly", "The free tier has been exhausted"),
 }
 
@@ -369,6 +370,43 @@ def test_max_cost_is_never_passed_and_resumes(serve, tmp_path):
     assert spent == pytest.approx(sum(100 * i + 1000 * o for i, o in usage) / 1e6)
 
 
+def test_what_may_be_billed_without_being_told_counts_under_the_ceiling(serve, tmp_path):
+    server = serve(lambda prompt, attempt: Reply(delay=5.0))  # a vendor may bill answers nobody waited for
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("china: {currency: CNY, models: {qwen-flash: {input: 100, output: 1000}}}\n")
+    options = {"prices_file": str(prices), "max_tokens": 50, "price_region": "china", "timeout": 0.2}
+    generator = ours.make_dashscope(fast(tmp_path / "c", max_cost=0.4, **options))
+    with pytest.raises(LimitReachedError, match="llm_max_cost"):
+        list(generator.generate(make_requests(25)))
+    spending = generator.report.spending
+    assert spending.cost == 0 and 0.3 < spending.unreported_cost <= 0.4
+    assert sum(server.asked.values()) <= spending.unreported < 8
+    assert f"{spending.unreported} x usage not reported: up to" in "\n".join(generator.report.lines())
+
+
+def test_a_run_that_pays_for_nothing_usable_is_stopped(serve, tmp_path):
+    server = serve(lambda prompt, attempt: Reply(text="<think>Let me see. The user", finish="length"))
+    with pytest.raises(TooManyFailuresError, match="Nothing could be used in the answers for 1. of 1."):
+        run(tmp_path, make_requests(200), concurrency=2)
+    assert len(server.asked) < 60  # not the 400 of everybody and a repair each
+
+
+def test_an_unanswered_repair_is_asked_again_in_the_next_run(serve, tmp_path):
+    def script(prompt, attempt):
+        if "already answered" in prompt and "no 1-" in prompt and len(broken) < 2:
+            broken.append(attempt)
+            return Reply(status=500)
+        return Reply(text="one phrase only") if "already answered" not in prompt else None
+
+    broken, server = [], serve(script)
+    answers, _ = run(tmp_path, make_requests(20), tries=2)
+    assert answers["u1"].status == FAILED and not answers["u1"].phrases
+    asked = dict(server.asked)
+    again, _ = run(tmp_path, make_requests(20), tries=2)
+    assert again["u1"].status == REPAIRED
+    assert sum(server.asked.values()) == sum(asked.values()) + 1
+
+
 def test_a_ceiling_without_a_price_is_refused(serve, tmp_path):
     serve()
     with pytest.raises(SettingError, match="prices.yaml"):
@@ -491,3 +529,12 @@ def test_which_prices_an_endpoint_has():
     assert region("https://ws.ap-southeast-1.maas.aliyuncs.com/api/v1") == "international"
     assert region("https://ws.cn-beijing.maas.aliyuncs.com/api/v1") == "china"
     assert region("https://ws.cn-hongkong.maas.aliyuncs.com/api/v1") == "international"
+    assert region("https://dashscope-us.aliyuncs.com/api/v1") == "international"
+
+
+def test_a_region_without_its_workspace_is_one_sentence(serve, tmp_path, monkeypatch):
+    serve()
+    address = "https://{workspace_id}.ap-southeast-1.maas.aliyuncs.com/api/v1"
+    monkeypatch.setattr("dashscope.base_http_api_url", address)
+    with pytest.raises(ProviderStopError, match="The DashScope SDK .*DASHSCOPE_WORKSPACE_ID"):
+        run(tmp_path, make_requests(1))

@@ -32,6 +32,12 @@ def test_bad_values_are_one_sentence_with_the_full_name(name, value):
         LLMSettings(**{name: value})
 
 
+def test_a_key_in_the_place_of_its_variable_is_refused_and_not_repeated():
+    with pytest.raises(SettingError, match="llm_api_key_env must be the NAME") as told:
+        LLMSettings(api_key_env="sk-12345-secret")
+    assert "secret" not in str(told.value)
+
+
 def test_settings_are_taken_from_a_configuration_by_their_full_names():
     config = {"llm_model": "m", "llm_top_p": None, "llm_tries": 3, "interest_k_max": 4}
     assert LLMSettings.from_config(config) == LLMSettings(model="m", tries=3)

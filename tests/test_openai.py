@@ -71,6 +71,26 @@ def test_what_is_sent(serve, tmp_path):
     }  # fmt: skip
 
 
+def test_answers_without_usage_count_under_the_ceiling(serve, tmp_path):
+    reply = {"choices": [{"message": {"content": "combs\nsoap\nrazors"}, "finish_reason": "stop"}]}
+    server = serve(lambda prompt, attempt: Reply(body=json.dumps(reply).encode()))
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("china: {currency: CNY, models: {tiny: {input: 100, output: 1000}}}\n")
+    options = {"prices_file": str(prices), "max_tokens": 50, "price_region": "china", "max_cost": 0.4}
+    with pytest.raises(LimitReachedError, match="llm_max_cost"):
+        run(server, tmp_path / "cache", make_requests(25), **options)
+    assert 2 < sum(server.asked.values()) < 8
+
+
+def test_a_proxy_that_cannot_be_used_is_one_sentence(serve, tmp_path, monkeypatch):
+    server = serve()
+    for proxy in ("socks://127.0.0.1:9", "nonsense://127.0.0.1:9"):
+        monkeypatch.setenv("ALL_PROXY", proxy)
+        with pytest.raises(ProviderStopError, match="A proxy in the environment .ALL_PROXY"):
+            run(server, tmp_path, make_requests(1))
+    assert not server.asked
+
+
 FAULTS = {
     "429": lambda n: (
         Reply(status=429, code="rate_limit_exceeded", headers={"Retry-After": "0.1"})

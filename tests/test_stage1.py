@@ -97,3 +97,12 @@ def test_an_edited_prompt_is_asked(shop, server, given, tmp_path):
         store = InterestStore.open(store_location.path(config))
         assert sum(asked.startswith(text.split()[0]) for asked in server.asked) > 30
         assert store.fingerprint["configuration"] == store_location.content(config)
+
+
+def test_an_unknown_setting_starts_no_run_that_pays(shop, server, given, capsys):
+    for word in ("--dry_run=True", "--max-calls=10"):
+        assert main([*words(given), word]) == 2
+        name = word[2:].split("=")[0]
+        assert f"the setting '{name}' is unknown, and a run that asks" in capsys.readouterr().err
+    assert not server.asked
+    assert main(["interests", "--dataset=shop", "--text_encoder_dim=8", "--max-calls=10"]) == 0  # asks nobody

@@ -163,6 +163,10 @@ class Spending:
         self.max_cost = max_cost
         self.input_tokens = 0
         self.output_tokens = 0
+        self.unreported = 0
+        """Calls that may have been paid for and of which the provider said no usage."""
+        self.unreported_cost = 0.0
+        """Of those, at their dearest; not in `cost`, but under the ceiling. 0 without a price."""
         self._max_output = max_output
         self._reserved = 0.0
 
@@ -183,7 +187,7 @@ class Spending:
         if self.max_cost is None:
             return True
         worst = self.price.of(input_tokens, self._max_output)
-        if self.cost + self._reserved + worst > self.max_cost:
+        if self.cost + self.unreported_cost + self._reserved + worst > self.max_cost:
             return False
         self._reserved += worst
         return True
@@ -199,6 +203,17 @@ class Spending:
             self._reserved -= self.price.of(input_tokens, self._max_output)
         self.input_tokens += used_input
         self.output_tokens += used_output
+
+    def settle_unreported(self, input_tokens):
+        """A reserved call has ended that may have been paid for, and nobody said how much: the most counts.
+
+        Args:
+            input_tokens (int): as given to :meth:`reserve`.
+        """
+        self.settle(input_tokens)
+        self.unreported += 1
+        if self.price is not None:
+            self.unreported_cost += self.price.of(input_tokens, self._max_output)
 
 
 class Estimate(NamedTuple):

@@ -11,6 +11,7 @@ from recbole_sam.interests.generate.base import (
     FILLED,
     REFUSED,
     REPAIRED,
+    UNUSABLE,
     InterestAnswer,
 )
 from recbole_sam.interests.parse import distinct, echoes, foreign, parse_phrases, scripts
@@ -32,8 +33,9 @@ def exchange(request, prompt, fill):
 
     Returns:
         InterestAnswer: too many phrases are cut to the first k; too few are asked for once more
-        (``repaired``), then drawn from the titles (``filled``). A refused user gets phrases from
-        the titles (``refused``), an unanswered one none (``failed``).
+        (``repaired``), then drawn from the titles (``filled``, or ``unusable`` where the model gave none at
+        all). A refused user gets phrases from the titles (``refused``), one with an unanswered prompt none
+        (``failed``).
     """
     asked = question(prompt, request.titles, request.k)
     first = yield asked
@@ -45,11 +47,13 @@ def exchange(request, prompt, fill):
     if len(found) >= request.k:
         return _answer(request, found, fill, COMPLETE)
     second = yield repair_question(asked, found, request.k - len(found))
-    if second is not None and not second.refused:
+    if second is None:  # not filled for good: the next run asks for the repair alone
+        return InterestAnswer(request.user, (), FAILED)
+    if not second.refused:
         found += distinct(usable(second.text, request, prompt), taken=found)
         if len(found) >= request.k:
             return _answer(request, found, fill, REPAIRED)
-    return _answer(request, found, fill, FILLED)
+    return _answer(request, found, fill, FILLED if found else UNUSABLE)
 
 
 def replay(request, prompt, fill, key_of, lookup):

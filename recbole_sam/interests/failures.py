@@ -19,12 +19,15 @@ class TransientFailure(CallFailure):
         reason (str): what happened.
         retry_after (float or None): seconds the provider asked us to wait.
         throttled (bool): the provider says we are too fast (HTTP 429).
+        sent (bool): the request went out and nobody knows what became of it: a provider may bill an answer
+            that we did not wait for.
     """
 
-    def __init__(self, reason, retry_after=None, throttled=False):
+    def __init__(self, reason, retry_after=None, throttled=False, sent=False):
         super().__init__(reason)
         self.retry_after = retry_after
         self.throttled = throttled
+        self.sent = sent
 
 
 class MalformedFailure(TransientFailure):
@@ -43,7 +46,18 @@ class MalformedFailure(TransientFailure):
 
 
 class RefusedFailure(CallFailure):
-    """The provider's moderation declined this prompt; asking again would not help."""
+    """The provider's moderation declined this prompt; asking again would not help.
+
+    Args:
+        reason (str): what happened.
+        input_tokens (int): what the provider said it used, 0 when it said nothing.
+        output_tokens (int): the same of the output.
+    """
+
+    def __init__(self, reason, input_tokens=0, output_tokens=0):
+        super().__init__(reason)
+        self.input_tokens = input_tokens
+        self.output_tokens = output_tokens
 
 
 class RejectedFailure(CallFailure):

@@ -1,6 +1,7 @@
 """What a language-model generator can be told."""
 
 import math
+import re
 from dataclasses import asdict, dataclass, fields
 from importlib import import_module
 from pathlib import Path
@@ -117,6 +118,11 @@ class LLMSettings:
         self._check("max_failed_share", lambda v: 0 <= v <= 1, "a share from 0 to 1")
         if self.extra_body is not None and not isinstance(self.extra_body, dict):
             raise SettingError(f"{PREFIX}extra_body must be a mapping, not {self.extra_body!r}.")
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(self.api_key_env)):
+            raise SettingError(  # which does not repeat the value: it may be a key
+                f"{PREFIX}api_key_env must be the NAME of an environment variable, such as OPENAI_API_KEY, "
+                "and not the key itself: export the key under that name."
+            )
         if self.base_url is not None:
             server_address(self.base_url)
         if self.temperature is not None:

@@ -25,7 +25,7 @@ from recbole_sam.interests import failures
 from recbole_sam.interests.cache import AnswerCache
 from recbole_sam.interests.contract import replay
 from recbole_sam.interests.failures import InterruptedRunError, LimitReachedError
-from recbole_sam.interests.generate.base import FAILED
+from recbole_sam.interests.generate.base import FAILED, UNUSABLE
 from recbole_sam.interests.generate.served import FEWEST_FAILED, check_failures
 from recbole_sam.interests.llm_settings import make_llm_generator
 
@@ -199,6 +199,8 @@ class _Blocks:
         report.expect(*counts["expected"])
         report.spending.input_tokens += counts["used"][0]
         report.spending.output_tokens += counts["used"][1]
+        report.spending.unreported += counts["unreported"][0]
+        report.spending.unreported_cost += counts["unreported"][1]
         if error is not None:
             raise named_error(*error)
         return answers
@@ -206,7 +208,7 @@ class _Blocks:
     def _count(self, answer):
         report = self._generator.report
         report.statuses[answer.status] += 1
-        if answer.status == FAILED:
+        if answer.status in (FAILED, UNUSABLE):
             check_failures(report, self._generator.settings, FEWEST_FAILED)
         return answer
 
@@ -270,6 +272,7 @@ class Worker:
             "reasons": dict(report.reasons),
             "expected": (report.expected_input, report.expected_output),
             "used": (report.spending.input_tokens, report.spending.output_tokens),
+            "unreported": (report.spending.unreported, report.spending.unreported_cost),
         }
         return answers, rows, counts, error
 

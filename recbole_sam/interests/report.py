@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from recbole_sam.interests.generate.base import FAILED, STATUSES
+from recbole_sam.interests.generate.base import FAILED, STATUSES, UNUSABLE
 
 
 class RunReport:
@@ -30,9 +30,15 @@ class RunReport:
         """Users answered, failed ones included."""
         return self.statuses.total()
 
-    def failed_share(self):
-        """Users without any answer, as a share of those done."""
-        return self.statuses[FAILED] / self.users if self.users else 0.0
+    @property
+    def failed(self):
+        """Users without an answer."""
+        return self.statuses[FAILED]
+
+    @property
+    def unusable(self):
+        """Users in whose answers nothing could be used."""
+        return self.statuses[UNUSABLE]
 
     def expect(self, input_tokens, output_tokens):
         """Adds the estimate of one answered prompt."""
@@ -56,6 +62,7 @@ class RunReport:
             f"output tokens        {self.spending.output_tokens:>14,}"
             f"   (estimated {self.expected_output:,})",
             f"cost                 {self.cost():>14}" + self._expected_cost(),
+            *self._unreported(),
             *(f"  {count:,} x {reason}" for reason, count in self.reasons.most_common(5)),
         ]
 
@@ -64,6 +71,15 @@ class RunReport:
         if price is None:
             return ""
         return f"   (estimated {price.of(self.expected_input, self.expected_output):,.4f})"
+
+    def _unreported(self):
+        """One line on calls whose cost nobody told, or none."""
+        spending = self.spending
+        if not spending.unreported:
+            return []
+        price = spending.price
+        most = f": up to {spending.unreported_cost:,.4f} {price.currency} more" if price else ""
+        return [f"  {spending.unreported:,} x usage not reported{most}"]
 
     def cost(self):
         """The cost so far as text; real usage at the table's price."""

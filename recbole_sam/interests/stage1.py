@@ -20,6 +20,7 @@ from recbole_sam.interests.generate.base import COMPLETE, FAILED
 from recbole_sam.interests.generators import configured_generator
 from recbole_sam.interests.llm_settings import LLM_GENERATORS
 from recbole_sam.interests.progress import Progress
+from recbole_sam.settings import unknown
 
 _TRANSFORMERS_SETTINGS = ("pooling", "max_length", "batch_size", "normalize")
 
@@ -160,6 +161,8 @@ def build(config, dry_run=False):
 
     init_logger(config)
     check.folder_of(config)
+    if config["interest_generator"] in LLM_GENERATORS:
+        _refuse_unknown(config)
     settings = extract_settings(config)
     encoder = text_encoder(config)
     generator = configured_generator(config, dry_run)
@@ -193,6 +196,20 @@ def build(config, dry_run=False):
     logger.info("Stage 1: %s", describe(summary))
     logger.info("Stage 1: kept in %s", path)
     return summary
+
+
+def _refuse_unknown(config):
+    """Refuses settings that nobody knows, where money is spent: one of them may be meant as a limit.
+
+    Raises:
+        SettingError: naming the first.
+    """
+    for name in unknown(config.external_config_dict):
+        raise SettingError(
+            f"the setting '{name}' is unknown, and a run that asks a language model starts with none that "
+            "may be meant as a limit: leave it out. There are --dry-run (of the interests command, without a "
+            "value), --llm_max_cost and --llm_max_users."
+        )
 
 
 def settle(generator, path):

@@ -75,7 +75,8 @@ def certainty(results, protocol):
                 UNKNOWN if alone else judgement(row),
             ]
         )
-    head = ["model", shown(results.metric), "95 % interval over users", "best other", "difference", "p", "verdict"]
+    metric, interval = shown(results.metric), "95 % interval over users"
+    head = ["model", metric, interval, "best other", "difference", "p", "verdict"]
     return Table(f"{_title(protocol)}: how sure it is, {shown(results.metric)}", head, rows, set(), [])
 
 

@@ -6,9 +6,10 @@ from typing import NamedTuple, Protocol
 COMPLETE = "complete"  # exactly K phrases at the first try
 REPAIRED = "repaired"  # exactly K phrases after one more request
 FILLED = "filled"  # the missing phrases were drawn from the user's own item titles
+UNUSABLE = "unusable"  # nothing in the model's answers could be used; phrases drawn from the titles instead
 REFUSED = "refused"  # the provider's moderation declined; phrases drawn from the titles instead
-FAILED = "failed"  # no answer after all tries; no phrases
-STATUSES = (COMPLETE, REPAIRED, FILLED, REFUSED, FAILED)
+FAILED = "failed"  # no answer, or none to the repair, after all tries; no phrases
+STATUSES = (COMPLETE, REPAIRED, FILLED, UNUSABLE, REFUSED, FAILED)
 
 
 class InterestRequest(NamedTuple):

@@ -45,6 +45,8 @@ FATAL = (
     (r"^(AccessDenied|access_denied|Model\.AccessDenied|Workspace|App\.AccessDenied|Unpurchased)",
      "the key may not use this model or workspace; check its permissions and whether Model Studio is "
      "activated."),
+    (r"^(PrepaidBillOverdue|PostpaidBillOverdue|CommodityNotPurchased|BudgetLimitExceeded)",
+     "a bill is overdue, the service is not bought, or a budget is used up; see the vendor's console."),
 )  # fmt: skip
 _MODEL_MISSING = re.compile(r"model .*(not exist|not found|not supported)|model not exist", re.I)
 _REFUSED = re.compile(r"data_?inspection_?failed", re.IGNORECASE)
@@ -94,7 +96,7 @@ def dashscope_price(settings, model, batch=False):
 
 def price_region(url):
     """``international`` or ``china``, by the host of an endpoint."""
-    abroad = re.search(r"-intl\.|//[^/]*(ap|us|eu|me|sa|af)-[a-z]+-\d|cn-hongkong", url)
+    abroad = re.search(r"-(intl|us)\.|//[^/]*(ap|us|eu|me|sa|af)-[a-z]+-\d|cn-hongkong", url)
     return "international" if abroad else "china"
 
 
@@ -186,6 +188,7 @@ class DashScopeClient:
     async def ask(self, prompt):
         """One call through the SDK; see :class:`ChatClient`."""
         import aiohttp
+        from dashscope.common.error import DashScopeException
 
         response = failure = None
         try:
@@ -199,9 +202,13 @@ class DashScopeClient:
                 **self.asked_of.parameters,
             )
         except asyncio.TimeoutError:  # noqa: UP041 - not the builtin before Python 3.11
-            failure = TransientFailure(f"no answer within {self._settings.timeout:g} s")
+            failure = TransientFailure(f"no answer within {self._settings.timeout:g} s", sent=True)
         except aiohttp.ClientError as error:
-            failure = TransientFailure(f"connection lost ({type(error).__name__})")
+            sent = not isinstance(error, aiohttp.ClientConnectorError)
+            failure = TransientFailure(f"connection lost ({type(error).__name__})", sent=sent)
+        except DashScopeException as error:  # of the SDK's own settings, such as a region without a workspace
+            said = scrub(error, self._key)
+            failure = stop_error("The DashScope SDK", said, "check the variables DASHSCOPE_... it names.")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             # What the SDK makes of a body that is not the JSON it should be.
             failure = MalformedFailure(f"unreadable answer ({type(error).__name__})")

@@ -106,7 +106,7 @@ class OpenAIClient:
         """Opens the connections.
 
         Raises:
-            ProviderStopError: ``httpx`` is missing, or the key or the address cannot be one.
+            ProviderStopError: ``httpx`` is missing, or the key, the address or a proxy cannot be one.
         """
         httpx = http_library("openai")
         try:
@@ -121,7 +121,8 @@ class OpenAIClient:
             )
         # RecBole shows everything from INFO up, and httpx has a line for every call.
         logging.getLogger("httpx").setLevel(logging.WARNING)
-        self._http = httpx.AsyncClient(
+        self._http = http_client(
+            httpx.AsyncClient,
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
             timeout=None,
             limits=httpx.Limits(max_connections=self._settings.concurrency),
@@ -148,11 +149,12 @@ class OpenAIClient:
                 self._http.post(f"{self._server}/chat/completions", json=body), self._settings.timeout
             )
         except asyncio.TimeoutError:  # noqa: UP041 - not the builtin before Python 3.11
-            failure = TransientFailure(f"no answer within {self._settings.timeout:g} s")
+            failure = TransientFailure(f"no answer within {self._settings.timeout:g} s", sent=True)
         except httpx.DecodingError:  # its compression is broken: an answer all the same
             failure = MalformedFailure("unreadable answer")
         except httpx.RequestError as error:
-            failure = TransientFailure(f"connection lost ({type(error).__name__})")
+            sent = not isinstance(error, httpx.ConnectError | httpx.UnsupportedProtocol)
+            failure = TransientFailure(f"connection lost ({type(error).__name__})", sent=sent)
         if failure is not None:
             raise failure  # unchained: the original carries the request, and the request the key
         content = decoded(response)
@@ -183,6 +185,26 @@ def http_library(generator):
             f"The {generator} generator needs httpx: pip install 'recbole-sam[{generator}]'."
         ) from error
     return httpx
+
+
+def http_client(kind, **options):
+    """An httpx client; the environment's proxies count.
+
+    Args:
+        kind (type): ``httpx.Client`` or ``httpx.AsyncClient``.
+        **options: its own.
+
+    Raises:
+        ProviderStopError: a proxy of the environment is of a kind that httpx does not know here.
+    """
+    try:
+        return kind(**options)
+    except (ImportError, ValueError) as error:  # socks:// without socksio, an unknown scheme
+        reason = " ".join(str(error).split())[:200]
+        raise ProviderStopError(
+            f"A proxy in the environment (ALL_PROXY, HTTPS_PROXY, HTTP_PROXY) cannot be used: {reason} Unset "
+            "it, name an http:// proxy, or pip install 'httpx[socks]'."
+        ) from None
 
 
 def decoded(response):
@@ -218,7 +240,7 @@ def read_completion(content):
     except (KeyError, IndexError, TypeError, AttributeError):
         text = ended = None
     if ended == "content_filter":
-        raise RefusedFailure("refused by the provider's moderation")
+        raise RefusedFailure("refused by the provider's moderation", *used)
     return readable(text, *used, ended == CUT)
 
 

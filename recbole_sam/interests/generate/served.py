@@ -30,7 +30,7 @@ from recbole_sam.interests.failures import (
     TooManyFailuresError,
     TransientFailure,
 )
-from recbole_sam.interests.generate.base import FAILED
+from recbole_sam.interests.generate.base import FAILED, UNUSABLE
 from recbole_sam.interests.generate.extractive import central_titles
 from recbole_sam.interests.limits import Throttle, backoff
 from recbole_sam.interests.report import RunReport
@@ -122,7 +122,7 @@ class ServedGenerator:
     def count(self, answer):
         """Notes an answer and stops a run that mostly fails."""
         self.report.statuses[answer.status] += 1
-        if answer.status == FAILED:
+        if answer.status in (FAILED, UNUSABLE):
             check_failures(self.report, self.settings, FEWEST_FAILED)
         return answer
 
@@ -134,23 +134,31 @@ class ServedGenerator:
 
 
 def check_failures(report, settings, at_least):
-    """Ends a run that mostly fails.
+    """Ends a run that mostly fails, or that pays for answers in which nothing can be used.
 
     Args:
         report (RunReport): of the run.
         settings (LLMSettings): with ``max_failed_share``.
-        at_least (int): failed users before their share counts.
+        at_least (int): failed users before their share counts; of unusable answers always `FEWEST_FAILED`,
+            since they are kept, and asking again would not change a small run.
 
     Raises:
         TooManyFailuresError: with the most frequent reasons.
     """
-    failed = report.statuses[FAILED]
-    if failed >= at_least and report.failed_share() > settings.max_failed_share:
+    allowed = settings.max_failed_share * report.users
+    if report.failed >= at_least and report.failed > allowed:
         reasons = "; ".join(f"{n} x {reason}" for reason, n in report.reasons.most_common(3))
         raise TooManyFailuresError(
-            f"{failed:,} of {report.users:,} users got no answer (llm_max_failed_share is "
+            f"{report.failed:,} of {report.users:,} users got no answer (llm_max_failed_share is "
             f"{settings.max_failed_share}); the commonest reasons: {reasons}. Answers so far are "
             "kept; mend the cause and run the same command again."
+        )
+    if report.unusable >= FEWEST_FAILED and report.unusable > allowed:
+        raise TooManyFailuresError(
+            f"Nothing could be used in the answers for {report.unusable:,} of {report.users:,} users "
+            f"(llm_max_failed_share is {settings.max_failed_share}): the model may think aloud until "
+            "llm_max_tokens ends it (docs/stage1.md says how to switch that off), decline, or write no list. "
+            "Try another model or prompt with --max-users=20 first."
         )
 
 
@@ -333,15 +341,15 @@ class _Run:
         failures = malformed = throttled = 0
         while True:
             await self._afford(tokens, request)
-            used_input = used_output = 0
+            used = 0, 0
             try:
                 answer, failure = await self._call(key, prompt, expected)
-                if answer is not None:
-                    used_input, used_output = answer.input_tokens, answer.output_tokens
-                elif isinstance(failure, MalformedFailure):
-                    used_input, used_output = failure.input_tokens, failure.output_tokens
+                used = usage(answer, failure)
             finally:
-                self.spending.settle(tokens, used_input, used_output)
+                if used is None:
+                    self.spending.settle_unreported(tokens)
+                else:
+                    self.spending.settle(tokens, *used)
                 self._reserved -= 1
                 self._settled.set()
             if answer is not None:
@@ -378,7 +386,7 @@ class _Run:
                 used = answer.input_tokens + answer.output_tokens
             except RefusedFailure as refusal:
                 self.report.reasons[str(refusal)] += 1
-                answer = CachedAnswer(str(refusal), True, 0, 0)
+                answer = CachedAnswer(str(refusal), True, refusal.input_tokens, refusal.output_tokens)
             await asyncio.wrap_future(self.cache.store(key, self.client.asked_of, answer))
             self.report.asked += 1
             self._throttle.went_well()
@@ -432,6 +440,24 @@ class _Run:
         except asyncio.TimeoutError:  # noqa: UP041 - not the builtin before Python 3.11
             return
         raise _Stopped
+
+
+def usage(answer, failure):
+    """What a call cost.
+
+    Args:
+        answer (CachedAnswer or None): what came.
+        failure (CallFailure or None): or why nothing did.
+
+    Returns:
+        tuple or None: input and output tokens, 0 for what costs nothing; None when the provider may bill the
+        call and said no number.
+    """
+    if answer is None and not isinstance(failure, MalformedFailure):
+        return None if getattr(failure, "sent", False) else (0, 0)
+    came = failure if answer is None else answer
+    told = came.input_tokens, came.output_tokens
+    return told if any(told) or (answer is not None and answer.refused) else None
 
 
 def stop_error(provider, hint, what):
