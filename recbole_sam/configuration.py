@@ -19,6 +19,10 @@ SHORT = {
 """Words for settings that are typed often."""
 
 
+INFINITY = "1e999"
+"""What RecBole reads as the number; ``inf`` and YAML's ``.inf`` are words to it."""
+
+
 def parse_words(words):
     """Command-line words of the form ``--key=value``.
 
@@ -37,6 +41,7 @@ def parse_words(words):
         if not key.startswith("--") or len(key) < 3 or not equals:
             raise SettingError(f"cannot read '{word}': settings are given as --key=value.")
         key = SHORT.get(key[2:], key[2:])
+        value = INFINITY if value in ("inf", ".inf") else value
         if given.setdefault(key, value) != value:
             raise SettingError(f"--{key} is given twice, as '{given[key]}' and as '{value}'.")
     return given
@@ -72,7 +77,7 @@ def with_files(given):
 
 def _word(value):
     """A value of YAML as RecBole reads it from the command line, where ``inf`` is only a word."""
-    return str(value).replace("inf", "1e999") if value in (math.inf, -math.inf) else str(value)
+    return str(value).replace("inf", INFINITY) if value in (math.inf, -math.inf) else str(value)
 
 
 def make_config(given, model=None):

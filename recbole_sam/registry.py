@@ -69,6 +69,10 @@ def _dataset_class(name):
     return getattr(model_class(name), "dataset_class", None) if name in properties.model_names() else None
 
 
+# What a saved dataset or dataloader was made with beside the dataset's own settings: the split, samples.
+_SAVED_WITH = ("eval_args", "encoding", "train_neg_sample_args", *settings.LISTED_OF_MODELS)
+
+
 def _register_model(name):
     import recbole.data.dataset
 
@@ -116,9 +120,8 @@ def _register_properties():
             defaults = self._update_internal_config_dict(file) or {}
             self.internal_config_dict.pop("source", None)  # how prepare gets the data: no setting of a run
             if file != properties.model_file(model):
-                # RecBole compares these when it decides whether a saved dataset may be used again.
-                listed = self.parameters["Dataset"]
-                listed += [key for key in defaults if key not in (*listed, "source")]
+                _list(self, (name for name in defaults if name != "source"))
+        _list(self, _SAVED_WITH)
         internal, external = self.internal_config_dict, self.external_config_dict
         if external.get("llm_base_url") is not None:
             server_address(external["llm_base_url"])  # RecBole logs the settings of every model
@@ -149,6 +152,12 @@ def _register_properties():
 
     Config._get_model_and_dataset = checked_model_and_dataset
     Config._load_internal_config_dict = load_with_ours
+
+
+def _list(config, names):
+    """Names what RecBole compares when it decides whether a saved dataset or dataloader may be used again."""
+    listed = config.parameters["Dataset"]
+    listed += [name for name in names if name not in listed]
 
 
 def _register_dataset_checks():

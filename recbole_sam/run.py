@@ -82,4 +82,6 @@ def _processes(given):
         chosen = {name: int(given.get(name, default)) for name, default in numbers.items()}
     except ValueError as error:
         raise SettingError(f"--nproc, --world_size and --group_offset are whole numbers: {error}") from None
+    if chosen["nproc"] < 1:
+        raise SettingError(f"--nproc is the number of processes that train, from 1, not {chosen['nproc']}.")
     return {**chosen, "ip": given.get("ip", "localhost"), "port": given.get("port", "5678")}

@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import importlib.util
 from logging import getLogger
 from pathlib import Path
 
@@ -20,6 +21,8 @@ _RECBOLE_UNLISTED = {
     # in the YAML of some models, and read by the trainer or base class of more
     "train_rec_step", "train_kg_step", "double_tower", "reg_weight",
 }  # fmt: skip
+LISTED_OF_MODELS = ("item_text", "interest_evidence", "loss_type")
+"""Settings of models that `registry` lists among those of a saved dataset."""
 # Read by the code of these models, and listed in the YAML of others only.
 _RECBOLE_UNLISTED_READERS = {"tau": ["FEARec"]}
 
@@ -49,16 +52,25 @@ def check_model(name):
         UnknownNameError: neither RecBole nor the plugin has it.
     """
     known = recbole_model_names() | set(properties.model_names())
-    if name not in known:
+    if name not in known and not _is_a_users_own(name):
         raise UnknownNameError(
             f"there is no model named '{name}' in RecBole or recbole-sam.{nearest(name, known)}"
         )
 
 
+def _is_a_users_own(name):
+    """Whether somebody put a model into RecBole's folders, where it needs no YAML."""
+    for family in ("general", "context_aware", "sequential", "knowledge_aware"):
+        module = f"recbole.model.{family}_recommender.{name.lower()}"
+        if importlib.util.find_spec(module) is not None:
+            return hasattr(importlib.import_module(module), name)
+    return False
+
+
 def of_model(name):
     """The settings in a model's own YAML, RecBole's or the plugin's, a set of str."""
-    ours = properties.model_file(name)
-    return keys(ours if ours.is_file() else _recbole_properties() / "model" / f"{name}.yaml")
+    files = properties.model_file(name), _recbole_properties() / "model" / f"{name}.yaml"
+    return next((keys(file) for file in files if file.is_file()), set())  # a user's own model needs none
 
 
 @functools.cache
@@ -84,7 +96,7 @@ def _general_names():
             names |= keys(file)
     for group in ("general", "training", "evaluation", "dataset"):
         names |= set(getattr(argument_list, f"{group}_arguments"))
-    return names
+    return names - set(LISTED_OF_MODELS)
 
 
 @functools.cache

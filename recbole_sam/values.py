@@ -1,6 +1,7 @@
 """Which values of RecBole's settings make sense: said before any data is read, not after the first epoch."""
 
 import ast
+import math
 
 from recbole_sam.errors import SettingError
 
@@ -9,6 +10,9 @@ COUNTS = {
     "MAX_ITEM_LIST_LENGTH": 1,
 }  # fmt: skip
 """RecBole's settings that are whole numbers, and their least."""
+
+RANGES = {"learning_rate": (0, math.inf), "weight_decay": (0, math.inf), "initializer_range": (0, math.inf)}
+"""Settings that are numbers between two, both allowed; so is whatever has "dropout" in its name: 0 and 1."""
 
 _SHAPES = {"[": "['a', 'b']", "{": "{'a': 'b'}"}
 
@@ -65,9 +69,18 @@ def _check_numbers(config):
         if least is not None and not is_count(value, least):
             raise SettingError(f"{name} must be a whole number from {least}, not {value!r}.")
         default = config.internal_config_dict.get(name)
+        if isinstance(default, bool) and value not in (True, False, None):
+            raise SettingError(f"{name} must be True or False, not {value!r}.")
         is_number = isinstance(default, int | float) and not isinstance(default, bool)
         if is_number and isinstance(value, str):
             raise SettingError(f"{name} must be a number such as {default}, not '{value}'.")
+        least, most = (0, 1) if "dropout" in name else RANGES.get(name, (-math.inf, math.inf))
+        if isinstance(value, int | float) and not least <= value <= most:
+            allowed = f"from {least} on" if most == math.inf else f"from {least} to {most}"
+            raise SettingError(f"{name} must be a number {allowed}, not {value!r}.")
+    clip = config["clip_grad_norm"]
+    if clip is not None and not isinstance(clip, dict):
+        raise SettingError(f"clip_grad_norm must be a dictionary such as {{'max_norm': 1.0}}, not {clip!r}.")
 
 
 def _check_valid_metric(config):

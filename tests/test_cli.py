@@ -69,6 +69,7 @@ def test_synthetic_data_is_announced_at_both_ends(shop):
         (["--dataset=shop", "--interest_k_min=9", "--interest_k_max=3"], "interest_k_min"),
         (["--dataset=shop", "--n_heads=5", *QUICK], "n_heads"),
         (["--dataset=shop", "--nproc=two"], "whole numbers"),
+        (["--dataset=shop", "--nproc=0"], "--nproc is the number of processes that train, from 1, not 0"),
         (["--dataset=shop", "--epochs=abc"], "epochs must be a whole number"),
         (["--dataset=shop", "--hidden_size=sixty"], "hidden_size must be a number"),
         (["--dataset=shop", "--hidden_dropout_prob=2", *QUICK], "hidden_dropout_prob"),

@@ -10,6 +10,12 @@ def test_words_become_settings():
     assert configuration.parse_words(["--model=SAM", "--a=b=c", "--a=b=c"]) == {"model": "SAM", "a": "b=c"}
 
 
+@pytest.mark.parametrize("word", ["inf", ".inf"])
+def test_infinity_is_a_number(shop, word):
+    given = configuration.parse_words(["--model=MIND", "--dataset=shop", f"--label_power={word}"])
+    assert configuration.make_config(given)["label_power"] == float("inf")
+
+
 def test_short_words():
     given = configuration.parse_words(["--max-cost=1", "--cache-dir=x"])
     assert given == {"llm_max_cost": "1", "llm_cache_dir": "x"}

@@ -1,13 +1,17 @@
 """The batch service against a local one: files, jobs, results, and crashes between any two
 steps."""
 
+import importlib.util
 import json
+import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from llm_helpers import fast, make_requests
 from servers.llm_server import KEY, LLMServer, Reply
 
+from recbole_sam.errors import SettingError
 from recbole_sam.interests.cache import AnswerCache
 from recbole_sam.interests.failures import (
     CacheError,
@@ -200,6 +204,104 @@ def test_ctrl_c_while_waiting_says_what_is_under_way(serve, tmp_path, monkeypatc
     assert len(answers) == 5 and len(server.batches) == 1
 
 
+def interrupt(monkeypatch, folder, requests, **changes):
+    """A run that gets Ctrl-C while it waits for the first time."""
+
+    def interrupted(seconds):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dashscope_batch.time, "sleep", interrupted)
+        with pytest.raises(InterruptedRunError):
+            run(folder, requests, **changes)
+
+
+def let_jobs_end(server):
+    server.batch_seconds = 0
+    for batch in server.batches.values():
+        batch["_until"] = 0
+
+
+def dear(folder):
+    """Settings under which an answer costs up to half a unit, and a few hundredths as a rule."""
+    prices = folder / "prices.yaml"
+    prices.write_text("china: {currency: CNY, models: {qwen-flash: {input: 100, output: 1000}}}\n")
+    return {"prices_file": str(prices), "price_region": "china", "max_tokens": 500}
+
+
+def test_restarts_while_jobs_are_open_do_not_renew_max_cost(serve, tmp_path, monkeypatch):
+    server = serve(batch_seconds=3600)
+    requests, changes = list(make_requests(120)), {**dear(tmp_path), "max_cost": 2.0}
+    for _ in range(3):
+        interrupt(monkeypatch, tmp_path, requests, **changes)
+    assert len(server.batches) == 1
+    let_jobs_end(server)
+    generator = BatchGenerator(fast(tmp_path, **{"batch_poll": 0.02, **changes}))
+    with pytest.raises(LimitReachedError, match="llm_max_cost"):
+        list(generator.generate(requests))
+    assert 1.0 < generator.report.spending.cost <= 2.0 and set(server.asked.values()) == {1}
+    sent = len(server.asked)
+    with pytest.raises(LimitReachedError, match="llm_max_cost"):  # a new run has a new allowance
+        run(tmp_path, requests, **changes)
+    assert len(server.asked) > sent and set(server.asked.values()) == {1}
+
+
+def test_what_an_open_job_leaves_of_max_cost_is_submitted_beside_it(serve, tmp_path, monkeypatch):
+    server = serve(batch_seconds=3600)
+    requests, changes = list(make_requests(10)), dear(tmp_path)
+    interrupt(monkeypatch, tmp_path, requests[:2], max_cost=10.0, **changes)
+    interrupt(monkeypatch, tmp_path, requests, max_cost=2.2, **changes)
+    lines = [len(data.splitlines()) for data in server.files.values()]
+    assert lines == [2, 2]
+
+
+def test_an_open_job_above_max_cost_or_without_its_request_file_lets_nothing_in(
+    serve, tmp_path, monkeypatch
+):
+    server = serve(batch_seconds=3600)
+    requests, changes = list(make_requests(30)), dear(tmp_path)
+    interrupt(monkeypatch, tmp_path, requests[:20], **changes)
+    interrupt(monkeypatch, tmp_path, requests, max_cost=1.0, **changes)
+    for file in (tmp_path / "batches").glob("*.jsonl"):
+        file.unlink()
+    interrupt(monkeypatch, tmp_path, requests, max_cost=1000.0, **changes)
+    assert len(server.batches) == 1
+    let_jobs_end(server)
+    answers, _ = run(tmp_path, requests, max_cost=1000.0, **changes)
+    assert len(answers) == 30 and set(server.asked.values()) == {1}
+
+
+def test_restarts_while_jobs_are_open_do_not_renew_max_users(serve, tmp_path, monkeypatch):
+    server = serve(batch_seconds=3600)
+    for _ in range(3):
+        interrupt(monkeypatch, tmp_path, make_requests(20), max_users=3)
+    let_jobs_end(server)
+    with pytest.raises(LimitReachedError, match="llm_max_users"):
+        run(tmp_path, make_requests(20), max_users=3)
+    assert len(server.asked) == 3
+    with pytest.raises(LimitReachedError, match="llm_max_users"):
+        run(tmp_path, make_requests(20), max_users=3)
+    assert len(server.asked) == 6 and set(server.asked.values()) == {1}
+
+
+def test_a_job_that_another_process_collects_gives_its_reservation_back(serve, tmp_path, monkeypatch):
+    server = serve(batch_seconds=3600)
+    requests = list(make_requests(10))
+    changes = {**dear(tmp_path), "max_cost": 2.0}
+    other = []
+
+    def meanwhile(seconds):
+        if not other:
+            other.append(True)
+            let_jobs_end(server)
+            other.append(run(tmp_path, requests[:2]))
+
+    monkeypatch.setattr(dashscope_batch.time, "sleep", meanwhile)
+    answers, generator = run(tmp_path, requests, batch_lines=2, **changes)
+    assert len(answers) == 10 and set(server.asked.values()) == {1}
+    assert generator.report.asked == 8 and 0 < generator.report.spending.cost <= 2.0
+
+
 def test_a_declined_job_is_one_sentence_and_frees_its_prompts(serve, tmp_path):
     server = serve()
     server.batch_faults["work"] = Reply(code="model_not_found", message="no such model for batches")
@@ -208,6 +310,143 @@ def test_a_declined_job_is_one_sentence_and_frees_its_prompts(serve, tmp_path):
     server.batch_faults.clear()
     answers, _ = run(tmp_path, make_requests(3))
     assert len(answers) == 3 and set(server.asked.values()) == {1}
+
+
+def test_a_declined_job_whose_reason_repeats_the_key_does_not_show_it(serve, tmp_path):
+    server = serve()
+    server.batch_faults["work"] = Reply(code=f"no {KEY}", message=f"wrong\nkey {KEY}")
+    with pytest.raises(ProviderStopError, match=r"\(no \*\*\*: wrong key \*\*\*\)") as caught:
+        run(tmp_path, make_requests(3))
+    assert KEY not in str(caught.value)
+
+
+def live_run_pays(folder, requests):
+    """Whether a live run is free to ask, and does."""
+    return {a.status for a in make_dashscope(fast(folder)).generate(requests)} == {COMPLETE}
+
+
+def test_a_refused_upload_leaves_no_prompt_locked(serve, tmp_path, monkeypatch):
+    server = serve()
+    with monkeypatch.context() as patch:
+        patch.setenv("DASHSCOPE_API_KEY", "sk-of-another-region")
+        with pytest.raises(ProviderStopError, match="401 .*prompts are free again"):
+            run(tmp_path, make_requests(9), batch_lines=4)
+    assert not server.files and list((tmp_path / "batches").iterdir()) == []
+    assert live_run_pays(tmp_path, make_requests(9))
+
+
+@pytest.mark.parametrize("list_too", [False, True])
+def test_a_refused_create_leaves_no_prompt_locked(serve, tmp_path, list_too):
+    server = serve()
+    refusal = Reply(status=403, code="forbidden", message="batch is not activated")
+    server.batch_faults = {"create": refusal, **({"list": refusal} if list_too else {})}
+    with pytest.raises(ProviderStopError, match="not activated.*prompts are free again"):
+        run(tmp_path, make_requests(9), batch_lines=4)
+    assert not server.batches and list((tmp_path / "batches").iterdir()) == []
+    assert live_run_pays(tmp_path, make_requests(9))
+
+
+def test_what_is_refused_for_now_stays_remembered(serve, tmp_path):
+    server = serve()
+    server.batch_faults["create"] = Reply(status=429, code="limit", message="too many")
+    with pytest.raises(ProviderStopError, match="try the same command later"):
+        run(tmp_path, make_requests(3), tries=2)
+    with pytest.raises(PendingBatchError):
+        list(make_dashscope(fast(tmp_path)).generate(make_requests(3)))
+    server.batch_faults.clear()
+    answers, _ = run(tmp_path, make_requests(3))
+    assert len(answers) == 3 and len(server.files) == 2  # one of requests, one of results
+
+
+def crash_after_create(monkeypatch, folder, requests):
+    create = Service.create
+
+    def crashing(self, *arguments):
+        create(self, *arguments)
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Service, "create", crashing)
+        with pytest.raises(Crash):
+            run(folder, requests)
+
+
+def test_a_job_that_may_have_been_created_is_found_before_a_refusal_counts(serve, tmp_path, monkeypatch):
+    server = serve()
+    crash_after_create(monkeypatch, tmp_path, make_requests(3))
+    refusal = Reply(status=403, code="forbidden", message="not activated")
+    server.batch_faults = {"create": refusal, "list": refusal}
+    with pytest.raises(ProviderStopError, match="earlier try .* may have been paid"):
+        run(tmp_path, make_requests(3))
+    with pytest.raises(PendingBatchError):
+        list(make_dashscope(fast(tmp_path)).generate(make_requests(3)))
+    del server.batch_faults["list"]
+    answers, _ = run(tmp_path, make_requests(3))
+    assert len(answers) == 3 and len(server.batches) == 1 and set(server.asked.values()) == {1}
+
+
+def test_a_crash_before_a_refused_create_leaves_no_prompt_locked(serve, tmp_path, monkeypatch):
+    server = serve()
+    crash_after_create(monkeypatch, tmp_path, make_requests(3))
+    server.batches.clear()  # as if the crash had come before the vendor heard of it
+    server.batch_faults["create"] = Reply(status=400, code="bad_file", message="gone")
+    with pytest.raises(ProviderStopError, match="gone.*prompts are free again"):
+        run(tmp_path, make_requests(3))
+    assert live_run_pays(tmp_path, make_requests(3))
+
+
+@pytest.mark.parametrize("lost", ["job", "results"])
+def test_a_job_that_the_vendor_does_not_know_is_given_up_only_on_request(serve, tmp_path, monkeypatch, lost):
+    server = serve(batch_seconds=3600)
+    interrupt(monkeypatch, tmp_path, make_requests(3))
+    if lost == "job":
+        server.batches.clear()
+    else:
+        (batch,) = server.batches.values()
+        batch.update(status="completed", output_file_id="deleted")
+    for _ in range(2):
+        with pytest.raises(ProviderStopError, match="another region or account") as caught:
+            run(tmp_path, make_requests(3))
+    assert "llm_base_url" not in str(caught.value) and not server.asked
+    with pytest.raises(PendingBatchError):
+        list(make_dashscope(fast(tmp_path)).generate(make_requests(3)))
+    server.batch_seconds = 0
+    Path(re.search(r"empty file (\S+) and", str(caught.value))[1]).touch()
+    answers, _ = run(tmp_path, make_requests(3))
+    assert {a.status for a in answers.values()} == {COMPLETE} and set(server.asked.values()) == {1}
+    assert list((tmp_path / "batches").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "proxy, advice",
+    [
+        pytest.param(
+            "socks5://me:secret@127.0.0.1:1080", "socks",
+            marks=pytest.mark.skipif(
+                importlib.util.find_spec("socksio") is not None, reason="httpx can use SOCKS proxies here"
+            ),
+        ),
+        ("socks://me:secret@127.0.0.1:1080", "http://host:port"),
+        ("http://[::me:secret", "http://host:port"),
+    ],
+)  # fmt: skip
+def test_a_proxy_that_cannot_be_used_is_one_sentence(serve, tmp_path, monkeypatch, proxy, advice):
+    serve()
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(SettingError, match=f"ALL_PROXY.* cannot be used: .*{advice}") as caught:
+        run(tmp_path, make_requests(3))
+    assert "secret" not in str(caught.value) and caught.value.__suppress_context__
+
+
+def test_an_unusable_address_or_certificate_file_is_one_sentence(serve, tmp_path, monkeypatch):
+    serve()
+    with monkeypatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+        with pytest.raises(SettingError, match="SSL_CERT_FILE"):
+            run(tmp_path, make_requests(3))
+    monkeypatch.setattr(dashscope, "base_compatible_api_url", "http://[::bad")
+    with pytest.raises(SettingError, match="DASHSCOPE_COMPATIBLE_BASE_URL"):
+        run(tmp_path, make_requests(3))
 
 
 def test_arrears_and_a_wrong_key_stop_at_once(serve, tmp_path, monkeypatch):

@@ -209,6 +209,15 @@ def test_saved_dataloaders_hold_no_interests_and_find_them_again(shop):
     assert torch.equal(again._dataset.interests.embeddings, model.phrase_embeddings)
 
 
+def test_saved_dataloaders_do_not_get_around_the_leak_guard(shop, tmp_path):
+    given = {"interest_store": str(tmp_path / "mine.safetensors")}
+    experiment(save_dataloaders=True, **given)
+    leaky = {"split": {"LS": "test_only"}, "order": "TO", "group_by": "user", "mode": "full"}
+    build_interests(make_config(eval_args=leaky, **given))  # of validation items too, in the same file
+    with pytest.raises(LeakGuardError, match="built again, from other training histories"):
+        data_preparation(make_config(**given), create_dataset(make_config(**given)))
+
+
 def test_interests_are_mapped_and_pickled_as_a_path(shop):
     _, train, _, _, _ = experiment()
     table = train._dataset.interests

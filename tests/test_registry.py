@@ -152,9 +152,11 @@ def test_saved_dataset_is_used_again_unless_our_settings_differ(shop, caplog):
     assert "Load filtered dataset" not in caplog.text
     create_dataset(make_config(state="INFO"))
     assert "Load filtered dataset" in caplog.text
-    caplog.clear()
-    create_dataset(make_config(train_targets="last", state="INFO"))
-    assert "Load filtered dataset" not in caplog.text
+    other_split = {"split": {"RS": [0.5, 0.2, 0.3]}, "order": "TO", "group_by": "user", "mode": "full"}
+    for other in ({"train_targets": "last"}, {"eval_args": other_split}, {"item_text": False}):
+        caplog.clear()
+        create_dataset(make_config(state="INFO", **other))
+        assert "Load filtered dataset" not in caplog.text
 
 
 def test_import_needs_no_network_and_loads_no_model():
@@ -172,6 +174,15 @@ assert "transformers" not in sys.modules and "dashscope" not in sys.modules
 
 class Mine(SASRec):
     """A model of a user's own, with a loss of a name of its own."""
+
+
+def test_a_users_own_model_in_recboles_folder_needs_no_yaml(shop, tmp_path, monkeypatch):
+    import recbole.model.sequential_recommender as folder
+
+    base = "from recbole.model.sequential_recommender.sasrec import SASRec"
+    (tmp_path / "ownone.py").write_text(f"{base}\nclass OwnOne(SASRec):\n    pass\n")
+    monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path)])
+    assert Config(model="OwnOne", dataset="shop", config_dict={"loss_type": "CE"})["model"] == "OwnOne"
 
 
 def test_a_users_own_model_may_call_its_loss_what_it_likes(shop):

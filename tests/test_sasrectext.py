@@ -1,9 +1,12 @@
 """SASRec with item texts is RecBole's SASRec where the texts say nothing."""
 
+import pytest
 import torch
 from conftest import experiment
 from recbole.model.sequential_recommender.sasrec import SASRec
 from test_sam import first_batch
+
+from recbole_sam.errors import SettingError
 
 
 def test_without_text_and_bias_it_is_recboles_sasrec(shop):
@@ -48,3 +51,11 @@ def test_repeat_bias_is_sams(shop):
         history = batch["item_id_list"][b, : batch["item_length"][b]].unique()
         expected = torch.zeros(model.n_items).index_fill_(0, history, model.repeat_bias.item())
         torch.testing.assert_close(difference[b], expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("hidden_size", 65), ("hidden_size", 0), ("n_layers", 0), ("hidden_act", "silu")]
+)
+def test_sizes_that_cannot_be_are_one_sentence(shop, name, value):
+    with pytest.raises(SettingError, match=name):
+        experiment("SASRecText", **{name: value})

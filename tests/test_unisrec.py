@@ -43,6 +43,11 @@ def test_scores_are_cosines_over_the_temperature(shop):
     assert scores[:, 1:].abs().max() <= 2.0001
 
 
+def test_no_experts_are_refused(shop):
+    with pytest.raises(SettingError, match="n_experts is 0; it must be a whole number from 1"):
+        experiment("UniSRec", n_experts=0)
+
+
 def test_a_temperature_of_zero_is_refused(shop):
     with pytest.raises(SettingError, match="temperature=0"):
         experiment("UniSRec", temperature=0)

@@ -19,6 +19,15 @@ from recbole_sam.errors import SettingError
         ({"item_text_fields": "[title,brand]"}, r"item_text_fields cannot be read: \[title,brand\]."),
         ({"eval_args": "{mode: full}"}, "eval_args cannot be read.* --eval_args=\"{'a': 'b'}\""),
         ({"loss_type": "BPR", "train_neg_sample_args": "None"}, "loss_type BPR compares with a sampled item"),
+        ({"model": "SASRecText", "repeat_bias": "no"}, "repeat_bias must be True or False, not 'no'"),
+        ({"model": "MIND", "adaptive_interests": "Flase"}, "adaptive_interests must be True or False"),
+        ({"learning_rate": "-1"}, "learning_rate must be a number from 0 on, not -1"),
+        ({"weight_decay": "-0.1"}, "weight_decay must be a number from 0 on"),
+        ({"initializer_range": "-1"}, "initializer_range must be a number from 0 on"),
+        ({"model": "BSARec", "hidden_dropout_prob": "1.5"}, "hidden_dropout_prob must be a number from 0 "),
+        ({"model": "UniSRec", "adaptor_dropout_prob": "2"}, "adaptor_dropout_prob must be a number from"),
+        ({"clip_grad_norm": "5"}, "clip_grad_norm must be a dictionary such as"),
+        ({"model": "MIND", "label_power": "much"}, "label_power must be a number such as inf, not 'much'"),
     ],
 )
 def test_what_recbole_would_find_out_late(shop, wrong, sentence):
@@ -35,6 +44,7 @@ def test_what_recbole_would_find_out_late(shop, wrong, sentence):
         {"model": "SASRec", "metrics": "['Hit','ItemCoverage']", "valid_metric": "ItemCoverage@10"},
         {"model": "BPR", "eval_step": "0", "metrics": "['Recall']"},  # never validates
         {"model": "BPR", "eval_step": "-1"},
+        {"model": "SASRec", "learning_rate": "0", "hidden_dropout_prob": "1", "shuffle": "0"},
         {"model": "BERT4Rec", "loss_type": "BPR", "train_neg_sample_args": "None"},  # masks, draws its own
     ],
 )

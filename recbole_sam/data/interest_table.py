@@ -1,5 +1,7 @@
 """The interests of a dataset's users, by RecBole's internal user IDs, as tensors."""
 
+import hashlib
+
 import numpy as np
 import torch
 
@@ -31,6 +33,7 @@ class InterestTable:
         rows = store.rows(tokens)
         rows[0] = -1
         known = rows >= 0
+        self._histories = hashlib.sha256(store.history_hashes[rows[known]].tobytes()).hexdigest()
         starts = np.where(known, store.offsets[rows], 0)
         k = np.where(known, store.offsets[rows + 1] - starts, 0)
         phrases = padded(store.phrase_index, starts, k, max(int(k.max(initial=0)), 1))
@@ -40,11 +43,27 @@ class InterestTable:
         self.width, self.encoder = store.width, store.fingerprint.get("encoder")
 
     def __reduce__(self):
-        return _reopen, (self._path, self._tokens)
+        return _reopen, (self._path, self._tokens, self._histories)
 
 
-def _reopen(path, tokens):
-    return InterestTable(InterestStore.open(path), tokens)
+def _reopen(path, tokens, histories=None):
+    """The table again, out of a saved dataset or in another process; RecBole asks the leak guard only once.
+
+    Args:
+        path (Path): of the store.
+        tokens (sequence of str): the token of every user ID.
+        histories (str or None): of the training histories that it was made from; None in a file of before.
+
+    Raises:
+        LeakGuardError: the store was built again since, from other training histories.
+    """
+    table = InterestTable(InterestStore.open(path), tokens)
+    if histories not in (None, table._histories):
+        raise LeakGuardError(
+            f"the interests in {path} were built again, from other training histories than those of the "
+            "saved dataset or dataloaders that name them: delete these files in checkpoint_dir and run again."
+        )
+    return table
 
 
 def check_width(store, expected):

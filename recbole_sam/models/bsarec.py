@@ -123,8 +123,7 @@ class BSARec(SequentialRecommender):
             )
         if not 0 <= config["alpha"] <= 1:
             raise SettingError(f"alpha={config['alpha']} is no share: set it from 0 to 1.")
-        if config["cutoff"] < 0:
-            raise SettingError(f"cutoff={config['cutoff']} makes no sense: set it from 0 on.")
+        sizes.check(config, "cutoff", least=0)
 
     def _init_weights(self, module):
         if isinstance(module, (nn.Linear, nn.Embedding)):

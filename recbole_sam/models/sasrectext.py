@@ -13,10 +13,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from recbole_sam.data.dataset import ItemTextDataset
-from recbole_sam.models import item_knn, repeats
+from recbole_sam.errors import SettingError
+from recbole_sam.models import item_knn, repeats, sizes
 from recbole_sam.models.item_text import ProjectedTexts
 from recbole_sam.models.padding import real_items
 from recbole_sam.models.unsaved import unsaved_buffers
+
+ACTIVATIONS = ("gelu", "relu", "sigmoid", "swish", "tanh")
+"""Of RecBole's ``FeedForward``."""
 
 
 class SASRecText(SASRec):
@@ -26,12 +30,21 @@ class SASRecText(SASRec):
     everything else is RecBole's SASRec. With ``repeat_bias`` it also has SAM's learned number for the items
     of the history, and with ``item_knn`` SAM's votes of neighbours, so that what is left of a difference is
     due to how the two read the history.
+
+    Raises:
+        SettingError: a size or ``hidden_act`` makes no sense.
     """
 
     dataset_class = ItemTextDataset
     loss_types = ("CE", "BPR")
 
     def __init__(self, config, dataset):
+        sizes.check_transformer(config)
+        sizes.check(config, "n_layers")
+        if config["hidden_act"] not in ACTIVATIONS:
+            raise SettingError(
+                f"hidden_act is '{config['hidden_act']}'; RecBole's encoder knows {', '.join(ACTIVATIONS)}."
+            )
         super().__init__(config, dataset)
         texts = dataset.item_texts
         self.item_text = ProjectedTexts(texts, self.text_adaptor(config, texts.width))

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from recbole_sam.errors import SettingError
+from recbole_sam.models import sizes
 from recbole_sam.models.sasrectext import SASRecText
 
 
@@ -65,6 +66,7 @@ class UniSRec(SASRecText):
             raise SettingError(f"temperature={self.temperature} makes no sense: set it above 0.")
 
     def text_adaptor(self, config, width):
+        sizes.check(config, "n_experts")
         dropout = config["adaptor_dropout_prob"]
         return WhiteningExperts(
             width, self.hidden_size, config["n_experts"], dropout, self.initializer_range

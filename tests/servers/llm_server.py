@@ -226,6 +226,13 @@ class LLMServer:
 
     # files and batches
 
+    def _batch_refusal(self, step):
+        """The answer that ``batch_faults`` plans for a step, or None."""
+        fault = self.batch_faults.get(step)
+        return fault and web.json_response(
+            {"error": {"message": fault.message, "code": fault.code}}, status=fault.status
+        )
+
     async def _upload(self, request):
         if self._unauthorised(request):
             return web.json_response(
@@ -238,15 +245,16 @@ class LLMServer:
         return web.json_response({"id": name, "object": "file", "purpose": "batch"})
 
     async def _download(self, request):
-        return web.Response(body=self.files[request.match_info["file"]])
+        name = request.match_info["file"]
+        if name not in self.files:
+            return _not_found(name)
+        return web.Response(body=self.files[name])
 
     async def _create_batch(self, request):
         body = await request.json()
-        fault = self.batch_faults.get("create")
-        if fault:
-            return web.json_response(
-                {"error": {"message": fault.message, "code": fault.code}}, status=fault.status
-            )
+        refusal = self._batch_refusal("create")
+        if refusal:
+            return refusal
         name = f"batch_{len(self.batches) + 1}"
         self.batches[name] = {
             "id": name, "object": "batch", "status": "in_progress",
@@ -257,6 +265,9 @@ class LLMServer:
         return web.json_response(self._public(name))
 
     async def _list_batches(self, request):
+        refusal = self._batch_refusal("list")
+        if refusal:
+            return refusal
         wanted_file = request.query.get("input_file_ids")
         found = [
             self._public(name)
@@ -267,6 +278,8 @@ class LLMServer:
 
     async def _show_batch(self, request):
         name = request.match_info["batch"]
+        if name not in self.batches:
+            return _not_found(name)
         batch = self.batches[name]
         if batch["status"] == "in_progress" and time.monotonic() >= batch["_until"]:
             self._work(name, batch)
@@ -312,6 +325,10 @@ class LLMServer:
                 self.files[file] = ("\n".join(lines) + "\n").encode()
                 batch[kind] = file
         batch["status"] = "expired" if self.batch_faults.get("expire") else "completed"
+
+
+def _not_found(name):
+    return web.json_response({"error": {"message": f"no {name}", "code": "not_found"}}, status=404)
 
 
 def _gone(request):

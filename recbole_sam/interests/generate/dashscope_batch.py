@@ -8,7 +8,9 @@ in it, so that a restart goes on where the last run was, and no other process as
 
 A crash between "create this job" and "it has been created" leaves open whether the vendor has it.
 The vendor's list of jobs knows: it is searched for our input file before a job is created a second
-time.
+time. A definite refusal (HTTP 4xx) before that leaves nothing open: the job is forgotten, its prompts are
+free. A job that the vendor does not know any more is not asked again by itself, since it may have been paid
+for: the user gives it up with an empty file beside its request file.
 
 Protocol: https://www.alibabacloud.com/help/en/model-studio/batch-interfaces-compatible-with-openai
 """
@@ -21,11 +23,13 @@ import sqlite3
 import time
 import uuid
 from collections import Counter
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
 import filelock
 
+from recbole_sam.errors import SettingError
 from recbole_sam.interests.budget import TOKENS_PER_PHRASE, Spending, TokenCounter
 from recbole_sam.interests.cache import MINE, AnswerCache, CachedAnswer, InBatch
 from recbole_sam.interests.contract import exchange
@@ -40,6 +44,7 @@ from recbole_sam.interests.failures import (
     scrub,
 )
 from recbole_sam.interests.generate.dashscope import (
+    FATAL,
     asked_of_dashscope,
     dashscope_price,
     find_key,
@@ -65,6 +70,30 @@ SUBMISSIONS = 3
 """Times one prompt is sent when its line fails or is left out."""
 CLAIMS_AT_ONCE = 1000
 _OVER = ("completed", "expired", "failed", "cancelled")
+_PASSES = (408, 409, 425, 429)
+"""4xx that say nothing about the request itself."""
+_FATAL_HERE = {404: (("", "check the endpoint, DASHSCOPE_COMPATIBLE_BASE_URL."),)}
+_PROXIES = ("all_proxy", "https_proxy", "http_proxy", "no_proxy")
+
+
+class _Declined(ProviderStopError):
+    """The service answered a request with a definite no.
+
+    Args:
+        sentence (str): for the user, without the key.
+        status (int): of HTTP.
+    """
+
+    def __init__(self, sentence, status):
+        super().__init__(sentence)
+        self.status = status
+
+
+class _NothingAccepted(ProviderStopError):
+    """A definite no, and the vendor holds no job: nothing can have been paid for."""
+
+    def __init__(self, refusal):
+        super().__init__(f"{refusal} This job was not submitted; its prompts are free again.")
 
 
 class BatchGenerator:
@@ -94,7 +123,8 @@ class BatchGenerator:
         """Submits everything, waits, and answers at the end; users are spooled to disk meanwhile.
 
         Raises:
-            ProviderStopError: no key, or the service declines every job.
+            ProviderStopError: no key, or the service declines every job, or does not know one any more.
+            SettingError: the environment's proxy or address cannot be used.
             LimitReachedError: ``llm_max_cost`` or ``llm_max_users`` is reached; what was affordable
                 has been submitted and collected.
             TooManyFailuresError: the share of users without an answer is too high.
@@ -140,7 +170,9 @@ class _Rounds:
         self._spool = spool
         self._given_up = set()
         self._failed = Counter()
-        self._reserved = {}
+        self._admitted = {}  # key -> tokens, of lines that no job has yet
+        self._reserved = {}  # job -> {key: tokens}
+        self._overdrawn = False
         self._paid_users = set()
         self._limit = None
         self._counter = TokenCounter(self.asked_of.model)
@@ -156,8 +188,7 @@ class _Rounds:
             jobs, others = self._submit()
             if not jobs and not others:
                 break
-            for job in jobs:
-                self._jobs.start(job)
+            self._start(jobs)
             for job in jobs:
                 self._wait(job)
             if others:  # another process is asking some prompts live
@@ -195,10 +226,49 @@ class _Rounds:
                 except StopIteration:
                     break
 
+    def _start(self, jobs):
+        """Sends what has not been sent; after a definite refusal the jobs behind it are not tried."""
+        try:
+            for job in jobs:
+                self._jobs.start(job)
+        except _NothingAccepted:
+            for job in jobs:
+                self._jobs.drop_unsent(job)
+            raise
+
+    def _open_jobs(self):
+        """Counts what is open in jobs as spent at its dearest and its users as asked; returns the jobs.
+
+        Only for a run with a ceiling. Each restart while jobs are open would else grant the allowance anew.
+        """
+        self._overdrawn = False
+        jobs = {}
+        ceilings = (self.settings.max_cost, self.settings.max_users)
+        if ceilings == (None, None) or not self.cache.call(_open_jobs).result():
+            return jobs
+        waiting = self._unanswered()
+        while slice_ := {entry[0]: entry for entry in islice(waiting, CLAIMS_AT_ONCE)}:
+            for key, job in self.cache.call(_jobs_of, list(slice_)).result():
+                self._paid_users.add(slice_[key][2])
+                if job not in jobs:
+                    jobs[job] = None
+                    self._reserve(job)
+        return jobs
+
+    def _reserve(self, job):
+        """Sets aside what a whole open job may cost, with its prompts that are not of this run."""
+        if self.settings.max_cost is None:
+            return
+        tokens = self._jobs.tokens(job, self._counter.count)
+        kept = {key: count for key, count in (tokens or {}).items() if self.spending.reserve(count)}
+        if tokens is None or len(kept) < len(tokens):
+            self._overdrawn = True
+        self._reserved[job] = kept
+
     def _submit(self):
         """Makes jobs of all prompts that nobody is asking; returns the jobs to wait for."""
         self._limit = None  # what an earlier round could not afford, this one may
-        jobs, others, lines = {}, False, {}
+        jobs, others, lines = self._open_jobs(), False, {}
         waiting = self._unanswered()
         # A slice holds a key once: a second claim on it, taken before a job is made of the first, would
         # still say MINE after it.
@@ -218,11 +288,16 @@ class _Rounds:
                 elif not isinstance(claim, CachedAnswer):
                     others = True
                 if len(lines) >= self.settings.batch_lines:
-                    jobs[self._jobs.make(lines)] = None
+                    jobs[self._make(lines)] = None
                     lines = {}
         if lines:
-            jobs[self._jobs.make(lines)] = None
+            jobs[self._make(lines)] = None
         return list(jobs), others
+
+    def _make(self, lines):
+        job = self._jobs.make(lines)
+        self._reserved[job], self._admitted = self._admitted, {}
+        return job
 
     def _admit(self, key, prompt, user, k):
         limit = self.settings.max_users
@@ -232,11 +307,11 @@ class _Rounds:
                 return False
             self._paid_users.add(user)
         tokens = self._counter.count(prompt)
-        if not self.spending.reserve(tokens):
+        if self._overdrawn or not self.spending.reserve(tokens):
             self._limit = f"llm_max_cost ({self.settings.max_cost})"
             return False
         if self.settings.max_cost is not None:
-            self._reserved[key] = tokens
+            self._admitted[key] = tokens
         self.report.expect(tokens, TOKENS_PER_PHRASE * k)
         return True
 
@@ -244,9 +319,10 @@ class _Rounds:
         """Waits for one job and takes its results over."""
         while (results := self._jobs.collect(job)) is None:
             time.sleep(self.settings.batch_poll)
+        reserved = self._reserved.pop(job, {})
         for key, failure, used in results:
-            tokens = self._reserved.pop(key, None)
-            if tokens is None:  # submitted by an earlier run
+            tokens = reserved.pop(key, None)
+            if tokens is None:  # no ceiling, or an earlier run's that did not fit under this one
                 self.spending.input_tokens += used[0]
                 self.spending.output_tokens += used[1]
             else:
@@ -255,6 +331,8 @@ class _Rounds:
                 self.report.asked += 1
             if failure is not None:
                 self._note(key, failure)
+        for tokens in reserved.values():  # another process has collected them, and counts them
+            self.spending.settle(tokens)
 
     def _note(self, key, failure):
         """A line without an answer: again in the next round, or never."""
@@ -315,26 +393,66 @@ class Jobs:
         self._cache.call(_make_job, job, list(lines)).result()
         return job
 
+    def tokens(self, job, count):
+        """The input tokens of a job's prompts.
+
+        Args:
+            job (str): its name.
+            count (callable): the tokens in a text.
+
+        Returns:
+            dict or None: key -> int; None when the request file cannot be read.
+        """
+        try:
+            with open(self._requests(job), encoding="utf-8") as file:
+                lines = map(json.loads, file)
+                return {line["custom_id"]: count(line["body"]["messages"][0]["content"]) for line in lines}
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+
     def start(self, job):
-        """Uploads and creates the job, or finds out that this has been done."""
-        with self._lock(job):
-            row = self._row(job)
-            if row is None or row[1]:
+        """Uploads and creates the job, or finds out that this has been done.
+
+        Raises:
+            ProviderStopError: the vendor declines it. Its prompts are free again, unless an earlier try may
+                have been accepted.
+        """
+        with self._held(job) as row:
+            if row is None:
                 return
-            file_id, _ = row
-            again = file_id is not None
-            if not again:
-                if not self._requests(job).exists():
-                    self._cache.call(_close_job, job).result()
-                    raise CacheError(
-                        f"The request file {self._requests(job)} of a batch job that was never sent is "
-                        "gone; its prompts are free again. Run the same command once more."
-                    )
-                file_id = self._service.upload(self._requests(job))
-                self._cache.call(_set, job, "file_id", file_id).result()
-            batch_id = self._service.create(file_id, self._settings.batch_window, again)
-            self._cache.call(_set, job, "batch_id", batch_id).result()
-            logger.info("batch job %s submitted", batch_id)
+            if self._give_up_file(job).exists():
+                logger.warning("batch job %s (%s) is given up; its prompts are asked again", job, row[1])
+                self._forget(job)
+            elif not row[1]:
+                try:
+                    batch_id = self._send(job, row[0])
+                except _NothingAccepted:
+                    self._forget(job)
+                    raise
+                self._cache.call(_set, job, "batch_id", batch_id).result()
+                logger.info("batch job %s submitted", batch_id)
+
+    def _send(self, job, file_id):
+        again = file_id is not None
+        if not again:
+            if not self._requests(job).exists():
+                self._forget(job)
+                raise CacheError(
+                    f"The request file {self._requests(job)} of a batch job that was never sent is "
+                    "gone; its prompts are free again. Run the same command once more."
+                )
+            file_id = self._service.upload(self._requests(job))
+            self._cache.call(_set, job, "file_id", file_id).result()
+        try:
+            return self._service.create(file_id, self._settings.batch_window, again)
+        except _Declined as refusal:
+            raise self._in_doubt(job, f"{refusal} Whether an earlier try created the job is open.") from None
+
+    def drop_unsent(self, job):
+        """Forgets a job whose request file was not uploaded: nobody can have paid for it."""
+        with self._held(job) as row:
+            if row is not None and row[0] is None:
+                self._forget(job)
 
     def collect(self, job):
         """The results of a job that is over, kept in the cache, and the job forgotten.
@@ -344,41 +462,60 @@ class Jobs:
             while the job is being worked on. Empty when another process has collected it.
 
         Raises:
-            ProviderStopError: the vendor declined the whole job; its prompts are free again.
+            ProviderStopError: the vendor declined the whole job, and its prompts are free again; or does not
+                know it, and they are not.
         """
-        with self._lock(job):
-            row = self._row(job)
+        with self._held(job) as row:
             if row is None:
                 return []
             if row[1] is None:
                 raise ProviderStopError(
                     f"Batch job {job} was never submitted; run the command again."
                 )
-            state = self._service.show(row[1])
-            status = state.get("status")
-            if status not in _OVER:
-                logger.info("batch job %s: %s", row[1], status)
-                return None
-            keys = dict.fromkeys(self._cache.call(_keys, job).result())
-            results = []
-            for kind in ("output_file_id", "error_file_id"):
-                if state.get(kind):
-                    path = self._folder / f"{job}.{kind}"
-                    self._service.download(state[kind], path)
-                    results += self._read(path, keys)
-                    path.unlink()
-            self._cache.call(_close_job, job).result()
-            for path in self._folder.glob(f"{job}.*"):
-                path.unlink(missing_ok=True)
+            try:
+                state = self._service.show(row[1])
+                status = state.get("status")
+                if status not in _OVER:
+                    logger.info("batch job %s: %s", row[1], status)
+                    return None
+                results, left = self._results(job, state)
+            except _Declined as refusal:
+                if refusal.status != 404:
+                    raise
+                raise self._in_doubt(job, _unknown_job(row[1])) from None
+            self._forget(job)
         if status == "failed" and not results:
-            errors = (state.get("errors") or {}).get("data") or [{}]
-            raise ProviderStopError(
-                f"DashScope declined batch job {row[1]} ({errors[0].get('code', '')}: "
-                f"{errors[0].get('message', 'no reason given')}); nothing was charged. Check llm_model "
-                "and whether it is offered for batches in the endpoint's region."
-            )
+            raise self._declined_job(row[1], state)
         nothing = TransientFailure(f"no result in a batch job that ended as {status}")
-        return results + [(key, nothing, (0, 0)) for key in keys]
+        return results + [(key, nothing, (0, 0)) for key in left]
+
+    def _results(self, job, state):
+        """What the result files of a job hold, and the keys without a result."""
+        keys = dict.fromkeys(self._cache.call(_keys, job).result())
+        results = []
+        for kind in ("output_file_id", "error_file_id"):
+            if state.get(kind):
+                path = self._folder / f"{job}.{kind}"
+                self._service.download(state[kind], path)
+                results += self._read(path, keys)
+                path.unlink()
+        return results, keys
+
+    def _declined_job(self, batch_id, state):
+        error = ((state.get("errors") or {}).get("data") or [{}])[0]
+        said = f"{error.get('code') or ''}: {error.get('message') or 'no reason given'}"
+        said = " ".join(self._service.scrub(said).split())[:300]
+        return ProviderStopError(
+            f"DashScope declined batch job {batch_id} ({said}); nothing was charged. "
+            "Check llm_model and whether it is offered for batches in the endpoint's region."
+        )
+
+    def _in_doubt(self, job, what):
+        """An error about a job that may have been paid for; it goes on to hold its prompts."""
+        return ProviderStopError(
+            f"{what} It may have been paid for, so its prompts are not asked again. To give it up and pay "
+            f"for them again, create the empty file {self._give_up_file(job)} and run the same command."
+        )
 
     def _read(self, path, keys):
         """Keeps the answers in a result file and takes their keys out of ``keys``.
@@ -412,14 +549,36 @@ class Jobs:
             future.result()
         return results
 
+    def _forget(self, job):
+        self._cache.call(_close_job, job).result()
+        for path in self._folder.glob(f"{job}.*"):
+            path.unlink(missing_ok=True)
+
+    def _give_up_file(self, job):
+        return self._folder.absolute() / f"{job}.give-up"
+
     def _row(self, job):
         return self._cache.call(_job, job).result()
 
     def _requests(self, job):
         return self._folder / f"{job}.jsonl"
 
-    def _lock(self, job):
-        return filelock.FileLock(self._folder / f"{job}.lock", thread_local=False)
+    @contextmanager
+    def _held(self, job):
+        """The job's row under its lock. None for a job that is over, whose lock file is not made again."""
+        if self._row(job) is None:
+            yield None
+            return
+        with filelock.FileLock(self._folder / f"{job}.lock", thread_local=False):
+            yield self._row(job)
+
+
+def _unknown_job(batch_id):
+    return (
+        f"DashScope does not know batch job {batch_id} or its results (HTTP 404). Probably key or endpoint "
+        "(DASHSCOPE_COMPATIBLE_BASE_URL) belongs to another region or account than the one it was submitted "
+        "to: run the same command with those. Or the vendor has deleted it."
+    )
 
 
 def read_line(entry, clean=str):
@@ -455,6 +614,7 @@ class Service:
 
     Raises:
         ProviderStopError: no SDK, no httpx, or no key.
+        SettingError: the environment's proxy, certificates or address cannot be used.
     """
 
     def __init__(self, settings):
@@ -463,8 +623,9 @@ class Service:
         httpx = http_library("dashscope")
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self._key = find_key()
-        self._http = httpx.Client(
-            base_url=sdk().base_compatible_api_url.rstrip("/"),
+        self._http = _client(
+            httpx,
+            sdk().base_compatible_api_url.rstrip("/"),
             headers={"Authorization": f"Bearer {self._key}"},
             timeout=settings.timeout,
         )
@@ -481,7 +642,11 @@ class Service:
         return scrub(text, self._key)
 
     def upload(self, path):
-        """Sends a request file and returns its id. Sending one twice costs nothing."""
+        """Sends a request file and returns its id. Sending one twice costs nothing.
+
+        Raises:
+            ProviderStopError: it cannot be had, or the vendor declined it.
+        """
 
         def send():
             with open(path, "rb") as file:
@@ -489,7 +654,10 @@ class Service:
                     "/files", data={"purpose": "batch"}, files={"file": (Path(path).name, file)}
                 )
 
-        return self._field(self._call(send), "id")
+        try:
+            return self._field(self._call(send), "id")
+        except _Declined as refusal:
+            raise _NothingAccepted(refusal) from None
 
     def create(self, file_id, window, again=False):
         """Creates the job of an uploaded file and returns its id.
@@ -498,17 +666,29 @@ class Service:
             file_id (str): of the request file.
             window (str): the vendor's completion window.
             again (bool): whether this may have been done before; then it is looked for first.
+
+        Raises:
+            ProviderStopError: it cannot be had, or the vendor declined it.
         """
         body = {"input_file_id": file_id, "endpoint": ENDPOINT, "completion_window": window}
         maybe_there = again
 
         def send():
             nonlocal maybe_there
-            found = self.find(file_id) if maybe_there else None
-            maybe_there = True  # from here on: the answer to the request below may get lost
-            return found or self._http.post("/batches", json=body)
+            if maybe_there and (found := self.find(file_id)):
+                return found
+            before, maybe_there = maybe_there, True  # the answer to this request may get lost
+            response = self._http.post("/batches", json=body)
+            maybe_there = before or not _definite(response.status_code)
+            return response
 
-        return self._field(self._call(send), "id")
+        try:
+            return self._field(self._call(send), "id")
+        except _Declined as refusal:
+            # Where the list cannot be had either, its refusal leaves here: nobody knows then.
+            if maybe_there and (found := self.find(file_id)):
+                return self._field(found, "id")
+            raise _NothingAccepted(refusal) from None
 
     def find(self, file_id):
         """The job of an uploaded file as the vendor describes it, a dict, or None."""
@@ -576,27 +756,62 @@ class Service:
                 content = decoded(response)
                 if response.status_code == 200 and isinstance(content, dict):
                     return content
-                code, message = error_of(content)
-                failure = (
-                    TransientFailure("unreadable answer")
-                    if response.status_code == 200
-                    else chat_failure(
-                        "DashScope's batch service",
-                        response.status_code,
-                        self.scrub(code),
-                        self.scrub(message),
-                    )
-                )
+                failure = self._failure(response.status_code, content)
             if isinstance(failure, ProviderStopError):
                 raise failure
-            if not isinstance(failure, TransientFailure):
-                raise ProviderStopError(f"DashScope's batch service: {failure}.")
             if attempt < self._settings.tries:
                 time.sleep(backoff(attempt, self._random, self._settings.backoff))
         raise ProviderStopError(
             f"DashScope's batch service cannot be reached ({failure}); jobs that are under way are "
             "remembered, so try the same command later."
         )
+
+    def _failure(self, status, content):
+        """What an answer that is none means: a TransientFailure, or a ProviderStopError to be raised."""
+        if status == 200:
+            return TransientFailure("unreadable answer")
+        provider = "DashScope's batch service"
+        code, message = map(self.scrub, error_of(content))
+        failure = chat_failure(provider, status, code, message, fatal=FATAL + _FATAL_HERE.get(status, ()))
+        if isinstance(failure, TransientFailure):
+            return failure
+        if not isinstance(failure, ProviderStopError):
+            failure = ProviderStopError(f"{provider}: {failure}.")
+        return _Declined(str(failure), status) if _definite(status) else failure
+
+
+def _definite(status):
+    """Whether an HTTP status says that a request was understood and not carried out."""
+    return 400 <= status < 500 and status not in _PASSES
+
+
+def _client(httpx, address, **options):
+    """An HTTP client; httpx reads proxies and certificates from the environment, and may not like them.
+
+    Raises:
+        SettingError: without the values, which may hold a password.
+    """
+    try:
+        httpx.URL(address)
+    except httpx.InvalidURL as error:
+        raise SettingError(f"DASHSCOPE_COMPATIBLE_BASE_URL is no address: {error}.") from None
+    try:
+        return httpx.Client(base_url=address, **options)
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        names = ", ".join(sorted(name for name in os.environ if name.lower() in _PROXIES))
+        advice = (
+            "a SOCKS proxy needs one more package, pip install 'httpx[socks]'"
+            if isinstance(error, ImportError)
+            else "write it as http://host:port, https://host:port or socks5://host:port"
+        )
+        raise SettingError(
+            f"The proxy in {names or 'the system settings'} cannot be used: {advice}; or unset it."
+        ) from None
+    except OSError as error:
+        raise SettingError(
+            f"The certificates in the environment (SSL_CERT_FILE, SSL_CERT_DIR) cannot be read ({error}): "
+            "mend or unset the variable."
+        ) from None
 
 
 # Operations on the cache's file; each runs in a transaction of its writing thread.
@@ -621,6 +836,12 @@ def _job(cache, connection, job):
 
 def _keys(cache, connection, job):
     return [row[0] for row in connection.execute("SELECT key FROM job_keys WHERE job = ?", (job,))]
+
+
+def _jobs_of(cache, connection, keys):
+    """(key, job) of those keys that are part of an open job."""
+    query = "SELECT key, job FROM job_keys WHERE key = ?"
+    return [row for key in keys if (row := connection.execute(query, (key,)).fetchone())]
 
 
 def _open_jobs(cache, connection):

@@ -321,7 +321,8 @@ class _Run:
                 raise PendingBatchError(
                     f"A prompt of this run is part of batch job {claim.job}, which has not been "
                     "collected. Finish it with --interest_generator=dashscope-batch (same "
-                    "llm_cache_dir) instead of paying for it twice."
+                    "llm_cache_dir) instead of paying for it twice; if the vendor has lost that job, this "
+                    "command says how to give it up."
                 )
             if claim != THEIRS:
                 break
