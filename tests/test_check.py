@@ -76,7 +76,10 @@ def test_needed_column_not_loaded(shop):
 
 def test_bytes_that_are_not_utf8(shop):
     (shop / "shop.inter").write_bytes(HEADER.encode() + b"u\xe9\ti1\t1\nu2\ti1\t2\n")
-    assert_refused(DataError, "0xe9 is not utf-8.*--encoding")
+    with pytest.raises(DataError, match="0xe9 is not utf-8.*--encoding=<name>"):
+        create_dataset(make_config("SASRec"))
+    with pytest.raises(DataError, match=r"Save its files as UTF-8\.$"):  # titles are read as that alone
+        create_dataset(make_config("SAM"))
 
 
 def test_a_word_where_a_number_should_be(shop):

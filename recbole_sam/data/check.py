@@ -12,6 +12,7 @@ from recbole_sam import properties, settings
 from recbole_sam.data.card import card_line, read_card
 from recbole_sam.data.folder import is_synthetic
 from recbole_sam.errors import DataError, SettingError, UnknownNameError, nearest
+from recbole_sam.registry import can_read_item_texts
 
 
 def synthetic_notice(config):
@@ -95,10 +96,11 @@ def loading(config):
     try:
         yield
     except UnicodeDecodeError as error:
+        # titles are read as UTF-8 whatever RecBole's setting says
+        other = "" if can_read_item_texts(config["model"]) else ", or name their encoding: --encoding=<name>"
         raise DataError(
             f"cannot read dataset '{config['dataset']}' in {config['data_path']}: byte "
-            f"0x{error.object[error.start]:02x} is not {error.encoding}. Save its files as UTF-8, or name "
-            "their encoding with --encoding=<name>."
+            f"0x{error.object[error.start]:02x} is not {error.encoding}. Save its files as UTF-8{other}."
         ) from error
     except urllib.error.URLError as error:
         raise DataError(
