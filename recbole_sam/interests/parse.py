@@ -2,13 +2,16 @@
 
 Models are asked for one phrase a line and mostly obey. When they do not, they number, bullet,
 quote, write JSON, wrap everything in a code fence, think aloud or greet first. All of that is
-decoration and is taken off; the words of a phrase are never changed.
+decoration and is taken off; the words of a phrase are never changed. What it says besides: ``speech.py``.
 """
 
 import functools
 import json
 import re
+import string
 import unicodedata
+
+from recbole_sam.interests import speech
 
 MAX_PHRASE_LENGTH = 160
 """Characters; anything longer is prose and not an interest phrase."""
@@ -22,29 +25,39 @@ _FENCE = re.compile(r"^\s*(```|~~~)\s*[\w-]*\s*$", re.MULTILINE)
 # inch curling iron", "3D printing" and "100% cotton" are phrases.
 _ENUMERATION = re.compile(
     r"""^\s*(?:
-        [-*+•·‣▪●○◦–—]+\s+ | [•·‣▪●○◦]
+        [-*+>•·‣▪●○◦–—]+\s+ | [•·‣▪●○◦✓✔✅►▸➤] | [-–—](?=[^\W\d_])
       | [(（\[【]\s*\d{1,3}\s*[)）\]】]\s*[.:：、]?
-      | \d{1,3}\s*[.．](?!\d) | \d{1,3}\s*[)）、]
-      | [①②③④⑤⑥⑦⑧⑨⑩]
-      | (?:interest|兴趣)\s*\#?\s*\d{1,3}\s*[.:：)、-]
+      | \[[\ x]?\]\s | \d{1,3}\s*\\?[.．](?!\d)[)）]? | \d{1,3}\s*[)）、][.．]?
+      | [①-⑳] | \d\ufe0f?\u20e3
+      | (?:interest|兴趣)\s*\#?\s*(?:\d{1,3}\s*[.:：)、-] | [一二三四五六七八九十]{0,2}\s*[:：])
     )\s*""",
     re.VERBOSE | re.IGNORECASE,
 )
-_PREAMBLE = re.compile(
-    r"^(sure|certainly|of course|okay|ok|here (are|is)|based on|the (customer|user)'?s? |these are"
-    r"|below (are|is)|以下是|根据|好的|当然)",
-    re.IGNORECASE,
+# These marks are the phrase's own in "A. Lange watches" and "7: the board game"; only a run of them
+# down the answer is an enumeration.
+_RUN_MARK = re.compile(
+    r"""[(（\[]?(?P<letter>[a-z]|[ivx]{1,4}|[一二三四五六七八九十])(?:[.:]\s+|\s*[)）\]．：、]\s*)
+      | (?P<number>\d{1,3})(?:\s?[:–—-]\s+|\s*：\s*)""",
+    re.VERBOSE | re.IGNORECASE,
 )
-# A sentence about the customer instead of an interest, as small models write.
-_ABOUT = re.compile(
-    r"""^(this|the|a|our)\ (customer|user|buyer|shopper|person)\ (\w+ly\ |also\ )?
-    (is|was|has|had|may|might|can|could|would|will|who|likes|loves|prefers|enjoys|wants|needs|seems|appears|tends|looks
-    |shows|uses|buys|bought|purchase[ds]|interested)\b""",
-    re.IGNORECASE | re.VERBOSE,
+_RUNS = (
+    list(string.ascii_lowercase),
+    ["i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"],
+    list("一二三四五六七八九十"),
 )
+_HEADING = re.compile(r"#{1,6}\s")
 _OPEN_JSON = re.compile(r"""[\[{]\s*["\[{]""")
+# One value a line, or objects that nobody put into a list.
+_BETWEEN_JSON = re.compile(r"(?<=[\]}])\s*[,;]?\s*(?:\d{1,3}[.)]\s*|[-*]\s+)?(?=[\[{])")
+# Lists that are not quite JSON: Python's quotes, a comma after the last, an inch mark inside.
+_QUOTED_LIST = re.compile(r"""\[\s*(["'][^\[\]]*["'])[\s,]*(?:\]|\Z)""")
+_TAG = re.compile(r"</?[a-z][\w-]*\s*/?>|<\|\w+\|>", re.IGNORECASE)
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "「": "」", "『": "』", "`": "`", "«": "»"}
-_SEPARATORS = (r"\s*\|\|?\s*", r"\s*[;；]\s*", r"\s*、\s*", r"\s*，\s*", r"\s*,\s+")
+_QUOTES |= {"[": "]", "*": "*", "_": "_"}
+_SEPARATORS = (
+    r"\s*\|\|?\s*", r"\s*[;；]\s*(?:and\s+)?", r"\s*[•●▪]\s*", r"\s*、\s*", r"\s*，\s*",
+    r"\s*,\s+(?:and\s+)?", r"\s*,(?!\d)\s*",
+)  # fmt: skip
 _SMALL_WORDS = {"and", "or", "the", "a", "an", "of", "for", "in", "to", "with"}
 
 
@@ -65,9 +78,10 @@ def parse_phrases(text, k):
     parts = _from_json(text)
     if parts is None:
         parts = _from_lines(text)
-        if len(parts) == 1 and k > 1:
-            parts = _split_line(parts[0], k)
-    return distinct(filter(None, map(bare_phrase, parts)))
+    parts = [part for part in parts if not speech.is_speech(_plain(part))]  # before it is split at commas
+    if len(parts) == 1:
+        parts = _split_line(parts[0], k)
+    return distinct(filter(None, map(bare_phrase, _without_run(parts))))
 
 
 def finished(text):
@@ -80,8 +94,11 @@ def finished(text):
         str: without the last line or, of JSON or one line, without what follows the last separator; empty
         when nothing in it was finished.
     """
-    for separator in "," if _OPEN_JSON.search(text) else "\n;；、，,":
-        whole, found, _ = text.lstrip().rpartition(separator)
+    text = text.lstrip()
+    if _OPEN_JSON.search(text):  # a list goes on after a comma, one value a line on the next line
+        return text[: max(text.rfind(","), text.rfind("\n"), 0)]
+    for separator in "\n;；、，,":
+        whole, found, _ = text.rpartition(separator)
         if found:
             return whole
     return ""
@@ -108,9 +125,19 @@ def bare_phrase(text):
 
     Returns:
         str: without numbering, bullets, quotes, markdown and end marks; empty when nothing that
-        could be a phrase is left: no letter, a sentence about the customer, or prose.
+        could be a phrase is left: no letter, a sentence about the customer or the model, or prose.
     """
+    phrase = _undecorated(text)
+    if len(phrase) > MAX_PHRASE_LENGTH or not any(map(str.isalpha, phrase)):
+        return ""
+    return "" if speech.is_about_the_customer(phrase) or speech.is_speech(_plain(phrase)) else phrase
+
+
+@functools.lru_cache(maxsize=1024)
+def _undecorated(text):
     phrase = _one_line(text)
+    if len(phrase) > 20 * MAX_PHRASE_LENGTH:  # prose whatever is taken off; thousands of brackets take long
+        return phrase
     before = None
     while phrase != before:
         before = phrase
@@ -122,9 +149,12 @@ def bare_phrase(text):
         if len(phrase) >= 2 and _QUOTES.get(phrase[0]) == phrase[-1]:
             phrase = phrase[1:-1].strip()
         phrase = " ".join(phrase.split())
-    if len(phrase) > MAX_PHRASE_LENGTH or not any(map(str.isalpha, phrase)) or _ABOUT.match(phrase):
-        return ""
     return phrase
+
+
+def _plain(text):
+    """A line as ``speech`` takes it: bare, with straight apostrophes."""
+    return re.sub("[’‘ʼ`´]", "'", _undecorated(text))
 
 
 def meaning_key(phrase):
@@ -219,10 +249,11 @@ def _from_json(text):
         start, end = text.find(opening), text.rfind(closings[0])
         if start < 0:
             continue
+        found = []
+        if opening in text[max(start, end) :]:  # the last was never closed
+            found += [_joined(text[start:].rstrip().rstrip(",") + closing) for closing in closings]
         if start < end:
-            found = [text[start : end + 1]]
-        else:  # never closed
-            found = [text[start:].rstrip().rstrip(",") + closing for closing in closings]
+            found += [text[start : end + 1], _joined(text[start : end + 1])]
         for each in found:
             try:
                 strings = _strings(json.loads(each))
@@ -230,7 +261,17 @@ def _from_json(text):
                 continue
             if strings or each == text.strip():
                 return strings
+    for quoted in _QUOTED_LIST.findall(text):
+        strings = re.split(r"""(?<=["'])\s*,\s*(?=["'])""", quoted)
+        if len(strings) > 1:
+            return strings
     return None
+
+
+def _joined(values):
+    """One JSON list of JSON values that follow each other; a single value stays as it is."""
+    joined, borders = _BETWEEN_JSON.subn(",", values)
+    return f"[{joined}]" if borders else values
 
 
 def _strings(value):
@@ -253,28 +294,67 @@ def _strings(value):
 
 
 def _from_lines(text):
-    lines = [line for line in map(_one_line, text.splitlines()) if any(c.isalnum() for c in line)]
-    marked = [bool(_ENUMERATION.match(line)) for line in lines]
-    if 2 * sum(marked) >= len(lines) and sum(marked) > 0:
+    lines = [line for line in map(_one_line, _TAG.sub("\n", text).splitlines()) if _has_letter(line)]
+    lines = _without_opening(lines)
+    marks = [_ENUMERATION.match(line.replace("**", "").lstrip("#")) for line in lines]
+    marked = [(line, mark[0]) for line, mark in zip(lines, marks, strict=True) if mark]
+    if 2 * len(marked) >= len(lines) and marked:
         # A list with a greeting before or a remark after it; "10. ..." as the only line stays.
-        return [line for line, mark in zip(lines, marked, strict=True) if mark]
-    return [line for line in lines if not _is_talk(line, len(lines))]
+        return _outer(marked)
+    return [line for line in lines if not speech.is_talk(_plain(line), alone=len(lines) == 1)]
 
 
-def _is_talk(line, count):
-    """A heading or greeting rather than a phrase."""
-    return line.endswith((":", "：")) or (
-        count > 1 and bool(_PREAMBLE.match(line)) and len(line) > 40
-    )
+def _has_letter(line):
+    """Whether anything is left of a line but its mark: a number may stand above its phrase."""
+    return any(map(str.isalpha, _undecorated(line)))
+
+
+def _without_opening(lines):
+    """The lines from the first that may be a phrase; where every line is a heading, those are the phrases."""
+    while len(lines) > 1 and (
+        (speech.is_opening(_plain(lines[0])) and not _ENUMERATION.match(lines[0]))
+        or (_HEADING.match(lines[0]) and not any(map(_HEADING.match, lines[1:])))
+    ):
+        lines = lines[1:]
+    return lines
+
+
+def _outer(marked):
+    """The lines of a list, without the bullets that explain each number of a numbered one."""
+    numbered = [line for line, mark in marked if any(map(str.isdigit, mark))]
+    if len(numbered) > 1 and numbered[0] == marked[0][0]:
+        return numbered
+    return [line for line, _ in marked]
+
+
+def _without_run(parts):
+    """The parts without an enumeration by letters or by marks that only a run of them makes one."""
+    bare = [_undecorated(part) for part in parts]
+    found = [(phrase, match) for phrase in bare if (match := _RUN_MARK.match(phrase))]
+    marks = [(match["letter"] or match["number"]).lower() for _, match in found]
+    if len(found) > 1 and 2 * len(found) > len(parts) and _in_order(marks):
+        return [phrase[match.end() :] for phrase, match in found]
+    return parts
+
+
+def _in_order(marks):
+    if marks[0].isdecimal():  # a repair may go on counting
+        return marks == [str(int(marks[0]) + i) for i in range(len(marks))]
+    return any(marks == run[: len(marks)] for run in _RUNS)
 
 
 def _split_line(line, k):
     """Several phrases that a model wrote on one line, or the line itself."""
-    numbered = re.split(r"(?:^|\s)(?:\d{1,2}[.)．、])(?!\d)\s*", line)
+    line = speech.without_lead_in(line.replace("**", ""))
+    if k == 1:
+        return [line]
+    numbered = re.split(r"(?:^|\s)[(（]?\d{1,2}[.)）．、](?!\d)\s*|[①-⑳]", line)
     numbered = [part for part in numbered if part.strip()]
     if len(numbered) == k:
         return numbered
     line = _ENUMERATION.sub("", line, count=1)
+    if line.startswith("[") and line.endswith("]"):
+        line = line[1:-1]
     for separator in _SEPARATORS:
         parts = [part for part in re.split(separator, line) if part.strip()]
         if len(parts) >= k:
