@@ -33,6 +33,38 @@ def test_runs_add_up(tmp_path):
     assert [line["input_tokens"] for line in lines] == [1000, 400]
 
 
+def test_what_came_since_the_last_time_is_noted(tmp_path):
+    store, price = tmp_path / "a.safetensors", Price(1.0, 1.0, "CNY", "a test")
+    run = report(price, 10, 10**6, 0)
+    told = ledger.record(store, run)
+    assert ledger.record(store, run, told) == told  # nothing new, no line
+    run.asked += 5
+    run.spending.settle(0, 10**6, 10**6)
+    run.spending.settle_unreported(100)
+    ledger.record(store, run, told)
+    assert ledger.total(store) == "3.0000 CNY (15 answers; 1 call of unknown cost)"
+    assert len(ledger.ledger_file(store).read_text().splitlines()) == 2
+
+
+def test_a_run_that_is_killed_has_noted_what_it_paid_so_far(shop, served, monkeypatch):
+    monkeypatch.setattr(ledger, "EVERY", 5)
+    server, given = served
+    config = make_config(**given)
+    path, killed = store_location.path(config), []
+
+    def wait(self, requests, real=ledger.Noted.generate):
+        for number, answer in enumerate(real(self, requests), 1):
+            yield answer
+            if number == 30:
+                killed.append(ledger.total(path))  # what a kill -9 would leave behind
+
+    monkeypatch.setattr(ledger.Noted, "generate", wait)
+    stage1.build(config)
+    answers = int(killed[0].split("(")[1].split()[0])
+    assert 25 <= answers <= len(server.asked)
+    assert f"({len(server.asked)} answers)" in ledger.total(path)
+
+
 def test_an_unknown_price_is_said(tmp_path):
     ledger.record(tmp_path / "a.safetensors", report(None, 3, 10, 10))
     assert ledger.total(tmp_path / "a.safetensors") == "at an unknown price (3 answers)"

@@ -3,9 +3,45 @@
 import json
 import os
 from collections import defaultdict
+from contextlib import closing
 from datetime import datetime, timezone
 
 from recbole_sam.errors import StoreError
+
+EVERY = 1000
+"""Answers after which a running generator's spending is noted: a killed run loses no more of the account."""
+
+
+class Noted:
+    """A generator whose spending is noted while it runs; everything else is the generator's own.
+
+    Args:
+        generator (InterestGenerator): with a ``report``.
+        store (Path): of the interests that it is run for.
+    """
+
+    def __init__(self, generator, store):
+        self._generator, self._store, self._told = generator, store, None
+
+    def __getattr__(self, name):
+        return getattr(self._generator, name)
+
+    def generate(self, requests):
+        """As the generator's; raises StoreError as well, when the ledger cannot be written."""
+        self._told = None
+        with closing(self._generator.generate(requests)) as answers:
+            for answer in answers:
+                if self.report.asked - (self._told or {"answers": 0})["answers"] >= EVERY:
+                    self.note()
+                yield answer
+
+    def note(self):
+        """Notes what was paid since the last time, if anything was.
+
+        Raises:
+            StoreError: as :func:`record`.
+        """
+        self._told = record(self._store, self.report, self._told)
 
 
 def ledger_file(store):
@@ -13,24 +49,35 @@ def ledger_file(store):
     return store.with_suffix(".spent.jsonl")
 
 
-def record(store, report):
-    """Notes what one run of Stage 1 paid, also one that was stopped half-way.
+def record(store, report, before=None):
+    """Notes what one run of Stage 1 paid, also one that was stopped half-way; nothing where nothing was.
 
     Args:
         store (Path): the interest store that the run builds; it may not be there yet.
         report (RunReport): of the run.
+        before (dict, optional): what this returned the last time: only what came since is noted.
+
+    Returns:
+        dict: the run's sums until now.
 
     Raises:
         StoreError: the ledger cannot be written; the sentence says what should stand in it.
     """
-    spending = report.spending
-    entry = {
-        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    spending, price = report.spending, report.spending.price
+    sums = {
         "answers": report.asked,
         "input_tokens": spending.input_tokens,
         "output_tokens": spending.output_tokens,
-        "cost": spending.cost,
-        "currency": spending.price.currency if spending.price else None,
+        "unreported": spending.unreported,
+    }
+    new = {name: number - (before or {}).get(name, 0) for name, number in sums.items()}
+    if not any(new.values()):
+        return sums
+    entry = {
+        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        **new,
+        "cost": price and price.of(new["input_tokens"], new["output_tokens"]),
+        "currency": price and price.currency,
     }
     path = ledger_file(store)
     try:
@@ -46,6 +93,7 @@ def record(store, report):
             f"({error.strerror}); free some space, check the permissions, or set interest_store to another "
             "place. The answers are kept in llm_cache_dir."
         ) from error
+    return sums
 
 
 def _ends_whole(file):
@@ -65,12 +113,12 @@ def total(store):
     Returns:
         str or None: such as ``"0.0910 CNY (943 answers)"``; None when no run asked a language model.
         Lines that a full disk or a power cut left unfinished are counted: ``"(943 answers; 1 line cannot be
-        read)"``.
+        read)"``; and so are calls whose usage nobody told.
     """
     path = ledger_file(store)
     if not path.is_file():
         return None
-    answers, unreadable, costs = 0, 0, defaultdict(float)
+    answers, unreported, unreadable, costs = 0, 0, 0, defaultdict(float)
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
@@ -79,12 +127,15 @@ def total(store):
             unreadable += 1
             continue
         answers += count
+        unreported += entry.get("unreported", 0)
         if cost is None:
             costs["at an unknown price"] += 0
         else:
             costs[currency] += cost
     paid = " + ".join(f"{cost:,.4f} {currency}" if cost else currency for currency, cost in costs.items())
     told = f"{answers:,} answers"
+    if unreported:
+        told += f"; {unreported:,} {'call' if unreported == 1 else 'calls'} of unknown cost"
     if unreadable:
         told += f"; {unreadable:,} {'line' if unreadable == 1 else 'lines'} cannot be read"
     return f"{paid or 'unknown'} ({told})"

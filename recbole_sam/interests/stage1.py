@@ -175,6 +175,8 @@ def build(config, dry_run=False):
     )  # fmt: skip
     users, histories = training_data(config)
     asks = hasattr(generator, "report")  # every run of a language model has a report of its own
+    if asks:
+        generator = ledger.Noted(generator, path)
     try:
         cost = (lambda: generator.report.cost()) if asks else None
         with Progress(config["show_progress"], cost) as progress:
@@ -192,7 +194,8 @@ def build(config, dry_run=False):
     except DryRunFinished as finished:
         return finished.estimate
     finally:
-        settle(generator, path)
+        if asks:
+            settle(generator)
     logger.info("Stage 1: %s", describe(summary))
     logger.info("Stage 1: kept in %s", path)
     return summary
@@ -212,29 +215,25 @@ def _refuse_unknown(config):
         )
 
 
-def settle(generator, path):
-    """Notes what a generator was paid, and tells what it did; nothing of one that asks nobody.
+def settle(generator):
+    """Tells what a generator did, and notes what of its spending is not noted yet.
 
     Args:
-        generator (InterestGenerator): after a run, also one that was stopped.
-        path (Path): of the store that the run is for.
+        generator (Noted): after a run, also one that was stopped.
 
     Raises:
         StoreError: what was paid cannot be noted. When another error is under way, which this must not
             hide, it is logged instead.
     """
-    if not hasattr(generator, "report"):
-        return
     under_way = sys.exc_info()[1]
     if generator.report.users:
         getLogger().info("Stage 1, %s:\n%s", generator.name, "\n".join(generator.report.lines()))
-    if generator.report.asked or generator.report.spending.input_tokens:
-        try:
-            ledger.record(path, generator.report)
-        except StoreError as error:
-            if under_way is None:
-                raise
-            getLogger().error("%s", error)
+    try:
+        generator.note()
+    except StoreError as error:
+        if under_way is None:
+            raise
+        getLogger().error("%s", error)
 
 
 def training_data(config):
