@@ -87,7 +87,7 @@ TABLES = {
         BEAUTY, "SAM",
         (f"SAM:{SHUFFLED}", MINILM, RIVAL, *MODELS, *of_width(f"SAM:{NO_SEMANTICS}", "EIMF")),
     ),
-    "ml-100k-20": Table("ml-100k-20", *of_width("SAM")),
+    "ml-100k-20": Table("ml-100k-20", "SAM"),
     "ml-100k": Table("ml-100k", "SAM"),
     "industrial-scientific-knn": Table(
         SCIENTIFIC, *of_width(KNN),
