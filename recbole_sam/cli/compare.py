@@ -103,7 +103,8 @@ def run(args):
         folder, given, tuning = None, args.settings, args.tune
         if args.ablation and args.models:
             raise SettingError("--ablation says which models: leave out --models, or name them all there.")
-        models = entries.ABLATION if args.ablation else args.models or entries.DEFAULT
+        named = entries.DEFAULT if args.models is None else args.models
+        models = entries.ABLATION if args.ablation else named
         chosen, seeds = entries.parse(models), plan.parse_seeds(args.seeds or SEEDS)
     folder = train(folder, given, chosen, seeds, tuning, args)
     return show(folder, args, edges, {(entry.label, seed) for entry in chosen for seed in seeds})
@@ -183,6 +184,8 @@ def train(folder, words, chosen, seeds, tuning, args):
 
 def _ranges(chosen, own):
     """The text of each entry's search ranges, by label."""
+    if own is not None and not Path(own).is_dir():
+        raise SettingError(f"--ranges is a folder of <Model>.hyper files; {own} is none.")
     ranges = {}
     for entry in chosen:
         candidates = [Path(own) / f"{entry.model}.hyper"] if own else []

@@ -77,8 +77,12 @@ def check(plan, entries):
     fewer_targets = plan.given.get("train_targets", "all") != "all"
     for entry in entries:
         settings.check_names(entry.given, entry.model)
-        for sentence in settings.unread(entry.given, entry.model):  # two rows with two names, and one model
+        # either would make two rows with two names, and one model
+        for sentence in settings.unread(entry.given, entry.model):
             raise SettingError(f"{entry.label}: {sentence}")
+        if settings.of_model(entry.model):  # a user's own model without a YAML may read what it likes
+            for name in settings.unknown(entry.given):
+                raise SettingError(f"{entry.label}: the setting '{name}' is unknown: correct or drop it.")
         if fewer_targets and settings.unread(["train_targets"], entry.model):
             raise SettingError(
                 f"{entry.label} does not read train_targets and would learn from all targets, others from "
