@@ -176,3 +176,19 @@ def test_the_real_all_beauty():
     assert len(rows) == 5269
     assert len({row[0] for row in rows}) == 991
     assert len({row[1] for row in rows}) == 85
+
+
+@pytest.mark.parametrize("review", [REVIEW_2018, REVIEW_2023])
+def test_reviews_are_refused_as_metadata(tmp_path, review):
+    with pytest.raises(DataError, match="x.json, line 2: a review, .*--reviews="):
+        metadata(put(tmp_path, [META_2018, review]), {"A1"})
+
+
+@pytest.mark.parametrize(
+    ("category", "parts"),
+    [("Beauty", ("Beauty",)), ({"a": "b"}, ("Office",)), (7, ("Office",)), ("", ("Office",))],
+)
+def test_categories_that_are_no_list(tmp_path, category, parts):
+    for field in ("category", "categories"):
+        record = {"asin": "A1", field: category, "main_cat": "Office"}
+        assert metadata(put(tmp_path, [record]), {"A1"})[0].categories == parts

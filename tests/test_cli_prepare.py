@@ -147,8 +147,51 @@ def test_the_titles_of_ml_100k_survive_filtering(tmp_path):
     folder = Path(recbole.__file__).parent / "dataset_example" / "ml-100k"
     run("--dataset=dense", f"--data_path={tmp_path}", f"--atomic={folder}", "--min-count=50",
         "--title-column=movie_title")  # fmt: skip
-    assert texts(tmp_path / "dense", "movie_title")["1"] == "Toy Story"
-    assert 0 < len(texts(tmp_path / "dense", "movie_title")) < 1682
+    # under the name that runs look for, whatever the source calls it
+    assert texts(tmp_path / "dense")["1"] == "Toy Story"
+    assert 0 < len(texts(tmp_path / "dense")) < 1682
+
+
+def atomic_folder(folder, inter=(), item=(), title="title"):
+    """Six users with five items each, with further columns where a test asks for them."""
+    folder.mkdir()
+    fields = {"user_id": "token", "item_id": "token", "timestamp": "float", **dict.fromkeys(inter, "token")}
+    rows = [(f"u{u}", f"i{i}", u + i, *inter) for u in range(6) for i in range(5)]
+    atomic.write_rows(folder / f"{folder.name}.inter", fields, rows)
+    fields = {"item_id": "token", title: "token", "price": "float", **dict.fromkeys(item, "token")}
+    rows = [(f"i{i}", f"Title {i}", i + 0.5, *item) for i in range(5)]
+    atomic.write_rows(folder / f"{folder.name}.item", fields, rows)
+    return [f"--data_path={folder.parent}", f"--atomic={folder}"]
+
+
+def test_an_atomic_folder_keeps_its_prices(tmp_path):
+    options = atomic_folder(tmp_path / "x")
+    run("--dataset=x", *options, "--overwrite")
+    rows = [cells for _, cells in atomic.read_rows(tmp_path / "x" / "x.item")]
+    assert rows[1] == ["i1", "Title 1", "1.5"]
+    assert read_card(tmp_path / "x")["notes"] == []
+
+
+def test_columns_that_are_not_taken_over_are_named_and_never_lost(tmp_path, capsys):
+    options = atomic_folder(tmp_path / "x", ["device"], ["release_year"])
+    before = (tmp_path / "x" / "x.inter").read_bytes()
+    with pytest.raises(DataError, match=r"lose columns .*device \(.inter\), release_year \(.item\).*another"):
+        run("--dataset=x", *options, "--overwrite")
+    assert (tmp_path / "x" / "x.inter").read_bytes() == before
+    run("--dataset=y", *options)
+    note = "columns not taken over: device (.inter), release_year (.item)"
+    assert f"note: {note}" in capsys.readouterr().out
+    assert read_card(tmp_path / "y")["notes"] == [note]
+
+
+def test_a_preset_names_the_titles_of_an_atomic_folder(tmp_path):
+    options = atomic_folder(tmp_path / "raw", title="movie_title")
+    run("--dataset=ml-1m", *options)
+    assert texts(tmp_path / "ml-1m", "movie_title")["i1"] == "Title 1"
+    run("--dataset=mine", *options, "--preset=ml-1m")  # runs on "mine" look for "title"
+    assert texts(tmp_path / "mine")["i1"] == "Title 1"
+    with pytest.raises(DataError, match="no field 'title'.*--title-column="):
+        run("--dataset=other", *options)
 
 
 def test_an_atomic_folder_that_is_none(tmp_path):
@@ -173,6 +216,33 @@ def test_a_log_with_titles_in_every_row(tmp_path):
     assert card["skipped"]["other behaviour"] == 5
     assert card["source"]["name"] == "behaviour log"
     assert len(card["source"]["files"]) == 1
+
+
+def test_the_rows_of_a_log_with_titles_are_counted_once(tmp_path, capsys):
+    log = tmp_path / "log.csv"
+    bad = "u0,,1,view,Bad\nu1,,1,view,Bad\n"
+    log.write_text("user_id,item_id,time,behavior_type,title\nu0,i0,1,buy,A\nu1,i1,2,buy,B\n" + bad)
+    options = [f"--data_path={tmp_path}", f"--interactions={log}", "--k-core=none"]
+    run("--dataset=x", *options)
+    assert read_card(tmp_path / "x")["skipped"] == {"no usable item id": 2}
+    run("--dataset=y", *options, "--behaviours=buy", "--strict")
+    assert read_card(tmp_path / "y")["skipped"] == {"other behaviour": 2}
+    run("--dataset=z", *options, f"--items={log}")
+    assert "left out: 2 x no usable item id" in capsys.readouterr().out
+    assert read_card(tmp_path / "z")["skipped_items"] == {}
+
+
+def test_bad_metadata_is_no_lost_interaction(published, tmp_path, capsys):
+    meta = lines(tmp_path / "meta.json", [*meta_2018(), {"title": "of nothing"}, ["no record"]])
+    options = [f"--data_path={tmp_path}", f"--reviews={published / 'Test_5.json.gz'}", f"--meta={meta}"]
+    run("--dataset=x", *options)
+    card = read_card(tmp_path / "x")
+    assert card["skipped"] == {}
+    assert sum(card["skipped_items"].values()) == 2
+    printed = capsys.readouterr().out
+    assert "of the items left out: 1 x no usable item id (first: meta.json, line 6)" in printed
+    with pytest.raises(DataError, match="meta.json, line 6: no usable item id"):
+        run("--dataset=y", *options, "--strict")
 
 
 def test_a_log_without_a_line_of_names(tmp_path):
@@ -226,6 +296,46 @@ def test_ml_100k_needs_no_preparing(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_files_given_for_ml_100k_are_read(tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("user,item,time\nu,a,1\nu,b,2\n")
+    run("--dataset=ml-100k", f"--data_path={tmp_path}", f"--interactions={log}", "--k-core=none")
+    assert read_card(tmp_path / "ml-100k")["counts"]["items"] == 2
+    with pytest.raises(SettingError, match="inside RecBole.*--atomic="):
+        run("--dataset=ml-100k", f"--data_path={tmp_path / 'y'}", f"--items={log}")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--atomic=a", "--behaviours=buy", "--user-column=z", "--header=a,b"],
+         "--atomic does not read --header, --behaviours, --user-column"),
+        (["--reviews=a", "--title-column=z"], "--reviews does not read --title-column"),
+        (["--archive=a", "--items=b"], "--archive does not read --items"),
+        (["--interactions=a", "--items=b", "--meta=c"], "--items and --meta both"),
+        (["--preset=ml-1m", "--delimiter=;"], "--archive does not read --delimiter"),
+    ],
+)  # fmt: skip
+def test_options_that_would_do_nothing_are_refused(tmp_path, options, sentence):
+    with pytest.raises(SettingError, match=sentence):
+        run("--dataset=x", f"--data_path={tmp_path}", *options)
+
+
+def test_the_options_of_an_item_table_are_read_beside_reviews(published, tmp_path):
+    items = tmp_path / "items.csv"
+    items.write_text("was;wie\n" + "".join(f"A{i};Title {i}\n" for i in range(5)))
+    run("--dataset=x", f"--data_path={tmp_path}", f"--reviews={published / 'Test_5.json.gz'}",
+        f"--items={items}", "--item-id-column=was", "--title-column=wie", "--delimiter=;")  # fmt: skip
+    assert texts(tmp_path / "x")["A3"] == "Title 3"
+
+
+def test_a_tilde_is_the_home_folder(published, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(published)
+    run("--dataset=x", "--data_path=~/data", "--reviews=~/published/Test_5.json.gz")
+    assert (tmp_path / "data" / "x" / "x.inter").is_file()
+
+
 @pytest.fixture
 def preset(tmp_path, published, monkeypatch):
     """A preset whose files a local server offers."""
@@ -276,6 +386,14 @@ def test_offline_says_what_to_fetch_and_what_to_run_then(preset):
         "python -m recbole_sam prepare --dataset=shop --reviews=Test_5.json.gz "
         "--meta=meta_Test.json.gz" in sentence
     )
+
+
+def test_items_of_ones_own_take_the_place_of_published_metadata(preset, tmp_path):
+    items = tmp_path / "items.csv"
+    items.write_text("item,title\n" + "".join(f"A{i},Mine {i}\n" for i in range(5)))
+    run("--dataset=shop", *preset, f"--items={items}")
+    assert texts(tmp_path / "dataset" / "shop")["A3"] == "Mine 3"
+    assert not (tmp_path / "cache" / "meta_Test.json.gz").exists()
 
 
 def test_a_file_the_server_lacks(preset, published):

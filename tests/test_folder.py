@@ -39,11 +39,17 @@ def test_real_data_is_only_replaced_when_asked(real):
     assert names(real.parent) == ["x"]
 
 
-def test_synthetic_data_goes_with_all_its_files(real):
+def test_synthetic_data_goes_with_all_its_files_and_no_other(real):
     (real / SYNTHETIC_MARKER).write_text("made up")
-    (real / "interests.safetensors").write_text("of made-up users")
+    of_made_up_users = ("interests-a.safetensors", "item-texts-b.safetensors", "interests-a.spent.jsonl")
+    for made in (*(f"x.{rest}" for rest in of_made_up_users), "x.item", "report.html"):
+        (real / made).write_text("made up")
+    (real / "notes").mkdir()
+    (real / "notes" / "todo").write_text("mine")
+    (real / "All_Beauty_5.json.gz").write_text("mine")
     fill(real)
-    assert names(real) == ["x.inter"]
+    assert names(real) == ["All_Beauty_5.json.gz", "notes", "x.inter"]
+    assert (real / "notes" / "todo").read_text() == "mine"
 
 
 def test_what_prepare_did_not_make_moves_along(real):

@@ -1,4 +1,6 @@
 import gzip
+import os
+import zipfile
 
 import pytest
 
@@ -46,3 +48,34 @@ def test_a_gzip_file_of_nothing_is_empty(tmp_path):
     (tmp_path / "a.gz").write_bytes(gzip.compress(b""))
     with pytest.raises(DataError, match="a.gz is empty"):
         list(text_lines(tmp_path / "a.gz"))
+
+
+def test_a_pipe_is_refused():
+    read, write = os.pipe()
+    try:
+        os.write(write, b"line\n")
+        with pytest.raises(DataError, match="is a pipe: write it to a file first"):
+            list(text_lines(f"/dev/fd/{read}"))
+    finally:
+        os.close(read)
+        os.close(write)
+
+
+def test_a_file_taken_for_a_folder(tmp_path):
+    (tmp_path / "a").write_text("line\n")
+    with pytest.raises(DataError, match=r"cannot be read \(Not a directory\)"):
+        list(text_lines(tmp_path / "a" / "b"))
+
+
+def test_parquet_and_zip_are_called_by_name(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.csv", "w") as file:
+        file.writestr("b", "line\n")
+    with pytest.raises(DataError, match="a.csv is a zip archive"):
+        list(text_lines(tmp_path / "a.csv"))
+    (tmp_path / "b.csv").write_bytes(b"PAR1\x15\x04\xff\n")
+    with pytest.raises(DataError, match="b.csv is a Parquet file"):
+        list(text_lines(tmp_path / "b.csv"))
+    (tmp_path / "c.csv").write_text("PK,user\n")
+    assert list(text_lines(tmp_path / "c.csv")) == ["PK,user\n"]
+    (tmp_path / "d.csv").write_text("PAR1,user\n")
+    assert list(text_lines(tmp_path / "d.csv")) == ["PAR1,user\n"]

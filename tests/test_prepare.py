@@ -197,6 +197,25 @@ def test_an_existing_dataset_survives_bad_input(tables):
     assert not (tmp_path / "mine" / "mine.item").exists()
 
 
+def test_an_error_of_reading_is_not_called_one_of_writing(tmp_path):
+    def rows():
+        yield "u", "a", 5, 1
+        raise OSError(5, "Input/output error")
+
+    def items():
+        yield Item("a", "Soap")
+        raise OSError("gone")
+
+    file = tmp_path / "rows.csv"
+    file.write_text("x")
+    whole = [("u", "a", 5, 1)]
+    for broken in (source(rows(), files=(file,)), source(whole, items(), (file,)),
+                   source(whole, files=(tmp_path / "no.csv",))):  # fmt: skip
+        with pytest.raises(DataError, match=r"(rows|no)\.csv could not be read to the end") as caught:
+            prepare(tmp_path / "x", broken, NONE)
+        assert "written" not in str(caught.value)
+
+
 def test_names_that_are_paths_are_refused(tables):
     with pytest.raises(SettingError, match="plain name"):
         run("--dataset=../x", tables[1])

@@ -10,7 +10,7 @@ import pytest
 
 from recbole_sam.data.skips import Skips
 from recbole_sam.data.sources import table
-from recbole_sam.errors import DataError
+from recbole_sam.errors import DataError, SettingError
 
 AUTO = table.Columns()
 
@@ -212,3 +212,78 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(DataError, match=r"recbole-sam\[parquet\]"):
         interactions(put(tmp_path, "x", "x.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ('a\t"b\t1\na\tc\t2\n', "line 3, in a row that begins in line 2: unexpected end"),
+        ('a\tb\t1\na\t"b\t2\na\tc\t3\na\t"d\t4\n', "line 5, in a row that begins in line 3"),
+        ('a\t"b\t1\na\tc" x\t2\n', "line 3, in a row that begins in line 2"),
+        ('a\t"b\t1\na\t2"\n', "line 3: 2 columns.*The row begins in line 2"),
+        ('a\t"b\t1\na\tc\t2\na\td"\t3\n', "line 4: a quoted cell holds whole rows, from line 2 on"),
+    ],
+)
+def test_a_stray_quote_is_refused_instead_of_swallowing_rows(tmp_path, rows, line):
+    with pytest.raises(DataError, match=f'{line}.*inside it is written ""'):
+        interactions(put(tmp_path, "user\titem\ttime\n" + rows))
+
+
+def test_proper_quotes_of_every_kind_are_read(tmp_path):
+    path = put(tmp_path, 'item,"sub\ntitle",title\r\n"i","x","a ""b"" \r\n, ""c"""\r\n\r\nj,5" brush,""\r\n')
+    assert [item.title for item in items(path)] == ['a "b" \r\n, "c"', ""]
+    path = put(tmp_path, 'item\ttitle\tbrand\ni\t"a\nb\tc"\tAcme\nj\t"d\te\nf"\t\n')
+    assert [item.title for item in items(path)] == ["a\nb\tc", "d\te\nf"]
+
+
+@pytest.mark.parametrize("column", ["text", "reviewText", "review_body", "overall"])
+def test_the_headline_of_a_review_is_no_title(tmp_path, column):
+    path = put(tmp_path, f"title,{column},asin,user_id,timestamp\nFive Stars,5,i,u,1\n")
+    assert not table.has_titles(path, AUTO)
+    with pytest.raises(DataError, match=f"Beside '{column}', .*--title-column="):
+        items(path)
+    named = table.Columns(title="title")
+    assert table.has_titles(path, named)
+    assert items(path, named)[0].title == "Five Stars"
+    path = put(tmp_path, f"title,{column},asin,product_title\nFive Stars,5,i,Soap\n")
+    assert items(path)[0].title == "Soap"
+
+
+def test_the_parent_comes_before_the_variant(tmp_path):
+    path = put(tmp_path, "asin,parent_asin,user_id,timestamp,title\nred,soap,u,1,Soap\n")
+    assert interactions(path)[0][1] == "soap"
+    assert items(path)[0].token == "soap"
+
+
+def test_bytes_and_whole_floats_in_parquet(tmp_path):
+    arrow = pytest.importorskip("pyarrow", reason="the extra [parquet] is not installed")
+    import pyarrow.parquet
+
+    path, skips = tmp_path / "x.parquet", Skips()
+    columns = {
+        "user": [b"u", b"\xff", b"u"], "item": [1.0, 2.0, None], "time": [5, 6, 7],
+        "rating": [b"3", b"", b""], "title": ["Caf\u00e9".encode()] * 3, "categories": [[b"Beauty"]] * 3,
+    }  # fmt: skip
+    pyarrow.parquet.write_table(arrow.table(columns), path)
+    assert interactions(path, skips=skips) == [("u", "1", 3, 5)]
+    assert skips.counts == {"no usable user id": 1, "no usable item id": 1}
+    assert items(path)[0][:4] == ("1", "Caf\u00e9", "", ("Beauty",))
+    floats = {"user": [1.5], "item": [2.0], "time": [5], "rating": [math.nan]}
+    pyarrow.parquet.write_table(arrow.table(floats), path)
+    ((user, item, rating, _),) = interactions(path)
+    assert (user, item) == ("1.5", "2") and math.isnan(rating)
+
+
+def test_a_tab_as_the_shell_hands_it_over(tmp_path):
+    path = put(tmp_path, "user\titem\ttime\na\tb\t1\n")
+    assert interactions(path, delimiter="\\t") == interactions(path, delimiter="\t") != []
+
+
+@pytest.mark.parametrize("delimiter", ["", "::", '"', "\n"])
+def test_what_is_no_delimiter(tmp_path, delimiter):
+    with pytest.raises(SettingError, match="is no delimiter: give one character"):
+        interactions(put(tmp_path, "user,item,time\na,b,1\n"), delimiter=delimiter)
+
+
+def test_a_number_too_large_for_a_float_is_none():
+    assert table.parse_number(10**400) is None

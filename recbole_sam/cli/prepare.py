@@ -1,5 +1,6 @@
 """``python -m recbole_sam prepare``: published files to a RecBole dataset."""
 
+import os.path
 from pathlib import Path
 
 from tqdm import tqdm
@@ -10,9 +11,10 @@ from recbole_sam.data.card import card_line
 from recbole_sam.data.folder import check_free
 from recbole_sam.data.prepare import prepare
 from recbole_sam.data.sources import table
-from recbole_sam.data.sources.from_options import open_source, preset_of
+from recbole_sam.data.sources.from_options import open_source, preset_of, source_given
 from recbole_sam.errors import SettingError
 
+_PATHS = ("data_path", "cache", "reviews", "meta", "archive", "atomic", "interactions", "items")
 _NEXT = "Next: python run_recbole_sam.py --model={} --dataset={}"
 
 
@@ -63,12 +65,14 @@ def run(args):
         raise SettingError(
             f"--dataset is a plain name, not {args.dataset!r}; --data_path says where."
         )
+    for name in _PATHS:  # shells leave the ~ of --option=~/x as it is
+        setattr(args, name, getattr(args, name) and os.path.expanduser(getattr(args, name)))
     folder = Path(args.data_path) / args.dataset
     check_free(folder, args.overwrite)  # before a long download
     if args.report:
         page.drawing("--report")  # says what to install before the work, not after
     preset = preset_of(args)
-    if preset and preset.reader == "included":
+    if preset and preset.reader == "included" and not source_given(args):
         print(f"{preset.title} with titles is inside RecBole; there is nothing to prepare.")
         print(_NEXT.format("SAM", args.dataset))
         return 0
@@ -76,7 +80,7 @@ def run(args):
     source = source._replace(rows=tqdm(source.rows, "reading", unit=" rows", disable=None))
     chosen = filters.Filters(*(getattr(args, name) for name in filters.Filters._fields))
     made = prepare(folder, source, chosen, args.overwrite)
-    print("\n".join(summary(made, source.skips)))
+    print("\n".join(summary(made, source.skips, source.item_skips)))
     if source.items is None:
         print("Without titles: models that read texts need --meta=FILE or --items=FILE.")
     print(f"Written to {folder}.")
@@ -86,12 +90,13 @@ def run(args):
     return 0
 
 
-def summary(made, skips):
+def summary(made, skips, item_skips):
     """What was read, left out, kept and found, a line each.
 
     Args:
         made (dict): a card.
         skips (Skips): the rows left out, with examples.
+        item_skips (Skips): the same of the items.
 
     Returns:
         list of str
@@ -104,6 +109,7 @@ def summary(made, skips):
             f"{step['interactions']:>13,}"
         )
     lines += [f"left out: {sentence}" for sentence in skips.sentences()]
+    lines += [f"of the items left out: {sentence}" for sentence in item_skips.sentences()]
     lines += [f"repaired: {count:,} x {why}" for why, count in made["repaired"].items()]
     lines += [f"note: {note}" for note in made["notes"]]
     lines += [

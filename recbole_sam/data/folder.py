@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fnmatch
 import glob
 import os
 import shutil
@@ -13,6 +14,9 @@ SYNTHETIC_MARKER = "SYNTHETIC.md"
 
 REPORT = ("report.html", *(f"report-{name}.png" for name in ("lengths", "popularity", "time", "titles")))
 """What the report of a dataset consists of: of a replaced dataset it would be wrong."""
+
+_MADE_OF = ("interests-*", "item-texts-*", "*.spent.jsonl")
+"""What Stage 1 makes of a dataset, behind its name: of invented users it is worth nothing."""
 
 _OLD = ".replaced"
 _PARTIAL = ".partial"
@@ -46,9 +50,10 @@ def replacing(folder, overwrite=False):
     """Gives an empty folder to fill, and puts it in the place of ``folder`` when all went well.
 
     Whatever goes wrong before, ``folder`` is as it was and the half-filled folder is gone. Files of
-    the old folder that `prepare` did not make (interests, say) move along, unless the old one was
-    synthetic. Should the machine die between the two renames, the next call puts the old one back;
-    what a killed process left half-filled, the next call removes.
+    the old folder that `prepare` did not make move along: what the user put there is nobody's to
+    delete. Interests and item texts stay behind when the old data was synthetic. Should the machine die
+    between the two renames, the next call puts the old one back; what a killed process left
+    half-filled, the next call removes.
 
     Args:
         folder (pathlib.Path): where the dataset is to be.
@@ -75,8 +80,7 @@ def replacing(folder, overwrite=False):
     try:
         yield new
         if folder.exists():
-            if not is_synthetic(folder):
-                _carry_over(folder, new)
+            _carry_over(folder, new)
             os.rename(folder, old)
             try:
                 os.rename(new, folder)
@@ -101,8 +105,9 @@ def _recover(folder, old):
 
 
 def _carry_over(source, target):
+    made = _made_by_synthetic if is_synthetic(source) else _made_by_prepare
     for path in source.iterdir():
-        if _made_by_prepare(path.name, source.name) or (target / path.name).exists():
+        if made(path.name, source.name) or (target / path.name).exists():
             continue
         if path.is_dir():
             shutil.copytree(path, target / path.name, symlinks=True)
@@ -114,12 +119,19 @@ def _made_by_prepare(file, dataset):
     return file in (f"{dataset}.inter", f"{dataset}.item", "card.json", *REPORT)
 
 
+def _made_by_synthetic(file, dataset):
+    if file == SYNTHETIC_MARKER or _made_by_prepare(file, dataset):
+        return True
+    name = glob.escape(dataset)
+    return any(fnmatch.fnmatchcase(file, f"{name}.{rest}") for rest in _MADE_OF)
+
+
 def _cannot_write(folder, error):
     if error.errno == errno.ENOSPC:
         return DataError(
             f"The disk is full: {folder} could not be written and is as it was. Free some space."
         )
-    return DataError(f"{folder} could not be written and is as it was ({error.strerror}).")
+    return DataError(f"{folder} could not be written and is as it was ({error.strerror or error}).")
 
 
 def _sweep(folder):

@@ -1,5 +1,6 @@
 """What is known of an item, and the text it gets."""
 
+from collections import Counter
 from typing import NamedTuple
 
 from recbole_sam.data.text import clean_title, looks_like_code
@@ -23,6 +24,10 @@ class Item(NamedTuple):
     price: float = float("nan")
 
 
+NO_TEXT, INSTEAD, TITLE = range(3)
+"""Where the text of an item comes from, the better the higher."""
+
+
 def titles_of(items, tokens):
     """Clean items for the tokens that are wanted, and where their titles come from.
 
@@ -30,7 +35,8 @@ def titles_of(items, tokens):
     to nothing; a text is never invented.
 
     Args:
-        items (iterable of Item): as a source gives them, streamed; the first of a token counts.
+        items (iterable of Item): as a source gives them, streamed; of a token listed more than once
+            the first with a title counts, else the first with any text, else the first.
         tokens (set of str): the items that have interactions.
 
     Returns:
@@ -39,21 +45,30 @@ def titles_of(items, tokens):
         ``not in the item file``.
     """
     clean = {}
-    counts = {"title": 0, "brand and category instead": 0, "no text": 0}
-    scripts = 0
+    sources = {}  # token -> NO_TEXT, INSTEAD or TITLE
+    scripts = set()
     for item in items:
-        if item.token not in tokens or item.token in clean:
+        if item.token not in tokens or sources.get(item.token) == TITLE:
             continue
         title = clean_title(item.title)
         brand = clean_title(item.brand)
         categories = tuple(filter(None, map(clean_title, item.categories)))
-        scripts += bool(item.title) and not title and looks_like_code(item.title)
-        if title:
-            counts["title"] += 1
+        text = title or " ".join(filter(None, (brand, *categories[-1:])))
+        source = TITLE if title else INSTEAD if text else NO_TEXT
+        if source <= sources.get(item.token, -1):
+            continue
+        sources[item.token] = source
+        clean[item.token] = item._replace(title=text, brand=brand, categories=categories)
+        if item.title and not title and looks_like_code(item.title):
+            scripts.add(item.token)
         else:
-            title = " ".join(filter(None, (brand, *categories[-1:])))
-            counts["brand and category instead" if title else "no text"] += 1
-        clean[item.token] = item._replace(title=title, brand=brand, categories=categories)
-    counts["script instead of title"] = scripts
-    counts["not in the item file"] = len(tokens) - len(clean)
+            scripts.discard(item.token)
+    found = Counter(sources.values())
+    counts = {
+        "title": found[TITLE],
+        "brand and category instead": found[INSTEAD],
+        "no text": found[NO_TEXT],
+        "script instead of title": len(scripts),
+        "not in the item file": len(tokens) - len(clean),
+    }
     return clean, counts

@@ -6,6 +6,12 @@ import zlib
 
 from recbole_sam.errors import DataError
 
+NO_TEXT = {
+    b"PAR1\x15": "a Parquet file, where text is needed (a table may be Parquet if its name ends in .parquet)",
+    b"PK\x03\x04": "a zip archive or an Excel workbook, where text is needed: unpack it, or save it as CSV",
+}
+"""What files that begin with these bytes are. Advice to convert them to UTF-8 would wreck them."""
+
 
 @contextlib.contextmanager
 def open_bytes(path):
@@ -18,16 +24,21 @@ def open_bytes(path):
         a binary file object.
 
     Raises:
-        DataError: the file is missing, a folder, unreadable or empty, or its gzip stream is cut or
-            corrupt (also when that shows only later, while it is being read).
+        DataError: the file is missing, a folder, a pipe, unreadable, empty, Parquet or zip, or its gzip
+            stream is cut or corrupt (also when that shows only later, while it is being read).
     """
     try:
         with open(path, "rb") as plain:
-            magic = plain.read(2)
+            if not plain.seekable():  # files are read more than once
+                raise DataError(f"{path} is a pipe: write it to a file first.")
+            magic = plain.read(5)
             if not magic:
                 raise DataError(f"{path} is empty.")
+            for start, what in NO_TEXT.items():
+                if magic.startswith(start):
+                    raise DataError(f"{path} is {what}.")
             plain.seek(0)
-            if magic == b"\x1f\x8b":
+            if magic.startswith(b"\x1f\x8b"):
                 with gzip.GzipFile(fileobj=plain) as unzipped:
                     yield unzipped
             else:
@@ -44,6 +55,8 @@ def open_bytes(path):
         ) from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path} is a corrupt gzip file ({error}): fetch it again.") from None
+    except OSError as error:  # such as a file taken for a folder, or a failing disk
+        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
 
 
 def text_lines(path):

@@ -1,5 +1,6 @@
 """From a source's rows to a RecBole dataset: filter, order, clean, write, swap into place."""
 
+import contextlib
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
@@ -22,12 +23,15 @@ class Source(NamedTuple):
     Attributes:
         name: what it is, for the card: ``"table"``, ``"Amazon Review Data 2018, All Beauty"``.
         rows: iterable of user token, item token, rating and time.
-        skips: the `Skips` that the readers fill.
+        skips: the `Skips` that the reader of the rows fills.
         files: the paths it is read from.
         items: callable that is given the set of item tokens with interactions and returns an
             iterable of `Item`; None when nothing is known of the items.
         lines: how many lines the publisher says the interactions have, or None.
         title_field: the field of the ``.item`` file that gets the titles.
+        item_skips: the `Skips` that the reader of the items fills, apart from those of the rows: a bad
+            line of metadata is no lost interaction. None when the items have no lines of their own.
+        notes: what the output and the card are to say besides.
     """
 
     name: str
@@ -37,6 +41,8 @@ class Source(NamedTuple):
     items: object = None
     lines: int | None = None
     title_field: str = "title"
+    item_skips: Skips | None = None
+    notes: tuple = ()
 
 
 def prepare(folder, source, chosen=None, overwrite=False):
@@ -65,9 +71,10 @@ def prepare(folder, source, chosen=None, overwrite=False):
     filters.check(chosen)
     with replacing(Path(folder), overwrite) as new:
         name = Path(folder).name
-        interactions, steps = filters.apply(collect(source.rows), chosen)
+        with _reading(source):
+            interactions, steps = filters.apply(collect(source.rows), chosen)
         _refuse_nothing(source, steps)
-        notes = _count_lines(source, steps[0]["interactions"])
+        notes = [*_count_lines(source, steps[0]["interactions"]), *source.notes]
         made = {"dataset": name, "source": {"name": source.name}}
         made["date"] = datetime.now(timezone.utc).date().isoformat()
         made["counts"] = describe(interactions)
@@ -77,18 +84,31 @@ def prepare(folder, source, chosen=None, overwrite=False):
         if source.items is not None:
             tokens = [interactions.item_tokens[code] for code in np.unique(interactions.items)]
             wanted = set(tokens)
-            items, made["titles"] = titles_of(source.items(wanted), wanted)
+            with _reading(source):
+                items, made["titles"] = titles_of(source.items(wanted), wanted)
             _refuse_foreign_items(source, items, tokens)
             # RecBole drops interactions with items that the .item file does not list.
             listed = [items.get(token) or Item(token) for token in tokens]
             _write_items(new / f"{name}.item", listed, source.title_field)
         made["skipped"] = dict(source.skips.counts)
+        if source.item_skips:
+            made["skipped_items"] = dict(source.item_skips.counts)
         made["repaired"] = dict(source.skips.repaired)
         made["notes"] = notes
-        made["source"]["files"] = [_fingerprint(path) for path in source.files]
+        with _reading(source):
+            made["source"]["files"] = [_fingerprint(path) for path in source.files]
         made["files"] = [_fingerprint(path) for path in sorted(new.iterdir())]
         card.write_card(new, made)
     return made
+
+
+@contextlib.contextmanager
+def _reading(source):
+    """Names an error of reading for what it is: `replacing` takes the others for errors of writing."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{_names(source)} could not be read to the end ({error}).") from error
 
 
 def describe(interactions):
@@ -189,7 +209,7 @@ def _count_lines(source, usable):
 
 
 def _refuse_nothing(source, steps):
-    files = ", ".join(path.name for path in source.files)
+    files = _names(source)
     if not steps[0]["interactions"]:
         skipped = "; ".join(source.skips.sentences())
         raise DataError(
@@ -209,6 +229,10 @@ def _refuse_foreign_items(source, items, tokens):
             f"Only {len(items):,} of the {len(tokens):,} items are described in "
             f"{source.files[-1].name}: is it the item file of another dataset?"
         )
+
+
+def _names(source):
+    return ", ".join(path.name for path in source.files) or source.name
 
 
 def _fingerprint(path):

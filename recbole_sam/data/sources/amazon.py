@@ -24,6 +24,7 @@ from recbole_sam.data.items import Item
 from recbole_sam.data.lines import open_bytes
 from recbole_sam.data.sources.table import LATEST_SECOND, parse_number, parse_price, parse_time
 from recbole_sam.data.text import clean_token
+from recbole_sam.errors import DataError
 
 try:
     from orjson import loads as _loads
@@ -84,9 +85,14 @@ def read_metadata(path, skips, wanted):
         Item: uncleaned.
 
     Raises:
-        DataError: as `read_reviews`.
+        DataError: as `read_reviews`; or the file holds reviews, whose titles are headlines.
     """
     for number, record in _records(path, skips, wanted):
+        if "reviewerID" in record or "user_id" in record:
+            raise DataError(
+                f"{path}, line {number}: a review, where the description of a product is needed. Give the "
+                "metadata file (its name begins with meta_); reviews are given with --reviews=."
+            )
         token = _token(record.get("parent_asin") or record.get("asin"))
         if not token:
             skips.add(reasons.NO_ITEM, path, number)
@@ -164,9 +170,16 @@ def _brand(record):
 
 
 def _categories(record):
-    path = record.get("category") or record.get("categories") or []
+    path = _parts(record.get("category")) or _parts(record.get("categories"))
     if path and isinstance(path[0], list):  # 2014 lists several paths; the first is the main one
         path = path[0]
     if not path:
         path = [record.get("main_cat") or record.get("main_category")]
     return tuple(part for part in path if isinstance(part, str))
+
+
+def _parts(value):
+    """A list as it is, a text as its only part, and nothing of any other value."""
+    if isinstance(value, str):
+        return [value] if value else []
+    return value if isinstance(value, list) else []

@@ -5,9 +5,12 @@ import math
 from recbole_sam.data import skips as reasons
 from recbole_sam.data.atomic import read_header, read_item_texts, read_rows
 from recbole_sam.data.items import Item
-from recbole_sam.data.sources.table import parse_number, parse_time
+from recbole_sam.data.sources.table import parse_number, parse_price, parse_time
 from recbole_sam.data.text import clean_token
-from recbole_sam.errors import DataError
+from recbole_sam.errors import DataError, nearest
+
+_INTERACTION_FIELDS = ("user_id", "item_id", "rating", "timestamp")
+_ITEM_FIELDS = ("item_id", "brand", "categories", "price")
 
 
 def inter_file(folder):
@@ -28,6 +31,30 @@ def inter_file(folder):
             f"{folder} holds {len(found)} .inter files, where a RecBole dataset folder has one."
         )
     return found[0]
+
+
+def lost_fields(inter, title_field):
+    """The columns of a dataset folder that `prepare` does not take over.
+
+    Args:
+        inter (pathlib.Path): its ``.inter`` file, with or without an ``.item`` file beside it.
+        title_field (str or None): the field with the titles; None when no titles are read from it.
+
+    Returns:
+        list of str: each with its file, ``"device (.inter)"``.
+
+    Raises:
+        DataError: a file is unreadable.
+    """
+    item = inter.with_suffix(".item")
+    kept = {inter: _INTERACTION_FIELDS, item: (*_ITEM_FIELDS, title_field)}
+    return [
+        f"{field} ({path.suffix})"
+        for path, fields in kept.items()
+        if path.is_file()
+        for field in read_header(path)
+        if field not in fields
+    ]
 
 
 def read_interactions(path, skips):
@@ -72,15 +99,30 @@ def read_items(path, title_field, wanted):
         wanted (set of str): item tokens; others are passed over.
 
     Yields:
-        Item: token, title, and brand and categories where the file has them.
+        Item: token, title, and brand, categories and price where the file has them.
 
     Raises:
         DataError: the file is unreadable or has no such field.
     """
     header = read_header(path)
+    if title_field not in header:
+        raise DataError(
+            f"{path} has no field {title_field!r}; it has {', '.join(header)}."
+            f"{nearest(title_field, header)} Name the one with the titles with --title-column=."
+        )
     titles = read_item_texts(path, [title_field])
     brands = read_item_texts(path, ["brand"]) if "brand" in header else {}
     shelves = read_item_texts(path, ["categories"]) if "categories" in header else {}
+    prices = _prices(path, list(header)) if "price" in header else {}
     for token in titles.keys() & wanted:
         shelf = tuple(filter(None, shelves.get(token, "").split(", ")))
-        yield Item(token, titles[token], brands.get(token, ""), shelf)
+        yield Item(token, titles[token], brands.get(token, ""), shelf, prices.get(token, math.nan))
+
+
+def _prices(path, header):
+    """Item token -> price; as with the texts, the first row of an item counts."""
+    item, price = header.index("item_id"), header.index("price")
+    prices = {}
+    for _, cells in read_rows(path):
+        prices.setdefault(cells[item], parse_price(cells[price]))
+    return prices

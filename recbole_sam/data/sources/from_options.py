@@ -44,26 +44,39 @@ def open_source(args, preset):
 
     Raises:
         DataError: a file is missing or could not be downloaded.
-        SettingError: two sources are given, or one that only the user can give is not.
+        SettingError: two sources are given, or one that only the user can give is not, or an option
+            that the source does not read.
         UnknownNameError: no file is given and the name is unknown.
     """
-    skips = Skips(args.strict)
-    ways = {
-        "interactions": _open_tables,
-        "atomic": _open_atomic,
-        "reviews": _open_amazon,
-        "archive": _open_movielens,
-    }
-    given = [way for way in ways if getattr(args, way)]
-    if len(given) > 1:
-        raise SettingError(f"--{given[0]} and --{given[1]} are two sources; give one.")
-    if given:
-        return ways[given[0]](args, preset, skips)
-    if preset and preset.files:
+    way = _way(args, preset)
+    _refuse_unread(args, way)
+    if not getattr(args, way):
         for role, path in _download(args, preset).items():
             if getattr(args, role) is None:
                 setattr(args, role, path)
-        return open_source(args, preset)
+    item_skips = Skips(args.strict)
+    source = _WAYS[way](args, preset, Skips(args.strict), item_skips)
+    return source._replace(title_field=_title_field(presets.load(args.dataset)), item_skips=item_skips)
+
+
+def source_given(args):
+    """bool: whether the options name a file or a folder to read."""
+    return any(getattr(args, option) for option in (*_WAYS, "items", "meta"))
+
+
+def _way(args, preset):
+    """The option that gives the source, or would if the files were not downloaded."""
+    given = [way for way in _WAYS if getattr(args, way)]
+    if len(given) > 1:
+        raise SettingError(f"--{given[0]} and --{given[1]} are two sources; give one.")
+    if given:
+        return given[0]
+    if preset and preset.files:
+        return next(role for role in preset.files if role in _WAYS)
+    if preset and preset.reader == "included":
+        raise SettingError(
+            f"{preset.title} is inside RecBole; to give it other items, name its folder with --atomic=FOLDER."
+        )
     if preset:
         raise SettingError(f"The {preset.title} is yours: give it with --interactions=FILE.")
     raise UnknownNameError(
@@ -72,11 +85,33 @@ def open_source(args, preset):
     )
 
 
+def _refuse_unread(args, way):
+    """Refuses options that this source would silently ignore."""
+    read = set(_READS[way])
+    if args.items and "items" in read:
+        read.update(_OF_ITEM_TABLES)
+    unread = [
+        f"--{option.replace('_', '-')}"
+        for option in ("items", "meta", *_OF_LOGS, *_OF_ITEM_TABLES)
+        if getattr(args, option) and option not in read
+    ]
+    if unread:
+        raise SettingError(f"--{way} does not read {', '.join(unread)}: leave that out.")
+    if args.items and args.meta:
+        raise SettingError("--items and --meta both describe the items; give one.")
+
+
+def _title_field(preset):
+    """The field that runs read titles from: a dataset's settings go by its name."""
+    return preset.title_field if preset else "title"
+
+
 def _download(args, preset):
-    """Paths in the cache by role, fetched where they are missing."""
+    """Paths in the cache by role, fetched where they are missing; no metadata beside ``--items``."""
+    files = {role: file for role, file in preset.files.items() if not (role == "meta" and args.items)}
     cache = Path(args.cache) if args.cache else download.cache_folder()
     paths = {}
-    for role, remote in preset.files.items():
+    for role, remote in files.items():
         paths[role] = cache / remote.name
         if getattr(args, role) or paths[role].is_file():
             continue
@@ -88,8 +123,8 @@ def _download(args, preset):
                     remote, cache, report=lambda done, total, bar=bar: _show(bar, done, total)
                 )
         except download.FetchError as error:
-            names = [each.name for each in preset.files.values()]
-            options = " ".join(f"--{part}={each.name}" for part, each in preset.files.items())
+            names = [each.name for each in files.values()]
+            options = " ".join(f"--{part}={each.name}" for part, each in files.items())
             raise DataError(
                 f"{preset.title} could not be downloaded ({error}). Fetch {' and '.join(names)} by "
                 f"hand from {preset.page} and run: python -m recbole_sam prepare "
@@ -103,7 +138,7 @@ def _show(bar, done, total):
     bar.update(done - bar.n)
 
 
-def _open_amazon(args, preset, skips):
+def _open_amazon(args, preset, skips, item_skips):
     path = Path(args.reviews)
     known = args.meta or args.items
     # The name and the published length hold for the published file only.
@@ -114,55 +149,63 @@ def _open_amazon(args, preset, skips):
         amazon.read_reviews(path, skips),
         skips,
         (path, Path(known)) if known else (path,),
-        _described(args, preset, skips),
+        _described(args, preset, item_skips),
         remote.lines if published else None,
     )
 
 
-def _open_movielens(args, preset, skips):
+def _open_movielens(args, preset, skips, item_skips):
     path = Path(args.archive)
     return Source(
         "MovieLens 1M",
         movielens.read_ratings(path, skips),
         skips,
         (path,),
-        lambda wanted: movielens.read_movies(path, skips),
-        title_field=preset.title_field if preset else "title",
+        lambda wanted: movielens.read_movies(path, item_skips),
     )
 
 
-def _open_atomic(args, preset, skips):
+def _open_atomic(args, preset, skips, item_skips):
     inter = atomic_folder.inter_file(Path(args.atomic))
-    title = args.title_column or "title"
     item = inter.with_suffix(".item")
+    title = _title_field(presets.load(args.dataset))
     if args.meta or args.items:
-        items = _described(args, preset, skips)
+        items = _described(args, preset, item_skips)
         known = Path(args.meta or args.items)
     elif item.is_file():
+        title = args.title_column or _title_field(preset)
         items = partial(atomic_folder.read_items, item, title)
         known = item
     else:
         items = known = None
+    lost = ", ".join(atomic_folder.lost_fields(inter, title))
+    if lost and (Path(args.data_path) / args.dataset).resolve() == inter.parent.resolve():
+        raise DataError(
+            f"{inter.parent} would lose columns that prepare does not take over ({lost}): prepare it under "
+            "another --dataset name."
+        )
     return Source(
         f"RecBole dataset {inter.stem}",
         atomic_folder.read_interactions(inter, skips),
         skips,
         (inter, known) if known else (inter,),
         items,
-        title_field=title if known == item else "title",
+        notes=(f"columns not taken over: {lost}",) if lost else (),
     )
 
 
-def _open_tables(args, preset, skips):
+def _open_tables(args, preset, skips, item_skips):
     columns = _columns(args, preset)
     names = args.header.split(",") if args.header else None
     path = Path(args.interactions)
     rows = table.read_interactions(path, columns, skips, args.delimiter, names, _behaviours(args))
-    items, known = _described(args, preset, skips), args.meta or args.items
+    if args.items and Path(args.items).resolve() == path.resolve():
+        item_skips = Skips()  # its bad rows are counted as interactions already
+    items, known = _described(args, preset, item_skips), args.meta or args.items
     if items is None and table.has_titles(path, columns, args.delimiter, names):
         # a log with the title in every row
         items, known = (
-            lambda wanted: table.read_items(path, columns, skips, args.delimiter, names),
+            lambda wanted: table.read_items(path, columns, Skips(), args.delimiter, names),
             path,
         )
     return Source(
@@ -174,13 +217,13 @@ def _open_tables(args, preset, skips):
     )
 
 
-def _described(args, preset, skips):
+def _described(args, preset, item_skips):
     """The items of ``--meta`` or ``--items``; None without either."""
     if args.meta:
-        return partial(amazon.read_metadata, Path(args.meta), skips)
+        return partial(amazon.read_metadata, Path(args.meta), item_skips)
     if args.items:
         columns = _columns(args, preset)
-        return lambda wanted: table.read_items(Path(args.items), columns, skips, args.delimiter)
+        return lambda wanted: table.read_items(Path(args.items), columns, item_skips, args.delimiter)
     return None
 
 
@@ -196,3 +239,27 @@ def _columns(args, preset):
 
 def _behaviours(args):
     return set(args.behaviours.split(",")) if args.behaviours else None
+
+
+_WAYS = {
+    "interactions": _open_tables,
+    "atomic": _open_atomic,
+    "reviews": _open_amazon,
+    "archive": _open_movielens,
+}
+"""The option that gives a source -> what opens it."""
+
+_OF_LOGS = (
+    "header", "behaviours", "user_column", "item_column", "rating_column", "time_column", "behaviour_column",
+)  # fmt: skip
+_OF_ITEM_TABLES = (
+    "delimiter", "item_id_column", "title_column", "brand_column", "category_column", "price_column",
+)  # fmt: skip
+
+_READS = {
+    "interactions": ("items", "meta", *_OF_LOGS, *_OF_ITEM_TABLES),
+    "atomic": ("items", "meta", "title_column"),
+    "reviews": ("items", "meta"),
+    "archive": (),
+}
+"""The option that gives a source -> the others it reads; with ``--items``, those of its table as well."""

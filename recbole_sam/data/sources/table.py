@@ -9,11 +9,11 @@ from recbole_sam.data import skips as reasons
 from recbole_sam.data.items import Item
 from recbole_sam.data.lines import text_lines
 from recbole_sam.data.text import clean_token
-from recbole_sam.errors import DataError, nearest
+from recbole_sam.errors import DataError, SettingError, nearest
 
 INTERACTION_NAMES = {
     "user": "user_id user uid reviewer_id customer_id visitor_id member_id".split(),
-    "item": "item_id item iid asin parent_asin product_id movie_id goods_id article_id".split(),
+    "item": "item_id item iid parent_asin asin product_id movie_id goods_id article_id".split(),
     "rating": "rating ratings overall score stars".split(),
     "time": "timestamp time unix_review_time unix_time datetime date ts".split(),
     "behaviour": "behavior behaviour behavior_type behaviour_type event_type event".split(),
@@ -28,6 +28,15 @@ ITEM_NAMES = {
     "price": "price item_price".split(),
 }
 """The same for items."""
+
+REVIEW_NAMES = "text review_text review_body overall".split()
+"""Columns of reviews: beside one of them, ``title`` is the headline of the review, not the product."""
+
+QUOTES = (
+    'A cell that begins with " ends at the next one, and a " inside it is written "". In a table without '
+    "quoting (many logs are TSV like that) remove such quotes, or quote the cells."
+)
+"""What to do about a quote that makes no sense."""
 
 LATEST_SECOND = 1e11
 """The year 5138; a larger number counts milliseconds or microseconds."""
@@ -99,7 +108,7 @@ def read_interactions(path, columns, skips, delimiter=None, names=None, behaviou
             skips.add(reason, path, line)
             continue
         stars = math.nan
-        if rating is not None and cells[rating] not in ("", None):
+        if rating is not None and _text(cells[rating]):
             stars = parse_number(cells[rating])
             if stars is None:
                 skips.add(reasons.BAD_RATING, path, line)
@@ -125,7 +134,7 @@ def read_items(path, columns, skips, delimiter=None, names=None):
     table = _rows(path, delimiter, names)
     names = next(table)
     token = _find(path, names, "item", columns.item_id, ITEM_NAMES["item"], "--item-id-column")
-    title = _find(path, names, "title", columns.title, ITEM_NAMES["title"], "--title-column")
+    title = _find_title(path, names, columns, "--title-column")
     brand, category, price = (
         _find(path, names, part, getattr(columns, part), ITEM_NAMES[part])
         for part in ("brand", "category", "price")
@@ -147,7 +156,7 @@ def read_items(path, columns, skips, delimiter=None, names=None):
 def has_titles(path, columns, delimiter=None, names=None):
     """bool: whether the table has a column recognised as the title."""
     table = _rows(path, delimiter, names)
-    found = _find(path, next(table), "title", columns.title, ITEM_NAMES["title"])
+    found = _find_title(path, next(table), columns)
     table.close()
     return found is not None
 
@@ -156,7 +165,7 @@ def parse_number(cell):
     """float of a cell, or None when it is not a finite number."""
     try:
         number = float(cell)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 
@@ -198,6 +207,14 @@ def _seconds(moment):
 
 
 def _text(cell):
+    """Text of a cell; of Parquet that may be bytes, or a whole number that pandas made a float."""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bytes):
+        # What is not UTF-8 becomes halves of surrogate pairs, which make an id unusable.
+        return cell.decode("utf-8", "surrogateescape")
+    if isinstance(cell, float):
+        return "" if math.isnan(cell) else str(int(cell) if cell.is_integer() else cell)
     return "" if cell is None else str(cell)
 
 
@@ -228,6 +245,22 @@ def _find(path, names, part, wanted, usual, option=None):
     )
 
 
+def _find_title(path, names, columns, option=None):
+    """As `_find`; a headline of reviews is taken for the title only when the user names it."""
+    review = _find(path, names, "review", None, REVIEW_NAMES)
+    usual = ITEM_NAMES["title"]
+    if review is None:
+        return _find(path, names, "title", columns.title, usual, option)
+    usual = [name for name in usual if name != "title"]
+    found = _find(path, names, "title", columns.title, usual)
+    if found is None and option is not None:
+        raise DataError(
+            f"{path} has no column recognised as title; it has {', '.join(names)}. Beside {names[review]!r}, "
+            f"'title' would be the headline of a review. Name the column of product titles with {option}=."
+        )
+    return found
+
+
 def _plain(name):
     # "user_id:token" is how atomic files spell it.
     return "".join(c for c in name.partition(":")[0].lower() if c.isalnum())
@@ -244,14 +277,17 @@ def _rows(path, delimiter, names):
 def _text_rows(path, delimiter, names):
     lines = text_lines(path)
     head = next(lines)
-    if delimiter is None:
-        delimiter = max(",\t;|", key=head.count)
-    # A quoted column name may hold a line end, so the header goes through the same reader.
-    reader = csv.reader(_chain(head, lines), delimiter=delimiter)
+    delimiter = max(",\t;|", key=head.count) if delimiter is None else _one_character(delimiter)
+    # A quoted column name may hold a line end, so the header goes through the same reader. It is strict
+    # because a stray quote at the start of a cell would else swallow the rows up to the next one.
+    reader = csv.reader(_chain(head, lines), delimiter=delimiter, strict=True)
+    end = 0  # the last line of the row before
     try:
         names = names or next(reader)
         yield [name.strip() for name in names]
+        end = reader.line_num
         for cells in reader:
+            start, end = end + 1, reader.line_num
             if not cells:
                 continue
             if len(cells) != len(names):
@@ -259,10 +295,37 @@ def _text_rows(path, delimiter, names):
                     f"{path}, line {reader.line_num}: {len(cells)} columns, where the header has "
                     f"{len(names)} ({', '.join(names)}). "
                     f"Is {delimiter!r} the delimiter (--delimiter=)?"
+                    + (f" The row begins in line {start}: {QUOTES}" if end > start else "")
                 )
-            yield reader.line_num, cells
+            if delimiter == "\t" and end > start and _holds_rows(cells):
+                raise DataError(
+                    f"{path}, line {end}: a quoted cell holds whole rows, from line {start} on. {QUOTES}"
+                )
+            yield end, cells
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}.") from None
+        raise DataError(
+            f"{path}, line {reader.line_num}, in a row that begins in line {end + 1}: {error}. {QUOTES}"
+        ) from None
+
+
+def _one_character(delimiter):
+    """The delimiter as ``csv`` takes it; a shell hands over ``\\t`` as two characters."""
+    if delimiter == "\\t":
+        return "\t"
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        raise SettingError(
+            f"--delimiter={delimiter} is no delimiter: give one character such as , or ; or \\t for a tab."
+        )
+    return delimiter
+
+
+def _holds_rows(cells):
+    """Whether each line of a row has as many tabs as a row: two stray quotes with rows in between.
+
+    Only tabs tell: commas are common in a text of several lines.
+    """
+    lines = "\t".join(cells).split("\n")
+    return all(line.count("\t") == len(cells) - 1 for line in lines)
 
 
 def _chain(head, lines):
