@@ -85,7 +85,10 @@ TABLES = {
     ),
     "beauty": Table(
         BEAUTY, "SAM",
-        (f"SAM:{SHUFFLED}", MINILM, RIVAL, *MODELS, *of_width(f"SAM:{NO_SEMANTICS}", "EIMF")),
+        (
+            f"SAM:{SHUFFLED}", "SAM:n_layers=0", MINILM, RIVAL, *MODELS,
+            *of_width(f"SAM:{NO_SEMANTICS}", "EIMF"),
+        ),
     ),
     "ml-100k-20": Table("ml-100k-20", "SAM"),
     "ml-100k": Table("ml-100k", "SAM"),
