@@ -32,7 +32,7 @@ from recbole_sam.data import store_location
 from recbole_sam.data.store import InterestStore
 from recbole_sam.data.titles import item_titles
 from recbole_sam.errors import DataError, SettingError
-from recbole_sam.interests import stage1
+from recbole_sam.interests import ledger, stage1
 from recbole_sam.interests.extract import catalogue, extract
 from recbole_sam.interests.generators import configured_generator
 
@@ -90,14 +90,15 @@ def interests(config, users, histories):
         tuple: the fitted text encoder; for each user its phrases (list of str) and their embeddings
         (numpy.ndarray [k, H]).
     """
-    encoder, generator = stage1.text_encoder(config), configured_generator(config)
+    encoder = stage1.text_encoder(config)
+    generator = ledger.noted(configured_generator(config), store_location.path(config))
     settings = stage1.extract_settings(config)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sample.safetensors"
         try:
             summary = extract(users, histories, item_titles(config), encoder, generator, settings, path)
         finally:
-            stage1.settle(generator, store_location.path(config))
+            stage1.settle(generator)
         store = InterestStore.open(path)
         rows = [store.phrase_index[start:end] for start, end in pairwise(store.offsets)]
         found = [([store.phrases[row] for row in of_one], store.embeddings[of_one]) for of_one in rows]

@@ -16,7 +16,7 @@ def test_store_lines_count_users_phrases_and_uses(tmp_path):
         users=["a", "b", "c", "d"], offsets=[0, 2, 3, 3, 5], phrase_index=[0, 1, 1, 1, 2],
         phrases=["hair care", "nails", "very soft winter coats"],
         embeddings=np.zeros((3, 4), np.float32), history_hashes=np.zeros((4, 16), np.uint8),
-        statuses=[0, 1, 4, 0], status_names=STATUSES, fingerprint={},
+        statuses=[0, 1, STATUSES.index("failed"), 0], status_names=STATUSES, fingerprint={},
     )  # fmt: skip
     text = "\n".join(store_lines(InterestStore.open(tmp_path / "s.safetensors"), most=2))
     assert "4 users, 3 distinct phrases, width 4" in text

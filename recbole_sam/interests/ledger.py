@@ -44,6 +44,11 @@ class Noted:
         self._told = record(self._store, self.report, self._told)
 
 
+def noted(generator, store):
+    """A generator as :class:`Noted` when it asks a language model, else as it is."""
+    return Noted(generator, store) if hasattr(generator, "report") else generator
+
+
 def ledger_file(store):
     """The ledger (Path) of an interest store (Path)."""
     return store.with_suffix(".spent.jsonl")

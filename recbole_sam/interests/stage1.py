@@ -174,11 +174,10 @@ def build(config, dry_run=False):
         config["dataset"], config["interest_generator"], config["text_encoder"],
     )  # fmt: skip
     users, histories = training_data(config)
-    asks = hasattr(generator, "report")  # every run of a language model has a report of its own
-    if asks:
-        generator = ledger.Noted(generator, path)
+    generator = ledger.noted(generator, path)
     try:
-        cost = (lambda: generator.report.cost()) if asks else None
+        # every run of a language model has a report of its own
+        cost = (lambda: generator.report.cost()) if hasattr(generator, "report") else None
         with Progress(config["show_progress"], cost) as progress:
             summary = extract(
                 users,
@@ -194,8 +193,7 @@ def build(config, dry_run=False):
     except DryRunFinished as finished:
         return finished.estimate
     finally:
-        if asks:
-            settle(generator)
+        settle(generator)
     logger.info("Stage 1: %s", describe(summary))
     logger.info("Stage 1: kept in %s", path)
     return summary
@@ -218,13 +216,17 @@ def _refuse_unknown(config):
 def settle(generator):
     """Tells what a generator did, and notes what of its spending is not noted yet.
 
+    Nothing is told of one that asks nobody.
+
     Args:
-        generator (Noted): after a run, also one that was stopped.
+        generator (InterestGenerator): of :func:`ledger.noted`, after a run, also one that was stopped.
 
     Raises:
         StoreError: what was paid cannot be noted. When another error is under way, which this must not
             hide, it is logged instead.
     """
+    if not hasattr(generator, "report"):
+        return
     under_way = sys.exc_info()[1]
     if generator.report.users:
         getLogger().info("Stage 1, %s:\n%s", generator.name, "\n".join(generator.report.lines()))
