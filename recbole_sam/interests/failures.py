@@ -30,23 +30,8 @@ class TransientFailure(CallFailure):
         self.sent = sent
 
 
-class MalformedFailure(TransientFailure):
-    """An answer came, and may have been paid for, but holds nothing usable: few further tries.
-
-    Args:
-        reason (str): what is wrong with it.
-        input_tokens (int): what the provider said it used, 0 when it said nothing.
-        output_tokens (int): the same of the output.
-    """
-
-    def __init__(self, reason, input_tokens=0, output_tokens=0):
-        super().__init__(reason)
-        self.input_tokens = input_tokens
-        self.output_tokens = output_tokens
-
-
-class RefusedFailure(CallFailure):
-    """The provider's moderation declined this prompt; asking again would not help.
+class _Used:
+    """Of a failure that may have been paid for.
 
     Args:
         reason (str): what happened.
@@ -58,6 +43,14 @@ class RefusedFailure(CallFailure):
         super().__init__(reason)
         self.input_tokens = input_tokens
         self.output_tokens = output_tokens
+
+
+class MalformedFailure(_Used, TransientFailure):
+    """An answer came, and may have been paid for, but holds nothing usable: few further tries."""
+
+
+class RefusedFailure(_Used, CallFailure):
+    """The provider's moderation declined this prompt; asking again would not help."""
 
 
 class RejectedFailure(CallFailure):
