@@ -197,8 +197,8 @@ def run_trials(folder, plan, entries, seeds, tuned, where, say):
     by_label = {entry.label: entry for entry in entries}
     results = {(entry.label, seed): folder.result(entry.label, seed) for entry, seed in wanted}
     missing = [pair for pair in wanted if not _done(results[pair[0].label, pair[1]])]
-    for label in dict.fromkeys(entry.label for entry, _ in missing):
-        _check_identity(folder, plan, by_label[label], tuned.get(label))
+    for label, entry in {entry.label: entry for entry, _ in missing}.items():
+        _check_identity(folder, plan, entry, tuned.get(label))
     if len(missing) < len(wanted):
         say(f"{len(wanted) - len(missing)} of {len(wanted)} trials are done already")
 
@@ -231,7 +231,7 @@ def _check_identity(folder, plan, entry, found):
     """Refuses more seeds of an entry that is another model now than its finished trials are."""
     done = [result for result in folder.results(entry.label) if _done(result)]
     if done:
-        now = identity.identity(_config(plan, entry, found or {}))
+        now = identity.identity(_config(plan, entry, found))
         for result in done:
             identity.check(result, now)
 
@@ -249,9 +249,9 @@ def _failed(entry, seed, why):
     return {"model": entry.label, "class": entry.model, "seed": seed, "status": "failed", "reason": why}
 
 
-def _config(plan, entry, found=()):
+def _config(plan, entry, found=None):
     own = {"model": entry.model, "dataset": plan.dataset}
-    return configuration.make_config({**plan.given, **entry.given, **own, **dict(found)})
+    return configuration.make_config({**plan.given, **entry.given, **own, **(found or {})})
 
 
 def _given(plan, entry, seed, where):

@@ -21,17 +21,17 @@ class Noted:
     """
 
     def __init__(self, generator, store):
-        self._generator, self._store, self._told = generator, store, None
+        self._generator, self._store, self._told = generator, store, {}
 
     def __getattr__(self, name):
         return getattr(self._generator, name)
 
     def generate(self, requests):
         """As the generator's; raises StoreError as well, when the ledger cannot be written."""
-        self._told = None
+        self._told = {}
         with closing(self._generator.generate(requests)) as answers:
             for answer in answers:
-                if self.report.asked - (self._told or {"answers": 0})["answers"] >= EVERY:
+                if self.report.asked - self._told.get("answers", 0) >= EVERY:
                     self.note()
                 yield answer
 

@@ -25,7 +25,6 @@ from recbole_sam.interests import failures
 from recbole_sam.interests.cache import AnswerCache
 from recbole_sam.interests.contract import replay
 from recbole_sam.interests.failures import InterruptedRunError, LimitReachedError
-from recbole_sam.interests.generate.base import FAILED, UNUSABLE
 from recbole_sam.interests.generate.served import FEWEST_FAILED, check_failures
 from recbole_sam.interests.llm_settings import make_llm_generator
 
@@ -208,8 +207,7 @@ class _Blocks:
     def _count(self, answer):
         report = self._generator.report
         report.statuses[answer.status] += 1
-        if answer.status in (FAILED, UNUSABLE):
-            check_failures(report, self._generator.settings, FEWEST_FAILED)
+        check_failures(report, self._generator.settings, FEWEST_FAILED)
         return answer
 
 

@@ -19,8 +19,6 @@ from recbole_sam.models import sizes
 from recbole_sam.models.frequency import split_frequencies
 from recbole_sam.models.padding import causal_mask, left_pad
 
-ACTIVATIONS = ("gelu", "relu", "sigmoid", "swish", "tanh")  # what RecBole's FeedForward knows
-
 
 class FrequencyLayer(nn.Module):
     """Rescales a sequence's high frequencies: LN(x + Drop(low + beta^2 * high)).
@@ -115,12 +113,7 @@ class BSARec(SequentialRecommender):
 
     @staticmethod
     def _check_settings(config):
-        sizes.check_transformer(config)
-        if config["hidden_act"] not in ACTIVATIONS:
-            raise SettingError(
-                f"hidden_act={config['hidden_act']!r} is unknown: set it to one of "
-                f"{', '.join(ACTIVATIONS)}."
-            )
+        sizes.check_encoder(config)
         if not 0 <= config["alpha"] <= 1:
             raise SettingError(f"alpha={config['alpha']} is no share: set it from 0 to 1.")
         sizes.check(config, "cutoff", least=0)

@@ -13,14 +13,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from recbole_sam.data.dataset import ItemTextDataset
-from recbole_sam.errors import SettingError
 from recbole_sam.models import item_knn, repeats, sizes
 from recbole_sam.models.item_text import ProjectedTexts
 from recbole_sam.models.padding import real_items
 from recbole_sam.models.unsaved import unsaved_buffers
-
-ACTIVATIONS = ("gelu", "relu", "sigmoid", "swish", "tanh")
-"""Of RecBole's ``FeedForward``."""
 
 
 class SASRecText(SASRec):
@@ -39,12 +35,8 @@ class SASRecText(SASRec):
     loss_types = ("CE", "BPR")
 
     def __init__(self, config, dataset):
-        sizes.check_transformer(config)
+        sizes.check_encoder(config)
         sizes.check(config, "n_layers")
-        if config["hidden_act"] not in ACTIVATIONS:
-            raise SettingError(
-                f"hidden_act is '{config['hidden_act']}'; RecBole's encoder knows {', '.join(ACTIVATIONS)}."
-            )
         super().__init__(config, dataset)
         texts = dataset.item_texts
         self.item_text = ProjectedTexts(texts, self.text_adaptor(config, texts.width))

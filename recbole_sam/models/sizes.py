@@ -21,6 +21,23 @@ def check(config, *names, least=1):
             raise SettingError(f"{name} is {value}; it must be a whole number from {least}.")
 
 
+ACTIVATIONS = ("gelu", "relu", "sigmoid", "swish", "tanh")
+"""What RecBole's ``FeedForward`` knows."""
+
+
+def check_encoder(config):
+    """Refuses settings that RecBole's Transformer encoder cannot have.
+
+    Raises:
+        SettingError: of a size, or of ``hidden_act``.
+    """
+    check_transformer(config)
+    if config["hidden_act"] not in ACTIVATIONS:
+        raise SettingError(
+            f"hidden_act={config['hidden_act']!r} is unknown: set it to one of {', '.join(ACTIVATIONS)}."
+        )
+
+
 def check_transformer(config):
     """Refuses sizes that no Transformer has: widths, heads, and layers, of which there may be none.
 

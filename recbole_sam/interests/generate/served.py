@@ -30,7 +30,6 @@ from recbole_sam.interests.failures import (
     TooManyFailuresError,
     TransientFailure,
 )
-from recbole_sam.interests.generate.base import FAILED, UNUSABLE
 from recbole_sam.interests.generate.extractive import central_titles
 from recbole_sam.interests.limits import Throttle, backoff
 from recbole_sam.interests.report import RunReport
@@ -122,8 +121,7 @@ class ServedGenerator:
     def count(self, answer):
         """Notes an answer and stops a run that mostly fails."""
         self.report.statuses[answer.status] += 1
-        if answer.status in (FAILED, UNUSABLE):
-            check_failures(self.report, self.settings, FEWEST_FAILED)
+        check_failures(self.report, self.settings, FEWEST_FAILED)
         return answer
 
     def _spending(self):
