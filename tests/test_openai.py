@@ -86,8 +86,9 @@ def test_a_proxy_that_cannot_be_used_is_one_sentence(serve, tmp_path, monkeypatc
     server = serve()
     for proxy in ("socks://127.0.0.1:9", "nonsense://127.0.0.1:9"):
         monkeypatch.setenv("ALL_PROXY", proxy)
-        with pytest.raises(ProviderStopError, match="A proxy in the environment .ALL_PROXY"):
+        with pytest.raises(SettingError, match="The proxy in ALL_PROXY.* cannot be used") as caught:
             run(server, tmp_path, make_requests(1))
+        assert proxy not in str(caught.value)
     assert not server.asked
 
 

@@ -29,6 +29,7 @@ from recbole_sam.interests.generate.dashscope import (
     whole_number,
 )
 from recbole_sam.interests.generate.extractive import central_titles
+from recbole_sam.interests.generate.http_client import decoded, http_client, http_library
 from recbole_sam.interests.generate.served import ServedGenerator, stop_error
 from recbole_sam.interests.limits import retry_after
 
@@ -106,7 +107,8 @@ class OpenAIClient:
         """Opens the connections.
 
         Raises:
-            ProviderStopError: ``httpx`` is missing, or the key, the address or a proxy cannot be one.
+            ProviderStopError: ``httpx`` is missing, or the key or the address cannot be one.
+            SettingError: the environment's proxy or certificates cannot be used.
         """
         httpx = http_library("openai")
         try:
@@ -170,49 +172,6 @@ class OpenAIClient:
             wait,
             fatal_codes(self.asked_of.provider),
         )
-
-
-def http_library(generator):
-    """``httpx``, imported at first use.
-
-    Raises:
-        ProviderStopError: it is not installed.
-    """
-    try:
-        import httpx
-    except ImportError as error:
-        raise ProviderStopError(
-            f"The {generator} generator needs httpx: pip install 'recbole-sam[{generator}]'."
-        ) from error
-    return httpx
-
-
-def http_client(kind, **options):
-    """An httpx client; the environment's proxies count.
-
-    Args:
-        kind (type): ``httpx.Client`` or ``httpx.AsyncClient``.
-        **options: its own.
-
-    Raises:
-        ProviderStopError: a proxy of the environment is of a kind that httpx does not know here.
-    """
-    try:
-        return kind(**options)
-    except (ImportError, ValueError) as error:  # socks:// without socksio, an unknown scheme
-        reason = " ".join(str(error).split())[:200]
-        raise ProviderStopError(
-            f"A proxy in the environment (ALL_PROXY, HTTPS_PROXY, HTTP_PROXY) cannot be used: {reason} Unset "
-            "it, name an http:// proxy, or pip install 'httpx[socks]'."
-        ) from None
-
-
-def decoded(response):
-    """The JSON of an httpx response, or None when it is none."""
-    try:
-        return response.json()
-    except (ValueError, RecursionError):
-        return None
 
 
 def read_completion(content):
