@@ -73,6 +73,10 @@ def _dataset_class(name):
 _SAVED_WITH = ("eval_args", "encoding", "train_neg_sample_args", *settings.LISTED_OF_MODELS)
 
 
+# What our losses are to RecBole: BCE takes a positive and a negative, sampled softmax a target a sample.
+_INPUT_TYPES = {"BCE": "PAIRWISE", "SSM": "POINTWISE"}
+
+
 def _register_model(name):
     import recbole.data.dataset
 
@@ -108,56 +112,68 @@ def _register_properties():
     @functools.wraps(load_internal)
     def load_with_ours(self, model, model_class, dataset):
         load_internal(self, model, model_class, dataset)
-        ours = model in properties.model_names()
-        files = []
-        if _dataset_class(model) is not None:
-            files += [properties.interests_file(), properties.llm_file()]
-        if ours:
-            files.append(properties.model_file(model))
-        if properties.dataset_file(dataset).is_file():
-            files.append(properties.dataset_file(dataset))
-        for file in files:
-            defaults = self._update_internal_config_dict(file) or {}
-            self.internal_config_dict.pop("source", None)  # how prepare gets the data: no setting of a run
-            if file != properties.model_file(model):
-                _list(self, (name for name in defaults if name != "source"))
-        _list(self, _SAVED_WITH)
-        internal, external = self.internal_config_dict, self.external_config_dict
-        if external.get("llm_base_url") is not None:
-            server_address(external["llm_base_url"])  # RecBole logs the settings of every model
-        loss = external.get("loss_type", internal.get("loss_type"))
-        if model_class.type == ModelType.SEQUENTIAL and loss in ("CE", "SSM"):
-            # RecBole's default (uniform negatives) is an error with its own default loss of these models,
-            # and of no use to sampled softmax, which draws its own.
-            internal["train_neg_sample_args"] = None
-        if model_class.type == ModelType.SEQUENTIAL and "load_col" not in external:
-            # RecBole's default for a dataset without a preset leaves out the time that these models need.
-            time_field = external.get("TIME_FIELD", internal["TIME_FIELD"])
-            columns = internal["load_col"].get("inter") if internal.get("load_col") else None
-            if isinstance(columns, list) and time_field not in columns:
-                columns.append(time_field)
-        allowed = (loss,)
-        if ours:
-            allowed = getattr(model_class, "loss_types", allowed)
-        elif _is_sequential_of_recbole(model_class) and loss and not hasattr(model_class, "input_type"):
-            allowed = ("CE", "BPR")  # of another RecBole makes no kind of samples, and fails much later
-        if loss not in allowed:
-            raise SettingError(f"loss_type is '{loss}'; {model} knows {', '.join(allowed)}.")
-        if ours:
-            if loss == "BCE":  # one positive, one negative: RecBole knows this as pairwise
-                internal["MODEL_INPUT_TYPE"] = InputType.PAIRWISE
-            if loss == "SSM":  # a target a sample: RecBole knows this as pointwise
-                internal["MODEL_INPUT_TYPE"] = InputType.POINTWISE
-            settings.check_names(external, model)
+        _add_defaults(self, model, dataset)
+        internal, given = self.internal_config_dict, self.external_config_dict
+        if given.get("llm_base_url") is not None:
+            server_address(given["llm_base_url"])  # RecBole logs the settings of every model
+        loss = given.get("loss_type", internal.get("loss_type"))
+        if model_class.type == ModelType.SEQUENTIAL:
+            _mend_sequential_defaults(internal, given, loss)
+        _check_loss(model, model_class, loss)
+        if model in properties.model_names():
+            if loss in _INPUT_TYPES:
+                internal["MODEL_INPUT_TYPE"] = InputType[_INPUT_TYPES[loss]]
+            settings.check_names(given, model)
 
     Config._get_model_and_dataset = checked_model_and_dataset
     Config._load_internal_config_dict = load_with_ours
 
 
-def _list(config, names):
-    """Names what RecBole compares when it decides whether a saved dataset or dataloader may be used again."""
+def _add_defaults(config, model, dataset):
+    """The plugin's YAML files, over RecBole's own and under everything a user gives."""
+    files = []
+    if _dataset_class(model) is not None:
+        files += [properties.interests_file(), properties.llm_file()]
+    if model in properties.model_names():
+        files.append(properties.model_file(model))
+    if properties.dataset_file(dataset).is_file():
+        files.append(properties.dataset_file(dataset))
+    for file in files:
+        defaults = config._update_internal_config_dict(file) or {}
+        config.internal_config_dict.pop("source", None)  # how prepare gets the data: no setting of a run
+        if file != properties.model_file(model):
+            _compare_before_reuse(config, (name for name in defaults if name != "source"))
+    _compare_before_reuse(config, _SAVED_WITH)
+
+
+def _compare_before_reuse(config, names):
+    """Names settings that RecBole compares before it uses a saved dataset or dataloader again."""
     listed = config.parameters["Dataset"]
     listed += [name for name in names if name not in listed]
+
+
+def _mend_sequential_defaults(internal, given, loss):
+    """RecBole's defaults that its sequential models cannot work with, where the user gives none."""
+    if loss in ("CE", "SSM"):
+        # RecBole's default (uniform negatives) is an error with its own default loss of these models,
+        # and of no use to sampled softmax, which draws its own.
+        internal["train_neg_sample_args"] = None
+    if "load_col" not in given:
+        # RecBole's default for a dataset without a preset leaves out the time that these models need.
+        time_field = given.get("TIME_FIELD", internal["TIME_FIELD"])
+        columns = internal["load_col"].get("inter") if internal.get("load_col") else None
+        if isinstance(columns, list) and time_field not in columns:
+            columns.append(time_field)
+
+
+def _check_loss(model, model_class, loss):
+    allowed = (loss,)
+    if model in properties.model_names():
+        allowed = getattr(model_class, "loss_types", allowed)
+    elif _is_sequential_of_recbole(model_class) and loss and not hasattr(model_class, "input_type"):
+        allowed = ("CE", "BPR")  # of another RecBole makes no kind of samples, and fails much later
+    if loss not in allowed:
+        raise SettingError(f"loss_type is '{loss}'; {model} knows {', '.join(allowed)}.")
 
 
 def _register_dataset_checks():
