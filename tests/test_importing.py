@@ -142,6 +142,7 @@ def test_csv_and_pt_must_fit(tmp_path):
 TABLES = {
     "rows.csv": 'user,phrase\nu1,hair care\nu1,"nails, red"\nu2,hair care\n7,a\n7,b\n7,c\n7,a\n',
     "rows.tsv": "phrase\tuser_id\nhair care\tu1\nnails, red\tu1\nhair care\tu2\na\t7\nb\t7\nc\t7\n",
+    "ranked.csv": 'rank,user,phrase\n2,u1,"nails, red"\n3,7,c\n1,7,a\n 1,u1,hair care\n1,u2,hair care\n2,7,b',
     "bom.csv": "\ufeffUserID,Interests\r\nu1,hair care||nails; red\r\n",
     "lists.jsonl": "\n".join(
         json.dumps({"user": u, "interests": list(p), "more": 1}) for u, p in PHRASES.items()
@@ -172,6 +173,7 @@ BAD = {
     "g.jsonl": '["u1", "x"]\n',
     "h.txt": "u1 x",
     "i.csv": "user,phrase\nu1,\n",
+    "j.csv": "user,rank,phrase\nu1,first,x\n",
 }
 
 

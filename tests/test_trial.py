@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import build_interests, make_config
 
-from recbole_sam.evaluation import metrics, plan, split, trial
+from recbole_sam.evaluation import identity, metrics, plan, split, trial
 from recbole_sam.evaluation.run_folder import SPLIT
 
 WORDS = ["--dataset=shop", "--epochs=2", "--MAX_ITEM_LIST_LENGTH=8", "--topk=[5,10]", "--valid_metric=NDCG@5",
@@ -71,6 +71,17 @@ def test_what_is_told_of_a_trial(comparison, tmp_path):
     }  # fmt: skip
     assert told["identity"]["learning_rate"] == 0.01 and told["identity"]["n_layers"] == 1
     assert not list(folder.glob("*.pth"))
+
+
+def test_titles_that_are_edited_while_it_trains_are_not_its_own(comparison, tmp_path, shop):
+    folder = job(comparison, tmp_path / "trial", "SAM")
+    build_interests(make_config(text_encoder_dim=8))
+    given = json.loads((folder / trial.JOB).read_text())["given"]
+    experiment = trial.Experiment(given, 1, folder)
+    before = identity.identity(experiment.config)
+    curve = experiment.fit(saved=False)
+    (shop / "shop.item").write_text((shop / "shop.item").read_text().rstrip("\n") + " edited\n")
+    assert experiment.facts(curve)["identity"] == before != identity.identity(experiment.config)
 
 
 def test_the_best_of_equal_epochs_is_the_one_that_was_saved(comparison, tmp_path):

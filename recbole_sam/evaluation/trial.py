@@ -135,6 +135,7 @@ class Experiment:
         from recbole.utils import get_flops, get_model, get_trainer, init_logger, init_seed
 
         from recbole_sam.configuration import make_config
+        from recbole_sam.evaluation.identity import identity
 
         if threads:
             torch.set_num_threads(threads)
@@ -143,6 +144,8 @@ class Experiment:
         init_seed(config["seed"], config["reproducibility"])
         init_logger(config)
         dataset = create_dataset(config)
+        # Now: titles may be edited while it trains, and are not what it read.
+        self.identity, self.interests = identity(config), interest_facts(config)
         self.data = data_preparation(config, dataset)
         train = self.data[0]
         init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
@@ -206,8 +209,6 @@ class Experiment:
 
     def facts(self, curve):
         """What is told of a trained model beside its ranks, a JSON-able dict."""
-        from recbole_sam.evaluation.identity import identity
-
         scored = [point for point in curve if point["valid_score"] is not None]
         sign = 1 if self.config["valid_metric_bigger"] else -1
         # the last of equal ones, which is what RecBole saved
@@ -226,22 +227,24 @@ class Experiment:
             "learning_rate": self.config["learning_rate"],
             "valid": dict(self.best_valid),
             "curve": curve,
-            "interests": self._interests(),
-            "identity": identity(self.config),
+            "interests": self.interests,
+            "identity": self.identity,
         }
 
-    def _interests(self):
-        from recbole_sam.data import store_location
-        from recbole_sam.data.store import InterestStore
-        from recbole_sam.interests import ledger
-        from recbole_sam.registry import uses_interests
 
-        if not uses_interests(self.config["model"]):
-            return None
-        path = store_location.path(self.config)
-        made = InterestStore.open(path).fingerprint
-        named = {part: made.get(part, {}).get("name", "unknown") for part in ("generator", "encoder")}
-        return {**named, "cost": ledger.total(path) or "no language model was paid"}
+def interest_facts(config):
+    """Who wrote and encoded the interests that a model reads and what they cost (dict or None)."""
+    from recbole_sam.data import store_location
+    from recbole_sam.data.store import InterestStore
+    from recbole_sam.interests import ledger
+    from recbole_sam.registry import uses_interests
+
+    if not uses_interests(config["model"]):
+        return None
+    path = store_location.path(config)
+    made = InterestStore.open(path).fingerprint
+    named = {part: made.get(part, {}).get("name", "unknown") for part in ("generator", "encoder")}
+    return {**named, "cost": ledger.total(path) or "no language model was paid"}
 
 
 def timed(function, seconds):

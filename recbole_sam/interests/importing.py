@@ -56,8 +56,9 @@ def read_interests(paths):
 
     Args:
         paths (sequence of str or Path): ``.pt`` (user -> [k, H]); ``.csv`` or ``.tsv`` with a user
-            and a phrase or interests column, several interests separated by " || "; ``.jsonl`` with
-            objects of user and phrase, or user and interests (a list).
+            and a phrase or interests column, several interests separated by " || ", and perhaps a rank
+            column, by which the rows of a user are put in order; ``.jsonl`` with objects of user and
+            phrase, or user and interests (a list).
 
     Returns:
         Imported: users in the order of the files.
@@ -263,14 +264,25 @@ def _table_rows(file, path, delimiter):
             f"({', '.join(USER_COLUMNS[:3])}) and a phrase column ({', '.join(PHRASE_COLUMNS[:3])}); "
             f"it has {', '.join(header) or 'none'}."
         )
+    rank = header.index("rank") if "rank" in header else None
+    rows = []
     for line, row in enumerate(reader, 2):
         if not row:
             continue
-        if len(row) <= max(user, phrase):
+        if len(row) <= max(user, phrase, rank or 0):
             raise DataError(
                 f"{path}, line {line}: {len(row)} columns where {len(header)} are named."
             )
-        yield row[user].strip(), row[phrase]
+        place = 0 if rank is None else row[rank].strip()
+        try:
+            rows.append((int(place), row[user].strip(), row[phrase]))
+        except ValueError:
+            raise DataError(
+                f"{path}, line {line}: the rank {place!r} is no whole number: mend it, or drop the column."
+            ) from None
+    # Stable: rows of one rank stay in the order of the file.
+    for _, name, text in sorted(rows, key=lambda entry: entry[0]):
+        yield name, text
 
 
 def _json_rows(file, path):
