@@ -235,10 +235,11 @@ def test_the_rows_of_a_log_with_titles_are_counted_once(tmp_path, capsys):
 def test_bad_metadata_is_no_lost_interaction(published, tmp_path, capsys):
     meta = lines(tmp_path / "meta.json", [*meta_2018(), {"title": "of nothing"}, ["no record"]])
     options = [f"--data_path={tmp_path}", f"--reviews={published / 'Test_5.json.gz'}", f"--meta={meta}"]
-    run("--dataset=x", *options)
+    run("--dataset=x", *options, "--report")
     card = read_card(tmp_path / "x")
     assert card["skipped"] == {}
     assert sum(card["skipped_items"].values()) == 2
+    assert "Lines of the item file left out" in (tmp_path / "x" / "report.html").read_text()
     printed = capsys.readouterr().out
     assert "of the items left out: 1 x no usable item id (first: meta.json, line 6)" in printed
     with pytest.raises(DataError, match="meta.json, line 6: no usable item id"):

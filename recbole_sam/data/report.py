@@ -183,6 +183,8 @@ def _page(name, card, interactions, texts, charts, synthetic):
         parts.append("<h2>What each filter left</h2>" + _steps(card["steps"]))
     if card.get("skipped"):
         parts.append("<h2>Lines left out</h2>" + _counts("reason", card["skipped"]))
+    if card.get("skipped_items"):
+        parts.append("<h2>Lines of the item file left out</h2>" + _counts("reason", card["skipped_items"]))
     if card.get("repaired"):
         parts.append("<h2>Lines repaired</h2>" + _counts("reason", card["repaired"]))
     if "titles" in card:
