@@ -1,4 +1,4 @@
-"""The tables of accuracy.md and README.md, made of the per-user ranks kept in ``benchmarks/accuracy``.
+"""The tables of accuracy.md, options.md and README.md, of the per-user ranks in ``benchmarks/accuracy``.
 
     python -m benchmarks.pages            # says which tables are not what the ranks give
     python -m benchmarks.pages --write    # puts them in
@@ -21,7 +21,7 @@ from recbole_sam.evaluation.report.views import number
 from recbole_sam.evaluation.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[1]
-ACCURACY, README = ROOT / "benchmarks" / "accuracy.md", ROOT / "README.md"
+PAGES = (ROOT / "benchmarks" / "accuracy.md", ROOT / "benchmarks" / "options.md", ROOT / "README.md")
 FOLDER = ROOT / "benchmarks" / "accuracy"
 TABLE = re.compile(r"(<!-- table (\S+) -->\n\n)(.*?)(<!-- end of table -->)", re.DOTALL)
 
@@ -125,7 +125,7 @@ def shown(label):
 
 
 def accuracy_table(table):
-    """One table of accuracy.md: differences to the base, by chance of users and seeds, Holm over the rows.
+    """One table of differences to the base, by chance of users and seeds, Holm over the rows.
 
     Args:
         table (Table): what it shows.
@@ -243,7 +243,7 @@ def main(words=None):
     parser.add_argument("--write", action="store_true", help="put the tables into the pages")
     args = parser.parse_args(words)
     changed = False
-    for page in (ACCURACY, README):
+    for page in PAGES:
         old = page.read_text(encoding="utf-8")
         new = filled(old)
         if new != old:

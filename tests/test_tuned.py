@@ -22,7 +22,7 @@ def test_it_is_of_a_model_and_a_dataset_and_every_setting_is_known(file, shop):
     assert model in properties.model_names() and dataset in properties.dataset_names()
     text = Path(file).read_text()
     assert f"--dataset={dataset}" in text and f"--config_files=properties/tuned/{file.name}" in text
-    assert "on validation" in text and "benchmarks/accuracy.md" in text
+    assert "on validation" in text and "benchmarks/options.md" in text
     config = configuration.make_config({"model": model, "dataset": "shop", "config_files": str(file)})
     given = config.file_config_dict
     assert given and set(given) <= settings.own_names() | settings.recbole_names()

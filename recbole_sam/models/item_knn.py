@@ -24,7 +24,7 @@ from recbole_sam.models import sizes
 from recbole_sam.models.attention import recency_positions
 
 NEWEST_WEIGHT, FADING = 8.0, 0.8
-"""Where the weights of the votes start, by prototypes on validation (benchmarks/accuracy.md): a cosine of the
+"""Where the weights of the votes start, by prototypes on validation (benchmarks/tried.md): a cosine of the
 newest item counts 8, each older item's 0.8 times the one's after it. Both are learned from there."""
 
 AT_ONCE = 1024
