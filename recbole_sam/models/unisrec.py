@@ -41,8 +41,11 @@ class WhiteningExperts(nn.Module):
         gates = texts @ self.gate
         if self.training:
             gates = gates + torch.randn_like(gates) * F.softplus(texts @ self.gate_noise)
-        experts = (self.dropout(texts) - self.shift) @ self.whitening  # [G N d]
-        return torch.einsum("ng,gnd->nd", gates.softmax(dim=-1), experts)
+        # x W_k - b_k W_k in one product for all experts: x - b_k of every item would be [G N H].
+        n_experts, _, size = self.whitening.shape
+        experts = self.dropout(texts) @ self.whitening.transpose(0, 1).flatten(1)  # [N G*d]
+        experts = experts.unflatten(1, (n_experts, size)) - (self.shift @ self.whitening).squeeze(1)
+        return (gates.softmax(dim=-1).unsqueeze(-1) * experts).sum(dim=1)
 
 
 class UniSRec(SASRecText):
