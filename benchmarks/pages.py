@@ -26,19 +26,21 @@ FOLDER = ROOT / "benchmarks" / "accuracy"
 TABLE = re.compile(r"(<!-- table (\S+) -->\n\n)(.*?)(<!-- end of table -->)", re.DOTALL)
 
 MODELS = ("BSARec", "SASRec", "GRU4Rec", "SINE", "STOSA", "ComiRec", "MIND")
-PUBLISHED = "SAM:item_text=False:newest_item=False:repeat_bias=False:interest_evidence=False"
-MINILM = "SAM:text_encoder=all-MiniLM-L6-v2:text_pooling=mean:text_normalize=True"
+BEFORE = "SAM:final_norm=False"
+"""SAM as it was by default until 2026-11-26."""
+PUBLISHED = f"{BEFORE}:item_text=False:newest_item=False:repeat_bias=False:interest_evidence=False"
+MINILM = f"{BEFORE}:text_encoder=all-MiniLM-L6-v2:text_pooling=mean:text_normalize=True"
 NO_SEMANTICS = "interest_control=constant:item_text=False"
 SHUFFLED = "interest_control=shuffled"
 FIELDS = "item_text_fields=['title','brand','categories']"
-KNN = "SAM:item_knn=True"
+KNN = f"{BEFORE}:item_knn=True"
 RIVAL, UNISREC = "SASRecText:repeat_bias=True", "UniSRec:repeat_bias=True"
 RIVAL_KNN = f"{RIVAL}:item_knn=True"
 BEST, BEST_RIVAL = f"{KNN}:{FIELDS}", f"{RIVAL_KNN}:{FIELDS}"
 
 NAMES = {
     PUBLISHED: "SAM, published architecture",
-    MINILM: "SAM, MiniLM encoder",
+    MINILM.replace(BEFORE, "SAM"): "SAM, MiniLM encoder",
     BEST: "**SAM, tuned**",
     f"{BEST}:{SHUFFLED}": f"SAM, tuned, `{SHUFFLED}`",
     BEST_RIVAL: "SASRecText, `repeat_bias`, `item_knn`, the same text",
@@ -76,31 +78,38 @@ def of_width(*labels, width=128):
 
 
 SCIENTIFIC, BEAUTY = "amazon-industrial-scientific", "amazon-beauty-2014"
-MAIN = ("SAM", RIVAL, UNISREC, PUBLISHED, *MODELS, "EIMF")
+MAIN = ("SAM", BEFORE, RIVAL, UNISREC, PUBLISHED, *MODELS, "EIMF")
+
+PARTS = (
+    SHUFFLED, NO_SEMANTICS, "n_layers=0", "interest_attention=False", "interest_k_min=4:interest_k_max=4",
+)  # fmt: skip
+MORE_PARTS = (
+    "interest_control=constant", "interest_control=absent", "item_text=False", "newest_item=False",
+    "repeat_bias=False", "interest_evidence=False", "interest_text=True", f"interest_text=True:{SHUFFLED}",
+)  # fmt: skip
+ABLATION_BEFORE = tuple(f"{BEFORE}:{given}" for given in (*PARTS, *MORE_PARTS))
 
 TABLES = {
     "industrial-scientific": Table(SCIENTIFIC, "SAM", MAIN),
     "precision": Table(
-        SCIENTIFIC, *of_width("SAM"), of_width("SAM:autocast=bf16", "SAM:compile=True")
+        SCIENTIFIC, *of_width(BEFORE), of_width(f"{BEFORE}:autocast=bf16", f"{BEFORE}:compile=True")
     ),
-    "beauty": Table(
-        BEAUTY, "SAM",
-        (
-            f"SAM:{SHUFFLED}", "SAM:n_layers=0", MINILM, RIVAL, *MODELS,
-            *of_width(f"SAM:{NO_SEMANTICS}", "EIMF"),
-        ),
+    "beauty": Table(BEAUTY, "SAM", (BEFORE, RIVAL, UNISREC, *MODELS, *of_width("EIMF"))),
+    "beauty-parts": Table(
+        BEAUTY, BEFORE,
+        (f"{BEFORE}:{SHUFFLED}", f"{BEFORE}:n_layers=0", MINILM, *of_width(f"{BEFORE}:{NO_SEMANTICS}")),
     ),
     "ml-100k-20": Table("ml-100k-20", "SAM"),
-    "ml-100k": Table("ml-100k", "SAM"),
+    "ml-100k": Table("ml-100k", BEFORE),
     "industrial-scientific-knn": Table(
         SCIENTIFIC, *of_width(KNN),
-        of_width(f"{KNN}:{SHUFFLED}", f"{KNN}:{NO_SEMANTICS}", RIVAL_KNN, "SAM", RIVAL),
+        of_width(f"{KNN}:{SHUFFLED}", f"{KNN}:{NO_SEMANTICS}", RIVAL_KNN, BEFORE, RIVAL),
     ),
     "industrial-scientific-text": Table(
-        SCIENTIFIC, "SAM",
+        SCIENTIFIC, BEFORE,
         (
-            f"SAM:{FIELDS}", RIVAL, UNISREC, *of_width("SAM", f"SAM:{FIELDS}", RIVAL, UNISREC),
-            *of_width("SAM", width=256), *of_width("SAM", width=1024),
+            f"{BEFORE}:{FIELDS}", RIVAL, UNISREC, *of_width(BEFORE, f"{BEFORE}:{FIELDS}", RIVAL, UNISREC),
+            *of_width(BEFORE, width=256), *of_width(BEFORE, width=1024),
         ),
     ),
     "industrial-scientific-tuned": Table(
@@ -111,14 +120,21 @@ TABLES = {
         ),
     ),
     "beauty-text": Table(
-        BEAUTY, KNN, ("SAM", RIVAL, RIVAL_KNN, *of_width("SAM", KNN, RIVAL, RIVAL_KNN))
+        BEAUTY, KNN, (BEFORE, RIVAL, RIVAL_KNN, *of_width(BEFORE, KNN, RIVAL, RIVAL_KNN))
     ),
-    "ablation": Table("ablation", "SAM"),
+    "ablation-before": Table("ablation", BEFORE, ABLATION_BEFORE),
 }  # fmt: skip
 
 
-def shown(label):
-    """``MODEL:a=True:b=1`` as "MODEL, `a`, `b=1`", or its name (str)."""
+def shown(label, base="SAM"):
+    """``MODEL:a=True:b=1`` as "MODEL, `a`, `b=1`", or its name (str).
+
+    Args:
+        label (str): of an entry.
+        base (str): that of the table; where it is of before ``final_norm``, all are, and the page says so.
+    """
+    if label not in NAMES and base.startswith(BEFORE):
+        label = label.replace(BEFORE, "SAM", 1)
     model, *given = label.split(":")
     settings = "".join(f", `{word.removesuffix('=True')}`" for word in given)
     return NAMES.get(label, f"{model}{settings}{MARKS.get(model, '')}")
@@ -156,7 +172,7 @@ def accuracy_table(table):
         own = trials[label]
         time = f"{_median(own, 'seconds_per_epoch'):.0f}, {_median(own, 'best_epoch'):.0f}"
         validation = number(statistics.mean(trial["valid"]["ndcg@20"] for trial in own))
-        rows.append([shown(label), str(len(own)), validation, *cells, time])
+        rows.append([shown(label, table.base), str(len(own)), validation, *cells, time])
     return _markdown(["model", "seeds", "validation, NDCG@20", *columns, "s/epoch, best"], rows)
 
 

@@ -56,7 +56,9 @@ def test_each_control_trains_and_scores(shop):
 
 
 def test_attention_can_be_left_out(shop):
-    _, train, _, test, model = experiment(interest_attention=False, n_layers=0, newest_item=False)
+    _, train, _, test, model = experiment(
+        interest_attention=False, n_layers=0, newest_item=False, final_norm=False
+    )
     batch = first_batch(test)
     out, items = model.eval()._represent(batch), model.item_vectors()
     for b in range(len(out)):

@@ -74,7 +74,12 @@ def test_it_has_no_parameters_and_is_off_by_default(shop):
 def test_a_text_weighs_as_a_title_in_the_history(shop):
     """A history of one item without an ID, and a phrase that is its title: two equal parts of the view."""
     _, _, _, _, model = experiment(
-        interest_text=True, interest_attention=False, newest_item=False, n_layers=0, repeat_bias=False
+        interest_text=True,
+        interest_attention=False,
+        newest_item=False,
+        n_layers=0,
+        final_norm=False,
+        repeat_bias=False,
     )
     user, item = torch.tensor([1]), torch.tensor([[3]])
     with torch.no_grad():

@@ -28,8 +28,8 @@ def test_a_changed_number_is_found_and_mended(tmp_path, monkeypatch, capsys):
     assert right in page.read_text() and pages.main([]) == 0
     head, line, *rows = right.splitlines()
     assert head.count("|") == line.count("|") == rows[0].count("|") == rows[1].count("|") == 11
-    assert rows[1].startswith("| SAM, `text_encoder_dim=128` | 5 | .1413 | .1818 ")
-    assert "(-5.9%, p .217)" in rows[2]
+    assert rows[2].startswith("| SAM, `final_norm=False`, `text_encoder_dim=128` | 5 | .1413 | .1818 ")
+    assert "(-6.8%, p .227)" in rows[3]
 
 
 def test_a_row_without_a_trial_is_told(monkeypatch):
@@ -50,3 +50,11 @@ def test_a_row_without_a_trial_is_told(monkeypatch):
 )
 def test_entries_are_named_for_readers(label, text):
     assert pages.shown(label) == text
+
+
+def test_a_table_of_before_final_norm_does_not_repeat_it():
+    label = f"{pages.KNN}:text_encoder_dim=128"
+    assert pages.shown(label) == "SAM, `final_norm=False`, `item_knn`, `text_encoder_dim=128`"
+    assert pages.shown(label, pages.KNN) == "SAM, `item_knn`, `text_encoder_dim=128`"
+    assert pages.shown(pages.BEFORE, pages.KNN) == "SAM"
+    assert pages.shown(pages.BEST, pages.KNN) == "**SAM, tuned**"

@@ -49,7 +49,8 @@ def test_representation_equals_a_loop_over_users(sam):
                 query = model.interest_projection(text)
                 weights = (keys @ query / math.sqrt(model.hidden_size)).softmax(0)
                 views.append((weights.unsqueeze(1) * values).sum(0) + values[-1])
-            torch.testing.assert_close(out[b], torch.stack(views).mean(0), rtol=1e-4, atol=1e-6)
+            user = nn.functional.layer_norm(torch.stack(views).mean(0), [model.hidden_size])
+            torch.testing.assert_close(out[b], user, rtol=1e-3, atol=1e-4)
 
 
 def test_padded_interests_and_positions_change_nothing(sam):
@@ -190,7 +191,7 @@ def test_cpu_equals_gpu(shop):
 def test_paper_recipe_is_accepted(shop):
     recipe = str(properties.folder() / "model" / "SAM-paper.yaml")
     config = Config(model="SAM", dataset="shop", config_file_list=[recipe], config_dict={"state": "ERROR"})
-    assert config["loss_type"] == "BCE" and config["train_targets"] == "last"
+    assert config["loss_type"] == "BCE" and config["train_targets"] == "last" and not config["final_norm"]
     assert config["eval_args"]["mode"] == {"valid": "uni100", "test": "uni100"}
     assert config["learning_rate"] == 5e-4 and config["clip_grad_norm"] == {"max_norm": 1.0}
 
@@ -228,6 +229,17 @@ def test_settings_of_scale_may_be_absent(shop):
     older = type(model)(config, train._dataset).eval()
     older.load_state_dict(model.state_dict())
     torch.testing.assert_close(loss_and_gradients(older, batch), expected, rtol=0, atol=0)
+
+
+def test_final_norm_may_be_absent(shop):
+    """In the configuration of a checkpoint from before there was one."""
+    config, train, _, _, model = experiment()
+    assert any(name.startswith("final_norm.") for name in model.state_dict())
+    config["final_norm"] = None
+    older = type(model)(config, train._dataset)
+    assert not any(name.startswith("final_norm.") for name in older.state_dict())
+    user = model.eval()._represent(first_batch(train))
+    torch.testing.assert_close(user.std(dim=1, correction=0), torch.ones(len(user)), rtol=1e-3, atol=0)
 
 
 @pytest.mark.parametrize("chunk_size", [1, 7, 10**6])

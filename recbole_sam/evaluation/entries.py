@@ -24,6 +24,7 @@ _WITHOUT = (
     # what is beyond the paper
     "item_text=False",
     "newest_item=False",
+    "final_norm=False",
     "repeat_bias=False",
     "interest_evidence=False",
 )

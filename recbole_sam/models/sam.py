@@ -54,9 +54,10 @@ class SAM(SequentialRecommender):
 
     Beyond the paper, each a setting (docs/method.md; ``SAM-paper.yaml`` turns all of them off):
     ``item_text`` (an item is also its title), ``newest_item`` (the newest item is added to every view),
-    ``repeat_bias`` (one learned number for the items already in the history), ``interest_evidence`` (a
-    training sample sees an interest only with an item that supports it), ``interest_text`` (an interest's own
-    text is added to its view), ``item_knn`` (the history's items vote for what others took with them).
+    ``final_norm`` (a LayerNorm of the user vector), ``repeat_bias`` (one learned number for the items already
+    in the history), ``interest_evidence`` (a training sample sees an interest only with an item that supports
+    it), ``interest_text`` (an interest's own text is added to its view), ``item_knn`` (the history's items
+    vote for what others took with them).
 
     Raises:
         SettingError: a setting that makes no sense, or a dataset without interests.
@@ -134,6 +135,9 @@ class SAM(SequentialRecommender):
             )
             for _ in range(self.n_layers)
         )
+        self.final_norm = None
+        if config["final_norm"]:
+            self.final_norm = nn.LayerNorm(self.hidden_size, eps=self.layer_norm_eps)
         self.dropout = nn.Dropout(self.hidden_dropout_prob)
         self.repeat_bias = repeats.initial_bias(dataset.inter_feat, self) if config["repeat_bias"] else None
         self.item_knn = item_knn.configured(config, dataset, self)
@@ -273,7 +277,8 @@ class SAM(SequentialRecommender):
             views = views + self.interest_texts(user, item_seq) * math.sqrt(self.hidden_size)
         for layer in self.cross_interest_layers:
             views = layer(views, interest_mask)
-        return masked_mean(views, interest_mask)  # [B d]
+        user_output = masked_mean(views, interest_mask)  # [B d]
+        return user_output if self.final_norm is None else self.final_norm(user_output)
 
     def _autocast(self):
         if self.autocast is None:

@@ -8,8 +8,8 @@ from recbole_sam.models.controls import CONTROLS
 from recbole_sam.models.sampled_softmax import DISTRIBUTIONS
 
 SWITCHES = (
-    "item_text", "newest_item", "repeat_bias", "interest_evidence", "interest_attention", "interest_text",
-    "item_knn", "compile",
+    "item_text", "newest_item", "final_norm", "repeat_bias", "interest_evidence", "interest_attention",
+    "interest_text", "item_knn", "compile",
 )  # fmt: skip
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
