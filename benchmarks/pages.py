@@ -87,6 +87,7 @@ MORE_PARTS = (
     "interest_control=constant", "interest_control=absent", "item_text=False", "newest_item=False",
     "repeat_bias=False", "interest_evidence=False", "interest_text=True", f"interest_text=True:{SHUFFLED}",
 )  # fmt: skip
+ABLATION = (BEFORE, *(f"SAM:{given}" for given in PARTS))
 ABLATION_BEFORE = tuple(f"{BEFORE}:{given}" for given in (*PARTS, *MORE_PARTS))
 
 TABLES = {
@@ -122,6 +123,7 @@ TABLES = {
     "beauty-text": Table(
         BEAUTY, KNN, (BEFORE, RIVAL, RIVAL_KNN, *of_width(BEFORE, KNN, RIVAL, RIVAL_KNN))
     ),
+    "ablation": Table("ablation", "SAM", ABLATION),
     "ablation-before": Table("ablation", BEFORE, ABLATION_BEFORE),
 }  # fmt: skip
 
