@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.paired import cell, differences, group_of
+from recbole_sam.evaluation import entries
 from recbole_sam.evaluation.aligned import aligned
 from recbole_sam.evaluation.metrics import value
 from recbole_sam.evaluation.report.views import number
@@ -80,15 +81,10 @@ def of_width(*labels, width=128):
 SCIENTIFIC, BEAUTY = "amazon-industrial-scientific", "amazon-beauty-2014"
 MAIN = ("SAM", BEFORE, RIVAL, UNISREC, PUBLISHED, *MODELS, "EIMF")
 
-PARTS = (
-    SHUFFLED, NO_SEMANTICS, "n_layers=0", "interest_attention=False", "interest_k_min=4:interest_k_max=4",
-)  # fmt: skip
-MORE_PARTS = (
-    "interest_control=constant", "interest_control=absent", "item_text=False", "newest_item=False",
-    "repeat_bias=False", "interest_evidence=False", "interest_text=True", f"interest_text=True:{SHUFFLED}",
-)  # fmt: skip
-ABLATION = (BEFORE, *(f"SAM:{given}" for given in PARTS))
-ABLATION_BEFORE = tuple(f"{BEFORE}:{given}" for given in (*PARTS, *MORE_PARTS))
+_WITHOUT = [label for label in entries.ABLATION.split(",")[1:] if label != BEFORE]
+_WITH_TEXTS = [f"{BEFORE}:interest_text=True", f"{BEFORE}:interest_text=True:{SHUFFLED}"]
+ABLATION = (BEFORE, *_WITHOUT[:5])  # the paper's rows and shuffled interests: the others have no trial yet
+ABLATION_BEFORE = (*(label.replace("SAM", BEFORE, 1) for label in _WITHOUT), *_WITH_TEXTS)
 
 TABLES = {
     "industrial-scientific": Table(SCIENTIFIC, "SAM", MAIN),
