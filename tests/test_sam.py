@@ -178,6 +178,7 @@ def test_attention_survives_a_single_item_history():
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_cpu_equals_gpu(shop):
     _, _, _, test, model = experiment()
     model.eval()

@@ -60,9 +60,11 @@ def peak_without_files():
         thread.join()
 
 
-def alone(function, *args):
-    """What a function returns in a fresh process, which inherits libraries and no data."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(LIBRARIES)
+def alone(function, setup, *args):
+    """What ``function(setup, *args)`` returns in a fresh process, without data, on a CPU with its libraries."""
+    # CUDA does not survive a fork, and an imported library may have looked for GPUs
+    context = multiprocessing.get_context("spawn" if setup.device == "cuda" else "forkserver")
+    if setup.device == "cpu":
+        context.set_forkserver_preload(LIBRARIES)
     with ProcessPoolExecutor(1, context) as process:
-        return process.submit(function, *args).result()
+        return process.submit(function, setup, *args).result()

@@ -232,12 +232,14 @@ def no_work_per_user(sam, users, histories):
 
 
 def no_copies(sam, users, histories):
-    """``none``: CUDA raises at any copy between host and device that waits; needs a GPU."""
+    """``none``, or what CUDA said: told so, it raises at any copy between host and device that waits."""
     if users.device.type != "cuda":
         return "not measurable without a GPU"
     torch.cuda.set_sync_debug_mode("error")
     try:
         sam.interest_queries(users, histories)
+    except RuntimeError as error:
+        return f"SOME ({str(error).splitlines()[0]})"
     finally:
         torch.cuda.set_sync_debug_mode("default")
     return "none"
