@@ -61,7 +61,7 @@ def peak_without_files():
 
 
 def alone(function, setup, *args):
-    """What ``function(setup, *args)`` returns in a fresh process, without data, on a CPU with its libraries."""
+    """What ``function(setup, *args)`` returns in a fresh process without data (a CPU: with libraries)."""
     # CUDA does not survive a fork, and an imported library may have looked for GPUs
     context = multiprocessing.get_context("spawn" if setup.device == "cuda" else "forkserver")
     if setup.device == "cpu":
