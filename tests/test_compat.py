@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import torch
 from conftest import find_port
 from packaging.version import Version
 
@@ -86,7 +85,7 @@ DISTRIBUTED = """
 import torch
 from recbole.config import Config
 config = Config(model="BPR", dataset="shop", config_dict=dict(
-    local_rank=0, world_size=1, offset=0, ip="localhost", port=PORT, nproc=1, state="ERROR"))
+    local_rank=0, world_size=1, offset=0, ip="localhost", port=PORT, nproc=1, use_gpu=False, state="ERROR"))
 assert config["device"].type == "cpu" and not config["single_spec"]
 from recbole.data import create_dataset, data_preparation
 from recbole.utils import get_model, get_trainer
@@ -108,7 +107,7 @@ from recbole.utils import get_model
 module.get_local_time = lambda: f"at the second of rank {rank}"
 config = Config(model="BPR", dataset="shop", config_dict=dict(
     local_rank=rank, world_size=2, offset=0, ip="localhost", port=PORT, nproc=2, gpu_id="0,1", epochs=1,
-    state="ERROR", show_progress=False))
+    use_gpu=False, state="ERROR", show_progress=False))
 train, valid, test = data_preparation(config, create_dataset(config))
 trainer = module.Trainer(config, get_model("BPR")(config, train._dataset))
 trainer.fit(train, valid)
@@ -243,6 +242,15 @@ config = Config(model="BPR", dataset="ml-100k", config_dict=given)
 assert [config[key] for key in given] == ["next.txt", "dir/next.txt", 5e-4, [1, 2]]
 """
 
+USE_GPU = """
+import torch
+torch.cuda.is_available = lambda: True
+from recbole.config import Config
+def device(**settings):
+    return Config(model="BPR", dataset="ml-100k", config_dict=dict(settings, state="ERROR"))["device"].type
+assert device() == "cuda" and device(use_gpu=False) == "cpu"
+"""
+
 # What holds before anything is imported.
 BEFORE = {
     "ray_worker_words": "import sys\nsys.argv[:1] = ['ray/default_worker.py', '--worker-id=1']\n",
@@ -284,9 +292,7 @@ def _installed(package):
         return Version("0")
 
 
-two_ranks = pytest.mark.skipif(
-    torch.cuda.is_available() or not hasattr(os, "fork"),
-    reason="two forked processes on the CPU are needed")  # fmt: skip
+two_ranks = pytest.mark.skipif(not hasattr(os, "fork"), reason="two forked processes are needed")
 
 NEEDED = [
     pytest.param("numpy_names", RUN, marks=pytest.mark.skipif(
@@ -311,8 +317,7 @@ NEEDED = [
         _installed("scipy") < Version("1.13"), reason="this scipy still has it")),
     pytest.param("exhaustive_search_draws", EXHAUSTIVE, marks=pytest.mark.skipif(
         _installed("hyperopt") < Version("0.2.6"), reason="no hyperopt, or one that takes a RandomState")),
-    pytest.param("distributed_on_cpu", DISTRIBUTED, marks=pytest.mark.skipif(
-        torch.cuda.is_available(), reason="this machine has CUDA")),
+    pytest.param("distributed_on_cpu", DISTRIBUTED),
     pytest.param("distributed_checkpoint", CHECKPOINT, marks=two_ranks),
     pytest.param("distributed_evaluation", EVALUATION, marks=two_ranks),
     # most of a minute; test_distributed.py shows in every run that it is enough
@@ -322,6 +327,7 @@ NEEDED = [
     pytest.param("counts_stay_numbers", COUNTS),
     pytest.param("anomaly_detection", ANOMALY),
     pytest.param("words_with_dots", DOTS),
+    pytest.param("use_gpu_decides", USE_GPU),
 ]  # fmt: skip
 
 

@@ -36,10 +36,6 @@ settings = json.loads(sys.argv.pop())
 run_recboles(0, settings["model"], settings["dataset"], None, {"config_dict": settings})
 """
 
-needs_two_cpu_ranks = pytest.mark.skipif(
-    torch.cuda.is_available(), reason="this machine has CUDA, where every rank needs a GPU of its own"
-)
-
 
 def script(settings):
     """The words that start a run."""
@@ -96,7 +92,6 @@ def assert_same(some, others):
     assert some[1:] == others[1:]
 
 
-@needs_two_cpu_ranks
 def test_two_processes_train_and_evaluate_as_one(tmp_path, start, free_port):
     write_dataset(tmp_path / "dataset" / "odd", random_sequences(users=41, longest=9, seed=2))
     settings = {**SETTINGS, "epochs": 30, "stopping_step": 2, "train_batch_size": 34}
@@ -123,7 +118,6 @@ def test_two_processes_train_and_evaluate_as_one(tmp_path, start, free_port):
     assert users.tolist() == test._dataset.inter_feat["user_id"].tolist()
 
 
-@needs_two_cpu_ranks
 def test_two_machines_with_fewer_users_than_ranks(tmp_path, start, free_port):
     sequences = random_sequences(users=9, items=10, shortest=3, longest=3)
     sequences["long"] = [f"i{item}" for item in range(7)]

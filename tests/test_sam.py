@@ -443,8 +443,8 @@ def test_compiled_on_gpu(sam):
 @needs_gpu
 def test_losses_of_scale_on_gpu(sam):
     model, _ = sam
-    chunked, batch = same_weights(model, **CHUNKED)
     sampled, _ = same_weights(model, **SAMPLED)
+    chunked, batch = same_weights(model, **CHUNKED)  # takes the model's repeat_bias away
     batch = batch.to("cuda")
     torch.testing.assert_close(
         loss_and_gradients(chunked.cuda(), batch),

@@ -7,20 +7,19 @@ from recbole_sam.compat.samplers import RankBlock, RankShares
 from recbole_sam.compat.steps import step
 
 
-@step("distributed training asks for NCCL and CUDA even where there is none", "#1684, #1811")
+@step("distributed training asks for NCCL and CUDA even where there is none, or use_gpu is False",
+      "#1684, #1811")
 def distributed_on_cpu():
     import torch
     from recbole.config.configurator import Config
     from recbole.trainer import trainer
 
-    if torch.cuda.is_available():
-        return False
     init_device = Config._init_device
 
     @functools.wraps(init_device)
     def init_device_or_gloo(self):
         settings = self.final_config_dict
-        if "local_rank" not in settings:
+        if "local_rank" not in settings or (settings["use_gpu"] and torch.cuda.is_available()):
             return init_device(self)
         torch.distributed.init_process_group(
             backend="gloo",
@@ -39,11 +38,13 @@ def distributed_on_cpu():
     distributed_data_parallel = trainer.DistributedDataParallel
 
     @functools.wraps(distributed_data_parallel)
-    def parallel_on_cpu(model, device_ids=None, **kwargs):
-        return distributed_data_parallel(model, **kwargs)  # device ids must be None on a CPU
+    def parallel_or_on_cpu(model, device_ids=None, **kwargs):
+        if next(model.parameters()).device.type == "cpu":
+            device_ids = None
+        return distributed_data_parallel(model, device_ids=device_ids, **kwargs)
 
     Config._init_device = init_device_or_gloo
-    trainer.DistributedDataParallel = parallel_on_cpu
+    trainer.DistributedDataParallel = parallel_or_on_cpu
     return True
 
 
