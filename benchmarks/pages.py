@@ -1,4 +1,4 @@
-"""The tables of accuracy.md, options.md and README.md, of the per-user ranks in ``benchmarks/accuracy``.
+"""The tables of accuracy.md, options.md and README.md, from the ranks in ``benchmarks/accuracy``.
 
     python -m benchmarks.pages            # says which tables are not what the ranks give
     python -m benchmarks.pages --write    # puts them in
@@ -22,7 +22,7 @@ from recbole_sam.evaluation.report.views import number
 from recbole_sam.evaluation.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = (ROOT / "benchmarks" / "accuracy.md", ROOT / "benchmarks" / "options.md", ROOT / "README.md")
+PAGES = (*(ROOT / "benchmarks" / f"{name}.md" for name in ("accuracy", "options")), ROOT / "README.md")
 FOLDER = ROOT / "benchmarks" / "accuracy"
 TABLE = re.compile(r"(<!-- table (\S+) -->\n\n)(.*?)(<!-- end of table -->)", re.DOTALL)
 
@@ -33,6 +33,8 @@ PUBLISHED = f"{BEFORE}:item_text=False:newest_item=False:repeat_bias=False:inter
 MINILM = f"{BEFORE}:text_encoder=all-MiniLM-L6-v2:text_pooling=mean:text_normalize=True"
 NO_SEMANTICS = "interest_control=constant:item_text=False"
 SHUFFLED = "interest_control=shuffled"
+WRITTEN = "SAM:interest_generator=imported"
+"""With the phrases that a language model wrote."""
 FIELDS = "item_text_fields=['title','brand','categories']"
 KNN = f"{BEFORE}:item_knn=True"
 RIVAL, UNISREC = "SASRecText:repeat_bias=True", "UniSRec:repeat_bias=True"
@@ -48,6 +50,15 @@ NAMES = {
     **{
         f"SAM:{given}": f"SAM without semantics (`{given}`)"
         for given in (NO_SEMANTICS, f"{NO_SEMANTICS}:text_encoder_dim=128")
+    },
+    **{
+        f"{WRITTEN}{given}": f"SAM, SmolLM2's phrases{said}"
+        for given, said in (
+            ("", ""),
+            (":interest_text=True", ", `interest_text`"),
+            (f":{SHUFFLED}", f", `{SHUFFLED}`"),
+            (f":interest_text=True:{SHUFFLED}", f", `interest_text`, `{SHUFFLED}`"),
+        )
     },
     "SAM:n_layers=0": "without cross-interest attention: `n_layers=0`",
     "SAM:interest_attention=False": "without interest-aware attention: `interest_attention=False`",
@@ -82,9 +93,9 @@ SCIENTIFIC, BEAUTY = "amazon-industrial-scientific", "amazon-beauty-2014"
 MAIN = ("SAM", BEFORE, RIVAL, UNISREC, PUBLISHED, *MODELS, "EIMF")
 
 _WITHOUT = [label for label in entries.ABLATION.split(",")[1:] if label != BEFORE]
-_WITH_TEXTS = [f"{BEFORE}:interest_text=True", f"{BEFORE}:interest_text=True:{SHUFFLED}"]
-ABLATION = (BEFORE, *_WITHOUT[:5])  # the paper's rows and shuffled interests: the others have no trial yet
-ABLATION_BEFORE = (*(label.replace("SAM", BEFORE, 1) for label in _WITHOUT), *_WITH_TEXTS)
+_WITH_TEXTS = ["SAM:interest_text=True", f"SAM:interest_text=True:{SHUFFLED}"]
+ABLATION = (BEFORE, *_WITHOUT)
+ABLATION_BEFORE = tuple(label.replace("SAM", BEFORE, 1) for label in (*_WITHOUT, *_WITH_TEXTS))
 
 TABLES = {
     "industrial-scientific": Table(SCIENTIFIC, "SAM", MAIN),
@@ -96,6 +107,8 @@ TABLES = {
         BEAUTY, BEFORE,
         (f"{BEFORE}:{SHUFFLED}", f"{BEFORE}:n_layers=0", MINILM, *of_width(f"{BEFORE}:{NO_SEMANTICS}")),
     ),
+    "beauty-60": Table(f"{BEAUTY}-60", "SAM"),
+    "h100": Table(f"{SCIENTIFIC}-h100", "SAM"),
     "ml-100k-20": Table("ml-100k-20", "SAM"),
     "ml-100k": Table("ml-100k", BEFORE),
     "industrial-scientific-knn": Table(

@@ -27,6 +27,9 @@ def measure(setup):
     """
     many, fewer = SIZES[setup.size]
     peak = memory.alone(chunked_peak, setup, many)
+    how = "torch's linear_cross_entropy"
+    if not hasattr(torch.nn, "LinearCrossEntropyOptions"):
+        how = "the scores computed again in the backward pass, as this torch has no linear_cross_entropy"
     on_cpu = " (the target is a GPU's; here the process's memory)" if setup.device == "cpu" else ""
     inputs = random_inputs(setup, fewer)
     times = take_turns(
@@ -48,7 +51,7 @@ def measure(setup):
             measured=f"{peak / 1e9:.2f} GB above users and items; [B, N] scores alone would be "
             f"{4 * BATCH * many / 1e9:.2f} GB",
             prediction="0.85 GB, which docs/large-catalogues.md had measured by other means",
-            stayed="torch's linear_cross_entropy, as the setting loss_chunk_size (off by default): stayed",
+            stayed=f"{how}, as the setting loss_chunk_size (off by default): stayed",
             value=peak,
             limit=LIMIT,
             details={"peak bytes": peak},
