@@ -11,14 +11,15 @@ before every user is paid for; its answers stay in the cache and are not asked a
 "Beyond the history": only users whose next item is like none of their own. There a phrase has to know
 something that the history does not say. "Shuffled": the same phrases, each user with another's.
 
-Any setting of the run script, as --key=value. No store is kept: only answers, in their cache, what they
-cost, in the ledger of the store that they are for, and, of a Transformers encoder, vectors in its cache.
+Any setting of the run script, as --key=value. Phrases that a store holds already (``interests build``, or
+``import`` with --interest_generator=imported) are read and not made again. No store is kept: only answers, in
+their cache, what they cost, in the ledger of the store that they are for, and, of a Transformers encoder,
+vectors in its cache.
 """
 
 import argparse
 import sys
 import tempfile
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,14 +85,21 @@ def sample(config, count):
 
 
 def interests(config, users, histories):
-    """Stage 1 for some users, without a store that stays.
+    """Stage 1 for some users, without a store that stays; or what the store says that is there already.
 
     Returns:
         tuple: the fitted text encoder; for each user its phrases (list of str) and their embeddings
         (numpy.ndarray [k, H]).
+
+    Raises:
+        LeakGuardError: the store is of other training histories.
     """
-    encoder = stage1.text_encoder(config)
-    generator = ledger.noted(configured_generator(config), store_location.path(config))
+    encoder, path = stage1.text_encoder(config), store_location.path(config)
+    if path.exists():
+        stage1.check_store(config)
+        encoder.fit(catalogue(item_titles(config)))
+        return encoder, phrases_of(users, InterestStore.open(path), encoder)
+    generator = ledger.noted(configured_generator(config), path)
     settings = stage1.extract_settings(config)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sample.safetensors"
@@ -99,11 +107,20 @@ def interests(config, users, histories):
             summary = extract(users, histories, item_titles(config), encoder, generator, settings, path)
         finally:
             stage1.settle(generator)
-        store = InterestStore.open(path)
-        rows = [store.phrase_index[start:end] for start, end in pairwise(store.offsets)]
-        found = [([store.phrases[row] for row in of_one], store.embeddings[of_one]) for of_one in rows]
-    print(stage1.describe(summary), file=sys.stderr)
-    return encoder, found
+        print(stage1.describe(summary), file=sys.stderr)
+        return encoder, phrases_of(users, InterestStore.open(path), encoder)
+
+
+def phrases_of(users, store, encoder):
+    """The phrases that a store has for each user, none where it has none, and the encoder's embeddings.
+
+    The store's own vectors are rounded, and imported ones may be of another encoder than the titles'.
+    """
+    of_users = [store.phrases_of(row) if row >= 0 else [] for row in store.rows(users)]
+    distinct = list(dict.fromkeys(phrase for phrases in of_users for phrase in phrases))
+    row_of = {phrase: row for row, phrase in enumerate(distinct)}
+    vectors = encoder.encode(distinct)
+    return [(phrases, vectors[[row_of[phrase] for phrase in phrases]]) for phrases in of_users]
 
 
 def judged(guesses, following, titles):

@@ -108,3 +108,37 @@ def test_it_keeps_no_store(shop, capsys):
     assert sorted(shop.iterdir()) == before
     out = capsys.readouterr().out
     assert out.count("\n| ") == 3 and out.count("next: ") == 2
+
+
+def test_phrases_of_a_store_are_read_and_not_made_again(shop, capsys, tmp_path):
+    from recbole_sam.cli.main import main
+
+    words = ["--dataset=shop", "--text_encoder_dim=8", "--use_gpu=False"]
+    tables = []
+    foresight.main([*words, "--users=10"])
+    tables.append(capsys.readouterr().out)
+    assert main(["interests", "build", *words]) == 0
+    file = tmp_path / "phrases.jsonl"
+    assert main(["interests", "export", str(file), *words]) == 0
+    assert main(["interests", "import", str(file), *words]) == 0
+    for generator in ("extractive", "imported"):
+        capsys.readouterr()
+        foresight.main([*words, "--users=10", f"--interest_generator={generator}"])
+        tables.append(capsys.readouterr().out)
+    assert tables[0] == tables[1] == tables[2] and "the user's phrases" in tables[0]
+
+
+def test_a_user_whom_the_store_does_not_know_has_no_phrases(shop, tmp_path):
+    from conftest import make_config
+
+    from recbole_sam.cli.main import main
+
+    file = tmp_path / "phrases.jsonl"
+    file.write_text('{"user": "u1", "interests": ["glass lamp"]}\n')
+    words = ["--dataset=shop", "--text_encoder_dim=8", "--use_gpu=False"]
+    assert main(["interests", "import", str(file), *words]) == 0
+    config = make_config(text_encoder_dim=8, interest_generator="imported")
+    _, found = foresight.interests(config, ["u1", "nobody"], [[], []])
+    (phrases, vectors), (none, empty) = found
+    assert phrases == ["glass lamp"] and vectors.shape == (1, 8)
+    assert none == [] and empty.shape == (0, 8)
