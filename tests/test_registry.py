@@ -176,6 +176,27 @@ class Mine(SASRec):
     """A model of a user's own, with a loss of a name of its own."""
 
 
+def test_the_gpu_is_chosen_before_cuda_is_asked(shop):
+    """CUDA reads which GPUs it may see when it is first asked: after that ``gpu_id`` chooses nothing."""
+    code = """
+import os, torch
+seen = []
+for name in ("is_available", "device_count"):
+    def ask(asked=getattr(torch.cuda, name)):
+        seen.append(os.environ.get("CUDA_VISIBLE_DEVICES"))
+        return asked()
+    setattr(torch.cuda, name, ask)
+from recbole_sam import run
+words = "--model=SAM --dataset=shop --gpu_id=1 --epochs=1 --text_encoder_dim=8 --show_progress=False"
+run.main(words.split())
+print(len(seen), set(seen))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    count, values = done.stdout.split("\n")[-2].split(" ", 1)
+    assert int(count) > 0 and values == "{'1'}"
+
+
 def test_a_users_own_model_in_recboles_folder_needs_no_yaml(shop, tmp_path, monkeypatch):
     import recbole.model.sequential_recommender as folder
 
