@@ -14,6 +14,7 @@ import pytest
 from conftest import random_sequences, write_dataset
 
 from recbole_sam.cli.main import main
+from recbole_sam.compat.devices import VISIBLE
 from recbole_sam.errors import SettingError
 from recbole_sam.evaluation import compare, entries, plan
 
@@ -204,6 +205,15 @@ def test_mistakes_cost_one_sentence_and_no_training(shop, capsys, words, sentenc
     assert main(["compare", *given.values()]) == 2
     assert sentence in capsys.readouterr().err
     assert not list(Path("run").glob("trials/*"))
+
+
+def test_processes_get_gpus_that_the_job_may_take(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    shown = {"gpu_id": "0"}
+    assert compare.workers(3, "0,1") == ([{VISIBLE: "0"}, {VISIBLE: "1"}, {VISIBLE: "0"}], None, shown)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+    assert compare.workers(None, "0,1").slots == [{VISIBLE: "4"}, {VISIBLE: "5"}]
 
 
 def test_processes_share_the_cores():

@@ -251,6 +251,27 @@ def device(**settings):
 assert device() == "cuda" and device(use_gpu=False) == "cpu"
 """
 
+GPU_ID = """
+import os
+import torch
+seen = []
+def is_available():
+    seen.append(os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return True
+torch.cuda.is_available = is_available
+from recbole.config import Config
+def shown(visible, gpu_id):
+    os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+    if visible is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible
+    seen.clear()
+    config = Config(model="BPR", dataset="ml-100k", config_dict=dict(gpu_id=gpu_id, state="ERROR"))
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == visible
+    return set(seen), config["device"].type
+assert shown(None, 1) == shown(None, "1") == ({"1"}, "cuda")
+assert shown("4,5", 0) == ({"4"}, "cuda") and shown("4,5", (0, 1)) == ({"4,5"}, "cuda")
+"""
+
 # What holds before anything is imported.
 BEFORE = {
     "ray_worker_words": "import sys\nsys.argv[:1] = ['ray/default_worker.py', '--worker-id=1']\n",
@@ -324,10 +345,11 @@ NEEDED = [
     pytest.param("distributed_batches", BATCHES, marks=[two_ranks, pytest.mark.slow]),
     pytest.param("folders_made_together", FOLDERS),
     pytest.param("barrier_after_download", DOWNLOAD),
+    pytest.param("gpu_id_counts_visible_gpus", GPU_ID),
+    pytest.param("use_gpu_decides", USE_GPU),
     pytest.param("counts_stay_numbers", COUNTS),
     pytest.param("anomaly_detection", ANOMALY),
     pytest.param("words_with_dots", DOTS),
-    pytest.param("use_gpu_decides", USE_GPU),
 ]  # fmt: skip
 
 

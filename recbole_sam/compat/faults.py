@@ -59,20 +59,3 @@ def words_with_dots():
 
     Config._convert_config_dict = convert_each
     return True
-
-
-@step("use_gpu: False leaves the model on the GPU, which only an empty gpu_id turns off", "UniSRec #23")
-def use_gpu_decides():
-    import torch
-    from recbole.config import Config
-
-    init_device = Config._init_device
-
-    @functools.wraps(init_device)
-    def init_wanted_device(self):
-        init_device(self)
-        if not self.final_config_dict["use_gpu"]:
-            self.final_config_dict["device"] = torch.device("cpu")
-
-    Config._init_device = init_wanted_device
-    return True

@@ -5,6 +5,7 @@ import statistics
 from typing import NamedTuple
 
 from recbole_sam import configuration, registry, settings
+from recbole_sam.compat import devices as gpus
 from recbole_sam.data import store_location
 from recbole_sam.errors import LeakGuardError, RecBoleSAMError, SettingError
 from recbole_sam.evaluation import identity, pool, tuning
@@ -48,7 +49,8 @@ def workers(jobs, devices):
         raise SettingError(f"--devices is 'cpu' or GPU numbers such as 0,1, not '{devices}'.")
     _check_gpus(numbers)
     count = jobs or len(numbers)
-    slots = [{"CUDA_VISIBLE_DEVICES": numbers[slot % len(numbers)].strip()} for slot in range(count)]
+    visible = [gpus.chosen(number, os.environ.get(gpus.VISIBLE)) for number in numbers]
+    slots = [{gpus.VISIBLE: visible[slot % len(visible)]} for slot in range(count)]
     return Workers(slots, None, {"gpu_id": "0"})
 
 
