@@ -32,7 +32,7 @@ def workers(jobs, devices):
         devices (str or None): GPU numbers such as ``"0,1"``, or ``"cpu"``; by default what RecBole takes.
 
     Returns:
-        Workers: on the CPU, the cores are shared out evenly.
+        Workers: several share out the cores evenly.
 
     Raises:
         SettingError: they make no sense.
@@ -41,9 +41,8 @@ def workers(jobs, devices):
         raise SettingError(f"--jobs is the number of processes at a time, from 1, not {jobs}.")
     if devices is None or devices == "cpu":
         count = jobs or 1
-        threads = max(1, (os.cpu_count() or 1) // count) if count > 1 or devices == "cpu" else None
         given = {"use_gpu": "False"} if devices == "cpu" else {}
-        return Workers([{}] * count, threads, given)
+        return Workers([{}] * count, _threads(count) if count > 1 or given else None, given)
     numbers = devices.split(",")
     if not all(number.strip().isdigit() for number in numbers):
         raise SettingError(f"--devices is 'cpu' or GPU numbers such as 0,1, not '{devices}'.")
@@ -51,7 +50,11 @@ def workers(jobs, devices):
     count = jobs or len(numbers)
     visible = [gpus.chosen(number, os.environ.get(gpus.VISIBLE)) for number in numbers]
     slots = [{gpus.VISIBLE: visible[slot % len(visible)]} for slot in range(count)]
-    return Workers(slots, None, {"gpu_id": "0"})
+    return Workers(slots, _threads(count) if count > 1 else None, {"gpu_id": "0"})
+
+
+def _threads(processes):
+    return max(1, (os.cpu_count() or 1) // processes)
 
 
 def _check_gpus(numbers):
