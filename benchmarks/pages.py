@@ -1,4 +1,4 @@
-"""The tables of accuracy.md, options.md and README.md, from the ranks in ``benchmarks/accuracy``.
+"""The tables of accuracy.md, options.md, llm.md and README.md, from the ranks in ``benchmarks/accuracy``.
 
     python -m benchmarks.pages            # says which tables are not what the ranks give
     python -m benchmarks.pages --write    # puts them in
@@ -22,7 +22,7 @@ from recbole_sam.evaluation.report.views import number
 from recbole_sam.evaluation.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = (*(ROOT / "benchmarks" / f"{name}.md" for name in ("accuracy", "options")), ROOT / "README.md")
+PAGES = (*(ROOT / "benchmarks" / f"{name}.md" for name in ("accuracy", "options", "llm")), ROOT / "README.md")
 FOLDER = ROOT / "benchmarks" / "accuracy"
 TABLE = re.compile(r"(<!-- table (\S+) -->\n\n)(.*?)(<!-- end of table -->)", re.DOTALL)
 
@@ -94,8 +94,8 @@ MAIN = ("SAM", BEFORE, RIVAL, UNISREC, PUBLISHED, *MODELS, "EIMF")
 
 _WITHOUT = [label for label in entries.ABLATION.split(",")[1:] if label != BEFORE]
 _WITH_TEXTS = ["SAM:interest_text=True", f"SAM:interest_text=True:{SHUFFLED}"]
-ABLATION = (BEFORE, *_WITHOUT)
-ABLATION_BEFORE = tuple(label.replace("SAM", BEFORE, 1) for label in (*_WITHOUT, *_WITH_TEXTS))
+ABLATION = (BEFORE, *_WITHOUT, *_WITH_TEXTS)
+ABLATION_BEFORE = tuple(label.replace("SAM", BEFORE, 1) for label in ABLATION[1:])
 
 TABLES = {
     "industrial-scientific": Table(SCIENTIFIC, "SAM", MAIN),
@@ -134,6 +134,13 @@ TABLES = {
     ),
     "ablation": Table("ablation", "SAM", ABLATION),
     "ablation-before": Table("ablation", BEFORE, ABLATION_BEFORE),
+    "language-model": Table(
+        "ablation", "SAM",
+        (
+            f"SAM:{SHUFFLED}", *_WITH_TEXTS, WRITTEN, f"{WRITTEN}:{SHUFFLED}",
+            f"{WRITTEN}:interest_text=True", f"{WRITTEN}:interest_text=True:{SHUFFLED}",
+        ),
+    ),
 }  # fmt: skip
 
 
