@@ -270,6 +270,7 @@ def shown(visible, gpu_id):
     return set(seen), config["device"].type
 assert shown(None, 1) == shown(None, "1") == ({"1"}, "cuda")
 assert shown("4,5", 0) == ({"4"}, "cuda") and shown("4,5", (0, 1)) == ({"4,5"}, "cuda")
+assert shown("4", None)[1] == shown(None, None)[1] == shown("", 0)[1] == "cpu"
 """
 
 # What holds before anything is imported.

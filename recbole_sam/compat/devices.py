@@ -50,8 +50,7 @@ def gpu_id_counts_visible_gpus():
     @functools.wraps(init_device)
     def init_visible_device(self):
         settings, visible = self.final_config_dict, os.environ.get(VISIBLE)
-        given = settings["gpu_id"]
-        given = ",".join(map(str, given if isinstance(given, tuple | list) else [given]))
+        given = _text(settings["gpu_id"])
         if settings["use_gpu"]:
             settings["gpu_id"] = os.environ[VISIBLE] = chosen(given, visible)
         try:
@@ -62,6 +61,13 @@ def gpu_id_counts_visible_gpus():
 
     Config._init_device = init_visible_device
     return True
+
+
+def _text(gpu_id):
+    """A number, several, a text, or None for no GPU, as a text."""
+    if gpu_id is None:
+        return ""
+    return ",".join(map(str, gpu_id)) if isinstance(gpu_id, tuple | list) else str(gpu_id)
 
 
 def _set(visible):
