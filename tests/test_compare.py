@@ -14,7 +14,7 @@ import pytest
 from conftest import random_sequences, write_dataset
 
 from recbole_sam.cli.main import main
-from recbole_sam.compat.devices import VISIBLE
+from recbole_sam.compat.devices import CHOICE, VISIBLE
 from recbole_sam.errors import SettingError
 from recbole_sam.evaluation import compare, entries, plan
 
@@ -209,12 +209,12 @@ def test_mistakes_cost_one_sentence_and_no_training(shop, capsys, words, sentenc
 
 def test_processes_get_gpus_that_the_job_may_take(monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv(VISIBLE, raising=False)
     slots, threads, given = compare.workers(3, "0,1")
-    assert slots == [{VISIBLE: "0"}, {VISIBLE: "1"}, {VISIBLE: "0"}] and given == {"gpu_id": "0"}
+    assert [slot[VISIBLE] for slot in slots] == ["0", "1", "0"] and given == {"gpu_id": "0"}
     assert threads == max(1, os.cpu_count() // 3) and compare.workers(None, "0").threads is None
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
-    assert compare.workers(None, "0,1").slots == [{VISIBLE: "4"}, {VISIBLE: "5"}]
+    monkeypatch.setenv(VISIBLE, "4, 5")
+    assert compare.workers(None, "0, 1").slots == [{VISIBLE: "4", CHOICE: ""}, {VISIBLE: "5", CHOICE: ""}]
 
 
 def test_processes_share_the_cores():

@@ -242,16 +242,7 @@ config = Config(model="BPR", dataset="ml-100k", config_dict=given)
 assert [config[key] for key in given] == ["next.txt", "dir/next.txt", 5e-4, [1, 2]]
 """
 
-USE_GPU = """
-import torch
-torch.cuda.is_available = lambda: True
-from recbole.config import Config
-def device(**settings):
-    return Config(model="BPR", dataset="ml-100k", config_dict=dict(settings, state="ERROR"))["device"].type
-assert device() == "cuda" and device(use_gpu=False) == "cpu"
-"""
-
-GPU_ID = """
+GPUS = """
 import os
 import torch
 seen = []
@@ -260,17 +251,23 @@ def is_available():
     return True
 torch.cuda.is_available = is_available
 from recbole.config import Config
-def shown(visible, gpu_id):
+from recbole.utils import get_environment
+def take(**given):
+    seen.clear()
+    config = Config(model="BPR", dataset="ml-100k", config_dict=dict(given, state="ERROR"))
+    return config, (seen[-1] if seen else "not asked"), config["device"].type
+def shown(visible, **given):
+    os.environ.pop("RECBOLE_SAM_GPUS", None)
     os.environ.pop("CUDA_VISIBLE_DEVICES", None)
     if visible is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible
-    seen.clear()
-    config = Config(model="BPR", dataset="ml-100k", config_dict=dict(gpu_id=gpu_id, state="ERROR"))
-    assert os.environ.get("CUDA_VISIBLE_DEVICES") == visible
-    return set(seen), config["device"].type
-assert shown(None, 1) == shown(None, "1") == ({"1"}, "cuda")
-assert shown("4,5", 0) == ({"4"}, "cuda") and shown("4,5", (0, 1)) == ({"4,5"}, "cuda")
-assert shown("4", None)[1] == shown(None, None)[1] == shown("", 0)[1] == "cpu"
+    return take(**given)[1:]
+assert shown(None, gpu_id=1) == shown(None, gpu_id="1") == ("1", "cuda")
+assert shown("4,5", gpu_id=1) == ("5", "cuda") and take(gpu_id=0)[1] == "4" and take(gpu_id=1)[1] == "5"
+assert shown("4,5", gpu_id=(0, 1)) == ("4,5", "cuda")
+for visible, given in (("4,5", dict(use_gpu=False)), ("4,5", dict(gpu_id=None)), ("", dict(gpu_id=0))):
+    assert shown(visible, **given) == ("not asked", "cpu") and os.environ["CUDA_VISIBLE_DEVICES"] == visible
+    get_environment(take(**given)[0])  # asks for the usage of a GPU unless use_gpu is False
 """
 
 # What holds before anything is imported.
@@ -346,8 +343,7 @@ NEEDED = [
     pytest.param("distributed_batches", BATCHES, marks=[two_ranks, pytest.mark.slow]),
     pytest.param("folders_made_together", FOLDERS),
     pytest.param("barrier_after_download", DOWNLOAD),
-    pytest.param("gpu_id_counts_visible_gpus", GPU_ID),
-    pytest.param("use_gpu_decides", USE_GPU),
+    pytest.param("gpus_of_the_job", GPUS),
     pytest.param("counts_stay_numbers", COUNTS),
     pytest.param("anomaly_detection", ANOMALY),
     pytest.param("words_with_dots", DOTS),

@@ -180,6 +180,7 @@ def test_the_gpu_is_chosen_before_cuda_is_asked(shop):
     """CUDA reads which GPUs it may see when it is first asked: after that ``gpu_id`` chooses nothing."""
     code = """
 import os, torch
+os.environ.pop("CUDA_VISIBLE_DEVICES", None)
 seen = []
 for name in ("is_available", "device_count"):
     def ask(asked=getattr(torch.cuda, name)):

@@ -187,7 +187,7 @@ def interests_rows(setup, sam, batch, step):
             f"{'do not grow' if per_user else 'GROW'} with users; synchronisations: {copies}",
             prediction="below 5 %: 30 MB copied and converted",
             stayed=stayed,
-            value=shares["look-up"] if per_user else float("inf"),
+            value=float("inf") if not per_user or copies.startswith("SOME") else shares["look-up"],
             limit=0.05,
             details=details,
         ),

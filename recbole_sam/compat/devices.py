@@ -1,6 +1,7 @@
 """Which GPU a run takes: what ``use_gpu``, ``gpu_id`` and the environment say together."""
 
 import functools
+import json
 import os
 
 from recbole_sam.compat.steps import step
@@ -8,59 +9,48 @@ from recbole_sam.errors import SettingError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 """The variable by which clusters give a job its GPUs. CUDA reads it once, when it is first asked."""
+CHOICE = "RECBOLE_SAM_GPUS"
+"""Beside a choice: what :data:`VISIBLE` was before, and what was chosen, as JSON. Later configurations and
+processes that inherit both count from what was before."""
 
 
-def chosen(gpu_id, visible):
+def visible():
+    """The GPUs that this process was given, before a configuration chose among them; None for all."""
+    now = os.environ.get(VISIBLE)
+    before, choice = json.loads(os.environ.get(CHOICE) or "[null, null]")
+    return before if now == choice else now
+
+
+def chosen(gpu_id, given):
     """What CUDA has to be told to see some of the GPUs that it may see.
 
     Args:
-        gpu_id (str): numbers from 0 among the visible ones, or their names, separated by commas.
-        visible (str or None): the variable's value; None where it is not set, and all GPUs are visible.
+        gpu_id (str): numbers from 0 among the given ones, or their names, separated by commas.
+        given (str or None): names, separated by commas; None where all GPUs are visible.
 
     Returns:
-        str: their names, separated by commas.
+        str: names, separated by commas; empty for no GPU.
 
     Raises:
-        SettingError: there is no such GPU.
+        SettingError: there is no such GPU, or one is named twice.
     """
-    if visible is None:
+    if given is None:
         return gpu_id
-    names = [name.strip() for name in visible.split(",") if name.strip()]
-    found = []
-    for word in [word.strip() for word in gpu_id.split(",") if names and word.strip()]:
-        if word.isdigit() and int(word) < len(names):
-            found.append(names[int(word)])
-        elif word in names:
-            found.append(word)
-        else:
-            raise SettingError(
-                f"gpu_id is {gpu_id}, but {VISIBLE}={visible} shows {len(names)} GPU(s), numbered from 0: "
-                "choose among these, or give use_gpu: False for none."
-            )
-    return ",".join(found)
+    names, words = _words(given), _words(gpu_id)
+    if not names:
+        return ""
+    if all(word.isdigit() and int(word) < len(names) for word in words):
+        words = [names[int(word)] for word in words]
+    if not set(words) <= set(names) or len(set(words)) < len(words):
+        raise SettingError(
+            f"gpu_id is {gpu_id}, but {VISIBLE}={given} shows {len(names)} GPU(s), numbered from 0: "
+            "choose among these, or give use_gpu: False for none."
+        )
+    return ",".join(words)
 
 
-@step("gpu_id replaces CUDA_VISIBLE_DEVICES, by which clusters say which GPUs a job may take, so that all "
-      "jobs take the first one", "#1955")  # fmt: skip
-def gpu_id_counts_visible_gpus():
-    from recbole.config import Config
-
-    init_device = Config._init_device
-
-    @functools.wraps(init_device)
-    def init_visible_device(self):
-        settings, visible = self.final_config_dict, os.environ.get(VISIBLE)
-        given = _text(settings["gpu_id"])
-        if settings["use_gpu"]:
-            settings["gpu_id"] = os.environ[VISIBLE] = chosen(given, visible)
-        try:
-            init_device(self)  # asks CUDA, which reads the variable now
-        finally:
-            settings["gpu_id"] = given
-            _set(visible)  # other processes count from what was there
-
-    Config._init_device = init_visible_device
-    return True
+def _words(text):
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _text(gpu_id):
@@ -70,25 +60,36 @@ def _text(gpu_id):
     return ",".join(map(str, gpu_id)) if isinstance(gpu_id, tuple | list) else str(gpu_id)
 
 
-def _set(visible):
-    if visible is None:
-        os.environ.pop(VISIBLE, None)
-    else:
-        os.environ[VISIBLE] = visible
-
-
-@step("use_gpu: False leaves the model on the GPU, which only an empty gpu_id turns off", "UniSRec #23")
-def use_gpu_decides():
-    import torch
+@step("use_gpu: False takes a GPU all the same, and gpu_id replaces CUDA_VISIBLE_DEVICES, by which clusters "
+      "say which GPUs a job may take", "#1955, UniSRec #23")  # fmt: skip
+def gpus_of_the_job():
     from recbole.config import Config
 
     init_device = Config._init_device
 
     @functools.wraps(init_device)
-    def init_wanted_device(self):
-        init_device(self)
-        if not self.final_config_dict["use_gpu"]:
-            self.final_config_dict["device"] = torch.device("cpu")
+    def init_chosen_device(self):
+        settings, shown = self.final_config_dict, os.environ.get(VISIBLE)
+        gpu_id, given = _text(settings["gpu_id"]), visible()
+        names = chosen(gpu_id, given) if settings["use_gpu"] else ""
+        settings["use_gpu"] = bool(names)
+        settings["gpu_id"] = names  # RecBole puts it into the variable; where it is empty, CUDA is not asked
+        if names:
+            os.environ[VISIBLE] = names
+            os.environ[CHOICE] = json.dumps([given, names])
+        try:
+            init_device(self)
+        finally:
+            settings["gpu_id"] = gpu_id
+            if not names:
+                _set(shown)
 
-    Config._init_device = init_wanted_device
+    Config._init_device = init_chosen_device
     return True
+
+
+def _set(shown):
+    if shown is None:
+        os.environ.pop(VISIBLE, None)
+    else:
+        os.environ[VISIBLE] = shown
