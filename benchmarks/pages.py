@@ -51,20 +51,14 @@ NAMES = {
         f"SAM:{given}": f"SAM without semantics (`{given}`)"
         for given in (NO_SEMANTICS, f"{NO_SEMANTICS}:text_encoder_dim=128")
     },
-    **{
-        f"{WRITTEN}{given}": f"SAM, SmolLM2's phrases{said}"
-        for given, said in (
-            ("", ""),
-            (":interest_text=True", ", `interest_text`"),
-            (f":{SHUFFLED}", f", `{SHUFFLED}`"),
-            (f":interest_text=True:{SHUFFLED}", f", `interest_text`, `{SHUFFLED}`"),
-        )
-    },
     "SAM:n_layers=0": "without cross-interest attention: `n_layers=0`",
     "SAM:interest_attention=False": "without interest-aware attention: `interest_attention=False`",
     "SAM:interest_k_min=4:interest_k_max=4": "without adaptive K: `interest_k_min=4:interest_k_max=4`",
 }
 """Label to what readers see, where :func:`shown` would say it worse."""
+
+WORDS = {"interest_generator=imported": "SmolLM2's phrases"}
+"""What readers see for a single setting, where that says more than the setting."""
 
 MARKS = {
     "SASRecText": " (reads titles too)", "UniSRec": " (reads titles too)", "EIMF": " (our reading)",
@@ -154,8 +148,8 @@ def shown(label, base="SAM"):
     if label not in NAMES and base.startswith(BEFORE):
         label = label.replace(BEFORE, "SAM", 1)
     model, *given = label.split(":")
-    settings = "".join(f", `{word.removesuffix('=True')}`" for word in given)
-    return NAMES.get(label, f"{model}{settings}{MARKS.get(model, '')}")
+    said = [WORDS.get(word) or f"`{word.removesuffix('=True')}`" for word in given]
+    return NAMES.get(label, ", ".join([model, *said]) + MARKS.get(model, ""))
 
 
 def accuracy_table(table):

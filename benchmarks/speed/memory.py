@@ -62,9 +62,10 @@ def peak_without_files():
 
 def alone(function, setup, *args):
     """What ``function(setup, *args)`` returns in a fresh process without data (a CPU: with libraries)."""
-    # CUDA does not survive a fork, and an imported library may have looked for GPUs
-    context = multiprocessing.get_context("spawn" if setup.device == "cuda" else "forkserver")
-    if setup.device == "cpu":
+    if setup.device == "cuda":  # does not survive a fork, and an imported library may have looked for GPUs
+        context = multiprocessing.get_context("spawn")
+    else:
+        context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(LIBRARIES)
     with ProcessPoolExecutor(1, context) as process:
         return process.submit(function, setup, *args).result()

@@ -48,8 +48,7 @@ def workers(jobs, devices):
         raise SettingError(f"--devices is 'cpu' or GPU numbers such as 0,1, not '{devices}'.")
     _check_gpus(numbers)
     count = jobs or len(numbers)
-    given = gpus.visible()
-    names = [gpus.chosen(number.strip(), given) for number in numbers]
+    names = [gpus.chosen(number.strip(), gpus.visible()) for number in numbers]
     slots = [{gpus.VISIBLE: names[slot % len(names)], gpus.CHOICE: ""} for slot in range(count)]
     return Workers(slots, _threads(count) if count > 1 else None, {"gpu_id": "0"})
 
