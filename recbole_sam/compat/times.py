@@ -5,7 +5,7 @@ import functools
 from recbole_sam.compat.steps import step
 
 
-@step("RecBole sorts and splits by float32 times, which cannot tell moments of today within 128 seconds apart: "
+@step("RecBole sorts and splits by float32 times, in which moments of today within 128 seconds are equal: "
       "the order of the file decides, and a later item can stand in a history", "none yet")  # fmt: skip
 def exact_times():
     import torch
