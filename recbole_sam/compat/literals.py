@@ -3,7 +3,6 @@
 import ast
 import functools
 import re
-import types
 import warnings
 
 from recbole_sam.compat.steps import step
@@ -86,23 +85,6 @@ def ranges_are_literals():
 
     hyper_tuning.eval = read_choice
     hyper_tuning.HyperTuning._build_space_from_file = staticmethod(build_from_literals)
-    return True
-
-
-@step("a YAML file of settings can name Python objects (FullLoader)", "none yet")
-def files_are_plain_yaml():
-    import yaml
-    from recbole.config import configurator
-
-    class Plain(yaml.SafeLoader):
-        """YAML's plain types."""
-
-    def load(text, Loader):
-        Plain.yaml_implicit_resolvers = Loader.yaml_implicit_resolvers  # RecBole adds numbers such as 1e-3
-        return yaml.load(text, Loader=Plain)
-
-    # the configuration keeps RecBole's loader, since checkpoints name it
-    configurator.yaml = types.SimpleNamespace(FullLoader=yaml.FullLoader, load=load)
     return True
 
 

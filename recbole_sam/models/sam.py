@@ -51,8 +51,8 @@ class SAM(SequentialRecommender):
 
     Differences to the reference implementation, all of them the paper's meaning: padded interests are
     masked in the attention and in the mean; positions are counted from the newest item, because RecBole
-    pads on the right; a user without interests, also one that the dataset does not know or that an interaction
-    does not name, gets one learned default interest.
+    pads on the right; a user without interests, or whom the dataset does not know, gets one learned default
+    interest.
 
     Beyond the paper, each a setting (docs/method.md; ``SAM-paper.yaml`` turns all of them off):
     ``item_text`` (an item is also its title), ``newest_item`` (the newest item is added to every view),
