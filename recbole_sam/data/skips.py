@@ -11,6 +11,7 @@ BAD_RATING = "rating is not a number"
 BAD_TIME = "time missing or not readable"
 NEGATIVE_TIME = "negative time"
 MILLISECONDS = "time in milliseconds instead of seconds"
+FLOAT_ID = "id written as a float (10.0), read as the whole number it is"
 OTHER_BEHAVIOUR = "other behaviour"
 
 
@@ -26,6 +27,7 @@ class Skips:
         self.counts = {}
         self.repaired = {}
         self.examples = {}
+        self.notes = []
 
     def add(self, reason, path, line):
         """Notes one row.
@@ -53,6 +55,16 @@ class Skips:
     def repair(self, reason):
         """Counts a row that is used after all, because what is wrong with it is plain."""
         self.repaired[reason] = self.repaired.get(reason, 0) + 1
+
+    def note(self, sentence):
+        """Notes what the output and the card are to say of the source as a whole.
+
+        Raises:
+            DataError: in strict mode.
+        """
+        if self.strict:
+            raise DataError(sentence)
+        self.notes.append(sentence)
 
     def sentences(self):
         """What was left out, a line a reason, with where it was first seen.
