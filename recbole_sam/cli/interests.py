@@ -5,7 +5,7 @@ from pathlib import Path
 from recbole_sam import configuration, registry
 from recbole_sam.data import store_location
 from recbole_sam.data.histories import history_hash
-from recbole_sam.data.store import InterestStore
+from recbole_sam.data.store import InterestStore, check_replaceable
 from recbole_sam.errors import DataError, LeakGuardError, SettingError
 from recbole_sam.interests import stage1
 from recbole_sam.interests.cache import FILE_NAME
@@ -149,6 +149,7 @@ def take_in(config, args):
     path = store_location.path(config)
     if path.exists() and not args.rebuild:
         raise SettingError(f"{path} exists already: add --rebuild to replace it.")
+    check_replaceable(path)
     imported = read_interests(args.files)
     encoder = None
     if imported.vectors is None:
@@ -172,6 +173,8 @@ def give_out(config, args):
     """Writes the interests to a CSV, TSV or JSONL file; a line with the count."""
     if len(args.files) != 1:
         raise SettingError("name one file: interests export interests.csv --dataset=...")
+    if args.form != FORMS[0] and args.files[0].endswith(".jsonl"):
+        raise SettingError(f"--form={args.form} is a form of CSV and TSV: leave it out, or name such a file.")
     store = InterestStore.open(store_location.existing(config))
     users = export_interests(store, args.files[0], args.form)
     return [f"{users:,} users written to {args.files[0]}"]

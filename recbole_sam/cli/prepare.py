@@ -101,7 +101,7 @@ def run(args):
 
 
 def _refuse_empty(args):
-    """Refuses an option without a value: a variable of the shell that is not set, which would do something else."""
+    """Refuses an option without a value, as an unset variable of the shell leaves it: it would mean another."""
     for name, value in vars(args).items():
         if isinstance(value, str) and not value.strip():
             option = name if name == "data_path" else name.replace("_", "-")

@@ -9,7 +9,7 @@ from recbole_sam.data import files
 from recbole_sam.errors import DataError
 
 NAME = "card.json"
-
+COUNTS = ("users", "items", "interactions")
 _MEND = "prepare the dataset again, or delete the card to do without one."
 
 
@@ -73,14 +73,15 @@ def _is_card(card):
     filters = card.get("filters", {"k_core": "none"})
     return (
         all(isinstance(text, str) for text in (card["dataset"], card["source"]["name"], card["date"]))
-        and all(number(card["counts"][name]) for name in ("users", "items", "interactions"))
+        and all(number(card["counts"][name]) for name in COUNTS)
         and ("titles" not in card or (number(card["titles"]["title"]) and counts(card["titles"])))
         and isinstance(filters["k_core"], str)
         and (filters["k_core"] == "none" or number(filters["min_count"]))
         and all(counts(card.get(part, {})) for part in ("skipped", "skipped_items", "repaired"))
         and all(isinstance(note, str) for note in card.get("notes", []))
         and isinstance(card.get("notes", []), list)
-        and all(isinstance(step["step"], str) and counts(step | {"step": 0}) for step in card.get("steps", []))
+        and all(isinstance(step["step"], str) for step in card.get("steps", []))
+        and all(number(step[name]) for step in card.get("steps", []) for name in COUNTS)
         and listed(card.get("files", []))
         and listed(card["source"].get("files", []))
     )
@@ -110,8 +111,8 @@ def check_files(folder, card):
             raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
         if not same:
             raise DataError(
-                f"{path} is not the file that {NAME} describes: it was changed, cut off or lost since. Prepare the "
-                f"dataset again, or accept what is there now with: {accept}"
+                f"{path} is not the file that {NAME} describes: it was changed, cut off or lost since. Prepare "
+                f"the dataset again, or accept what is there now with: {accept}"
             )
 
 

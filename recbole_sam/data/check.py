@@ -146,14 +146,15 @@ def _check_columns(file, config):
             f"{file} is missing: a RecBole dataset needs its interactions there. "
             f"`python -m recbole_sam prepare --dataset={config['dataset']} --interactions=<file>` makes it."
         )
+    encoding = config["encoding"] or "utf-8"
     try:
         with open(file, "rb") as stream:
-            header = stream.readline(LONGEST_LINE).rstrip(b"\r\n").decode(config["encoding"] or "utf-8", "replace")
+            header = stream.readline(LONGEST_LINE).rstrip(b"\r\n").decode(encoding, "replace")
             has_rows = bool(stream.read(1))
     except OSError as error:
         raise DataError(f"{file} cannot be read ({error.strerror or error}).") from None
     except LookupError:
-        raise SettingError(f"encoding is '{config['encoding']}', which Python does not know: try utf-8.") from None
+        raise SettingError(f"encoding is '{encoding}', which Python does not know: try utf-8.") from None
     if not header and not has_rows:
         raise DataError(f"{file} is empty: prepare the dataset again.")
     columns = [column.split(":")[0] for column in header.split(config["field_separator"])]

@@ -35,14 +35,17 @@ def check_free(folder, overwrite):
         overwrite (bool): whether the user asked for it.
 
     Raises:
-        DataError: there is something that is neither empty nor synthetic.
+        DataError: there is something that is neither empty nor synthetic, or no folder at all.
     """
-    if overwrite or is_synthetic(folder) or not folder.exists():
-        return
-    if not folder.is_dir():
-        raise DataError(f"{folder} is a file, where the dataset's folder should be.")
-    if any(folder.iterdir()):
-        raise DataError(f"{folder} exists already. Add --overwrite to replace it.")
+    try:
+        if not folder.exists():
+            return
+        if not folder.is_dir():
+            raise DataError(f"{folder} is a file, where the dataset's folder should be.")
+        if not overwrite and not is_synthetic(folder) and any(folder.iterdir()):
+            raise DataError(f"{folder} exists already. Add --overwrite to replace it.")
+    except OSError as error:
+        raise DataError(f"{folder} cannot be looked into ({error.strerror}).") from error
 
 
 @contextlib.contextmanager
@@ -67,11 +70,11 @@ def replacing(folder, overwrite=False):
     """
     folder = folder.resolve()  # a link to a folder elsewhere keeps pointing there
     old = folder.with_name(f".{folder.name}{_OLD}")
-    if old.exists():
-        _recover(folder, old)
-    check_free(folder, overwrite)
     new = folder.with_name(f".{folder.name}.{os.getpid()}{_PARTIAL}")
     try:
+        if old.exists():
+            _recover(folder, old)
+        check_free(folder, overwrite)
         folder.parent.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
         new.mkdir()

@@ -83,7 +83,8 @@ def _check_made_of(store, config, titles):
     """
     made_of = store.fingerprint.get("made_of")
     if made_of is None:  # of an earlier version
-        same = list(store.users) == list(titles) and np.array_equal(store.history_hashes, title_hashes(titles))
+        same = list(store.users) == list(titles)
+        same = same and np.array_equal(store.history_hashes, title_hashes(titles))
     else:
         same = made_of == digest(config, titles)
     if not same:

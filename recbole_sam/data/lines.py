@@ -110,13 +110,13 @@ def byte_lines(file, path):
     for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), b""), 1):
         if len(line) > LONGEST_LINE:
             raise DataError(
-                f"{path}, line {number}: longer than {LONGEST_LINE >> 20} MB. No table or log has such lines: is "
-                "it really text?"
+                f"{path}, line {number}: longer than {LONGEST_LINE >> 20} MB. No table or log has such lines: "
+                "is it really text?"
             )
         if number == 1 and (line.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in line[:4]):
             raise DataError(
-                f'{path} is UTF-16 text, as "Unicode text" of a spreadsheet is. Save it as CSV UTF-8, or convert '
-                "it with `iconv -f utf-16 -t utf-8`."
+                f'{path} is UTF-16 text, as "Unicode text" of a spreadsheet is. Save it as CSV UTF-8, or '
+                "convert it with `iconv -f utf-16 -t utf-8`."
             )
         yield line
 

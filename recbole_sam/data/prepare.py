@@ -117,7 +117,7 @@ def accept(folder):
     """
     made = card.read_card(folder)
     if made is None:
-        raise DataError(f"{folder} has no {card.NAME}, so there is nothing to accept: its files are not checked.")
+        raise DataError(f"{folder} has no {card.NAME}, and without one its files are not checked.")
     inter = folder / f"{folder.name}.inter"
     made["counts"] = describe(collect(atomic_folder.read_interactions(inter, Skips(strict=True))))
     item = inter.with_suffix(".item")
@@ -127,7 +127,8 @@ def accept(folder):
     changed = [file["name"] for file in now if file not in made.get("files", [])]
     if changed:
         today = datetime.now(timezone.utc).date().isoformat()
-        made["notes"] = [*made.get("notes", []), f"changed by hand and accepted on {today}: {', '.join(changed)}"]
+        note = f"changed by hand and accepted on {today}: {', '.join(changed)}"
+        made["notes"] = [*made.get("notes", []), note]
     made["files"] = now
     try:
         card.write_card(folder, made)

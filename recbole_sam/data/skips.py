@@ -14,6 +14,12 @@ MILLISECONDS = "time in milliseconds instead of seconds"
 FLOAT_ID = "id written as a float (10.0), read as the whole number it is"
 OTHER_BEHAVIOUR = "other behaviour"
 
+_HINTS = {
+    BAD_TIME: "times are numbers of seconds, milliseconds or microseconds, or ISO dates such as 2026-11-28 or "
+    "2026-11-28T12:30:00",
+}
+"""What to do about it, where that is not plain."""
+
 
 class Skips:
     """Counts the rows a reader leaves out.
@@ -42,7 +48,7 @@ class Skips:
         """
         if self.strict:
             raise DataError(
-                f"{path}, line {line}: {reason}. "
+                f"{path}, line {line}: {reason}{_hint(reason)}. "
                 "Without --strict such lines are left out and counted."
             )
         self.pass_over(reason, path, line)
@@ -73,6 +79,10 @@ class Skips:
             list of str
         """
         return [
-            f"{count:,} x {reason} (first: {self.examples[reason]})"
+            f"{count:,} x {reason} (first: {self.examples[reason]}{_hint(reason, '; ')})"
             for reason, count in self.counts.items()
         ]
+
+
+def _hint(reason, before=": "):
+    return before + _HINTS[reason] if reason in _HINTS else ""

@@ -19,8 +19,8 @@ tensor              shape, dtype    meaning
 ==================  ==============  ==============================================================
 
 The header's ``__metadata__`` is the readable part: format, version, kind, status names, fingerprint, and the
-CRC-32 of every tensor and of the header. Large tensors are held to theirs when they are first used, all others
-when the file is opened. (Versions before 0.2 wrote no checksums and read these files all the same.)
+CRC-32 of every tensor and of the header. Large tensors are held to theirs when they are first used, all
+others when the file is opened. (Version 0.1 wrote no checksums, and reads these files all the same.)
 
 The file is written and read here rather than by the safetensors package for three reasons: the
 package needs all tensors in memory to write, orders the metadata at random (we promise equal bytes
@@ -162,7 +162,8 @@ class InterestStore:
                 store._checked(name)
         if metadata["kind"] != kind:
             raise StoreError(
-                f"{path} holds {metadata['kind']}, where {kind} are needed: give another path, or move it away."
+                f"{path} holds {metadata['kind']}, where {kind} are needed: give another path, or move it "
+                "away."
             )
         if not metadata["checksums"]:
             _tell_unchecked(path)

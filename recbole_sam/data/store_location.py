@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shlex
+from logging import getLogger
 from pathlib import Path
 
 from recbole_sam import settings
@@ -126,7 +127,8 @@ def existing(config):
 def open_existing(config):
     """The interest store of a configuration, which has to be there and to belong to it.
 
-    A store that ``interest_store`` names may be of other settings; its titles may not have changed since.
+    A store that ``interest_store`` names is the user's choice: other settings are none of our business, and
+    titles that have changed since are logged.
 
     Args:
         config (Config): of a model that reads interests.
@@ -136,7 +138,7 @@ def open_existing(config):
 
     Raises:
         StoreMissingError: as :func:`existing`.
-        StoreError: the store cannot be read, or was made from other titles or settings.
+        StoreError: the store cannot be read, or is not the one that belongs in its place.
         SettingError: as :func:`path`.
     """
     store = InterestStore.open(existing(config))
@@ -152,10 +154,9 @@ def open_existing(config):
     ours, theirs = now.get("titles"), made.get("titles")
     same_fields = made.get("item_text_fields") == now["item_text_fields"]
     if same_fields and None not in (ours, theirs) and ours != theirs:
-        raise StoreError(
+        getLogger().warning(
             f"the interests in {store.path} were made from other titles than the items of "
-            f"'{config['dataset']}' have now. Keep them by `interests export` and `interests import`, or build "
-            f"them again with: {command(config)}"
+            f"'{config['dataset']}' have now; they are used because interest_store names them"
         )
     return store
 

@@ -39,7 +39,11 @@ def export_interests(store, path, form="phrases"):
         write = _write_joined if form == "joined" else _write_phrases
     else:
         raise DataError(f"Cannot export to {path}: give a name that ends in .csv, .tsv or .jsonl.")
-    with files.replacing(path, lambda error: DataError(f"Cannot write {path}: {error.strerror or error}.")) as file:
+
+    def refused(error):
+        return DataError(f"Cannot write {path}: {error.strerror or error}.")
+
+    with files.replacing(path, refused) as file:
         return write(_users(store), _Text(file), "\t" if path.suffix == ".tsv" else ",")
 
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recbole_sam.data import delimited
 from recbole_sam.data.card import checksum
+from recbole_sam.data.delimited import from_text, read_rows
 from recbole_sam.data.histories import history_hash
 from recbole_sam.data.lines import reading, refuse_irregular, text_lines
 from recbole_sam.data.store import write_store
@@ -228,7 +228,7 @@ def _read_text(path, distinct=True):
 
 
 def _table_rows(path, delimiter):
-    table = delimited.read_rows(path, delimiter)
+    table = read_rows(path, delimiter)
     header = [name.lower() for name in next(table)]
     user = next((header.index(name) for name in USER_COLUMNS if name in header), None)
     phrase = next((header.index(name) for name in PHRASE_COLUMNS if name in header), None)
@@ -243,7 +243,7 @@ def _table_rows(path, delimiter):
     for line, row in table:
         place = "0" if rank is None else row[rank].strip()
         try:
-            rows.append((int(place), delimited.from_text(row[user].strip()), delimited.from_text(row[phrase])))
+            rows.append((int(place), from_text(row[user].strip()), from_text(row[phrase])))
         except ValueError:
             raise DataError(
                 f"{path}, line {line}: the rank {place!r} is no whole number: correct it, or drop the column."

@@ -55,8 +55,8 @@ def read_tensors(path):
     size = sum(4 * rows.numel() for rows in named.values())
     if size > MAX_GROWTH * os.path.getsize(path):
         raise DataError(
-            f"{path} has {os.path.getsize(path):,} bytes, but its tensors would take {size:,}: they repeat few "
-            "numbers (expanded tensors). Save them whole, each with .contiguous()."
+            f"{path} has {os.path.getsize(path):,} bytes, but its tensors would take {size:,}: they repeat "
+            "few numbers (expanded tensors). Save them whole, each with .contiguous()."
         )
     width = next(iter(named.values())).shape[1]
     vectors = {}
@@ -105,8 +105,8 @@ def _refuse_compressed(path):
 def _unread(path, error):
     if _names_code(path):
         return DataError(
-            f"{path} holds more than tensors and plain containers, and was not loaded, because reading that means "
-            "running code from the file. Save it again with torch.save({user: tensor})."
+            f"{path} holds more than tensors and plain containers, and was not loaded, because reading that "
+            "means running code from the file. Save it again with torch.save({user: tensor})."
         )
     reason = " ".join(str(error).split())[:150] if isinstance(error, OSError) else "broken, or something else"
     return DataError(f"{path} is no file that torch.save wrote ({reason}).")

@@ -199,7 +199,7 @@ def _open_atomic(args, preset, skips, item_skips):
         items = partial(atomic_folder.read_items, item, title)
         known = item
     elif args.title_column:
-        raise DataError(f"{item} does not exist, so there is no column {args.title_column!r} to read titles from.")
+        raise DataError(f"{item} does not exist, so it has no column {args.title_column!r} of titles.")
     else:
         items = known = None
     lost = ", ".join(atomic_folder.lost_fields(inter, title))
@@ -235,7 +235,7 @@ def _open_tables(args, preset, skips, item_skips):
     unread = [name for name in _OF_ITEM_TABLES if name != "delimiter" and getattr(args, name)]
     if items is None and unread:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in unread)
-        raise SettingError(f"{options} would do nothing: {path} has no column of titles, and there is no --items.")
+        raise SettingError(f"{options} would do nothing: {path} has no titles, and there is no --items.")
     return Source(
         preset.title if preset and preset.reader == "table" else "table",
         rows,
@@ -277,7 +277,7 @@ def _listed(text, option, what, empty=False):
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if not name and not empty:
-            raise SettingError(f"{option}={text} has an empty name: write the names with one comma between them.")
+            raise SettingError(f"{option}={text} has an empty name: put one comma between two names.")
         if name and names.count(name) > 1:
             raise SettingError(f"{option}={text} names the {what} {name!r} twice.")
     return names

@@ -208,8 +208,8 @@ def _refuse_twice(path, names, columns):
     for role, column in columns.items():
         if column is not None and roles.setdefault(column, role) != role:
             raise DataError(
-                f"{path}: the column {names[column]!r} would be both {roles[column]} and {role}. Name another one "
-                f"with --{role}-column=."
+                f"{path}: the column {names[column]!r} would be both {roles[column]} and {role}. Name another "
+                f"one with --{role}-column=."
             )
 
 
@@ -316,7 +316,7 @@ def _find_title(path, names, columns, option=None):
 def _only(path, names, column):
     """The position of a column whose name no other one has."""
     if names.count(names[column]) > 1:
-        raise DataError(f"{path} has {names.count(names[column])} columns named {names[column]!r}: rename one.")
+        raise DataError(f"{path} has more than one column named {names[column]!r}: rename the others.")
     return column
 
 
