@@ -101,7 +101,7 @@ def run(args):
 
 
 def _refuse_empty(args):
-    """Refuses an option without a value, as an unset variable of the shell leaves it: it would mean another."""
+    """Refuses an option without a value, as an unset variable leaves it: it would mean another."""
     for name, value in vars(args).items():
         if isinstance(value, str) and not value.strip():
             option = name if name == "data_path" else name.replace("_", "-")

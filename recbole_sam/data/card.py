@@ -74,7 +74,7 @@ def _is_card(card):
     return (
         all(isinstance(text, str) for text in (card["dataset"], card["source"]["name"], card["date"]))
         and all(number(card["counts"][name]) for name in COUNTS)
-        and ("titles" not in card or (number(card["titles"]["title"]) and counts(card["titles"])))
+        and (not card.get("titles") or (number(card["titles"]["title"]) and counts(card["titles"])))
         and isinstance(filters["k_core"], str)
         and (filters["k_core"] == "none" or number(filters["min_count"]))
         and all(counts(card.get(part, {})) for part in ("skipped", "skipped_items", "repaired"))
@@ -111,8 +111,8 @@ def check_files(folder, card):
             raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
         if not same:
             raise DataError(
-                f"{path} is not the file that {NAME} describes: it was changed, cut off or lost since. Prepare "
-                f"the dataset again, or accept what is there now with: {accept}"
+                f"{path} is not the file that {NAME} describes: it was changed, cut off or lost since. "
+                f"Prepare the dataset again, or accept what is there now with: {accept}"
             )
 
 

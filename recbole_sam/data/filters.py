@@ -72,8 +72,8 @@ def apply(interactions, filters):
     if filters.min_rating is not None:
         if len(interactions.ratings) and np.isnan(interactions.ratings).all():
             raise SettingError(
-                "--min-rating has nothing to compare with: no interaction has a rating. Leave it out, or name "
-                "the column with --rating-column=."
+                "--min-rating has nothing to compare with: no interaction has a rating. Leave it out, or "
+                "name the column with --rating-column=."
             )
         keep(rated_at_least(interactions, filters.min_rating), f"rating >= {filters.min_rating:g}")
     # The paper counts on the raw file, where exact repeats still count towards the five.

@@ -110,8 +110,8 @@ def byte_lines(file, path):
     for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), b""), 1):
         if len(line) > LONGEST_LINE:
             raise DataError(
-                f"{path}, line {number}: longer than {LONGEST_LINE >> 20} MB. No table or log has such lines: "
-                "is it really text?"
+                f"{path}, line {number}: longer than {LONGEST_LINE >> 20} MB. No table or log has such "
+                "lines: is it really text?"
             )
         if number == 1 and (line.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in line[:4]):
             raise DataError(

@@ -15,7 +15,7 @@ FLOAT_ID = "id written as a float (10.0), read as the whole number it is"
 OTHER_BEHAVIOUR = "other behaviour"
 
 _HINTS = {
-    BAD_TIME: "times are numbers of seconds, milliseconds or microseconds, or ISO dates such as 2026-11-28 or "
+    BAD_TIME: "times are numbers of seconds, milliseconds or microseconds, or ISO dates like 2026-11-28 or "
     "2026-11-28T12:30:00",
 }
 """What to do about it, where that is not plain."""

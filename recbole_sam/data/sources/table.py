@@ -208,8 +208,8 @@ def _refuse_twice(path, names, columns):
     for role, column in columns.items():
         if column is not None and roles.setdefault(column, role) != role:
             raise DataError(
-                f"{path}: the column {names[column]!r} would be both {roles[column]} and {role}. Name another "
-                f"one with --{role}-column=."
+                f"{path}: the column {names[column]!r} would be both {roles[column]} and {role}. Name "
+                f"another one with --{role}-column=."
             )
 
 
