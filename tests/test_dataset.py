@@ -11,7 +11,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole_sam.data import store_location
 from recbole_sam.data.histories import history_hash
 from recbole_sam.data.store import InterestStore, write_store
-from recbole_sam.errors import LeakGuardError, SettingError, StoreMissingError
+from recbole_sam.errors import LeakGuardError, SettingError, StoreError, StoreMissingError
 from recbole_sam.interests.llm_settings import IDENTITY
 
 SPLITS = {

@@ -247,7 +247,8 @@ def test_users_that_a_spreadsheet_wrote_as_floats(tmp_path):
         store_of([tmp_path / "x.csv"], tmp_path)
 
 
-FORMULAS = ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "'=quoted", "''+twice", "plain", "a = b", "\uff1d1")
+FORMULAS = ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "'=quoted", "''+twice", "plain", "a = b",
+            "\uff1d1")  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "form"), [("o.csv", "phrases"), ("o.tsv", "phrases"), ("o.csv", "joined")])

@@ -51,7 +51,8 @@ def test_lines_of_any_shape_are_counted_as_unreadable(tmp_path):
     ledger.record(store, report(Price(1.0, 1.0, "CNY", "a test"), 10, 10**6, 0))
     assert ledger.ledger_file(store).stat().st_mode & 0o777 == 0o600
     odd = ["[" * 100_000, "3", "null", "[]", "{}",
-           '{"answers": "x", "cost": 1, "currency": "CNY"}', '{"answers": 1, "cost": "much", "currency": "CNY"}',
+           '{"answers": "x", "cost": 1, "currency": "CNY"}',
+           '{"answers": 1, "cost": "much", "currency": "CNY"}',
            '{"answers": 1, "cost": [1], "currency": "CNY"}',
            '{"answers": 1e999, "cost": 1, "currency": "CNY"}']  # fmt: skip
     with open(ledger.ledger_file(store), "a") as file:
