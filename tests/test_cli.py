@@ -184,6 +184,14 @@ def test_a_table_given_as_a_store_is_never_said_to_be_deleted_nor_overwritten(sh
     assert Path("my.csv").read_text() == "user,phrase\nu1,soap\n"
 
 
+def test_interests_of_a_misspelt_dataset(shop, capsys):
+    for action in (["stats"], ["show", "--user=u1"], ["export", "o.csv"]):
+        assert main(["interests", *action, "--dataset=shpo", f"--data_path={shop.parent}"]) == 2
+        assert "there is no dataset 'shpo'" in capsys.readouterr().err
+    assert main(["interests", "export", "o.jsonl", "--form=joined", "--dataset=shop"]) == 2
+    assert "--form=joined is a form of CSV and TSV" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", [[], ["doctor", "--verbose"], ["dance"]])
 def test_words_the_command_line_does_not_know(capsys, words):
     with pytest.raises(SystemExit) as left:

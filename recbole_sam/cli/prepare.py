@@ -8,16 +8,13 @@ from tqdm import tqdm
 from recbole_sam import page, properties
 from recbole_sam.data import filters, report
 from recbole_sam.data.card import card_line
-from recbole_sam.data.folder import check_free
+from recbole_sam.data.folder import check_free, check_name
 from recbole_sam.data.prepare import accept, prepare
 from recbole_sam.data.sources import table
 from recbole_sam.data.sources.from_options import open_source, preset_of, source_given
-from recbole_sam.data.text import clean_token
 from recbole_sam.errors import SettingError
 
 _PATHS = ("data_path", "cache", "reviews", "meta", "archive", "atomic", "interactions", "items")
-LONGEST_NAME = 150
-"""Bytes; the names of interest stores are some 80 longer, and file systems allow 255."""
 _NEXT = "Next: python run_recbole_sam.py --model={} --dataset={}"
 
 
@@ -67,11 +64,7 @@ def run(args):
         RecBoleSAMError: one sentence on what is wrong.
     """
     _refuse_empty(args)
-    name = args.dataset
-    if Path(name).name != name or name.startswith(".") or name != clean_token(name):
-        raise SettingError(f"--dataset is a plain name, not {name!r}; --data_path says where.")
-    if len(name.encode()) > LONGEST_NAME:
-        raise SettingError(f"--dataset is longer than {LONGEST_NAME} bytes, and files are named after it.")
+    check_name(args.dataset)
     for name in _PATHS:  # shells leave the ~ of --option=~/x as it is
         setattr(args, name, getattr(args, name) and os.path.expanduser(getattr(args, name)))
     folder = Path(args.data_path) / args.dataset

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and are private where they should be."""
 
+import glob
 import os
 import secrets
 import stat
@@ -53,9 +54,10 @@ def replacing(path, refused, private=False):
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     with disk():
         path.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in path.parent.glob(f".{path.name}.*.tmp"):
-            if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
-                leftover.unlink(missing_ok=True)
+        for leftover in path.parent.glob(f".{glob.escape(path.name)}.*-????????.tmp"):
+            with suppress(FileNotFoundError):  # another writer was quicker
+                if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
+                    leftover.unlink()
         file = open(temporary, "xb", opener=private_opener if private else None)
     try:
         yield NewFile(file, disk)

@@ -6,8 +6,10 @@ import fnmatch
 import glob
 import os
 import shutil
+from pathlib import Path
 
-from recbole_sam.errors import DataError
+from recbole_sam.data.text import clean_token
+from recbole_sam.errors import DataError, SettingError
 
 SYNTHETIC_MARKER = "SYNTHETIC.md"
 """A folder that holds this file holds invented data, which real data may replace unasked."""
@@ -20,6 +22,27 @@ _MADE_OF = ("interests-*", "item-texts-*", "*.spent.jsonl")
 
 _OLD = ".replaced"
 _PARTIAL = ".partial"
+
+
+LONGEST_NAME = 150
+"""Bytes of a dataset's name: the names of interest stores are some 80 longer, and file systems allow 255."""
+
+
+def check_name(name):
+    """Refuses names that cannot be a folder's and its files'.
+
+    Args:
+        name (str): of a dataset.
+
+    Raises:
+        SettingError: it is empty, a path, too long, or not the same when it is read again.
+    """
+    if not name.strip():
+        raise SettingError("--dataset is empty: give it a value.")
+    if Path(name).name != name or name.startswith(".") or name != clean_token(name):
+        raise SettingError(f"--dataset is a plain name, not {name!r}; --data_path says where.")
+    if len(name.encode()) > LONGEST_NAME:
+        raise SettingError(f"--dataset is longer than {LONGEST_NAME} bytes, and files are named after it.")
 
 
 def is_synthetic(folder):

@@ -84,7 +84,7 @@ def unanswered(config):
     """
     store = InterestStore.open(store_location.path(config))
     ours = store.fingerprint.get("configuration") == store_location.content(config)
-    if config["interest_generator"] not in LLM_GENERATORS or not ours:
+    if config["interest_generator"] not in LLM_GENERATORS or not ours or FAILED not in store.status_names:
         return 0
     return int((store.statuses == store.status_names.index(FAILED)).sum())
 
