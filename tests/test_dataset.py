@@ -11,7 +11,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole_sam.data import store_location
 from recbole_sam.data.histories import history_hash
 from recbole_sam.data.store import InterestStore, write_store
-from recbole_sam.errors import LeakGuardError, SettingError, StoreMissingError
+from recbole_sam.errors import LeakGuardError, SettingError, StoreError, StoreMissingError
 from recbole_sam.interests.llm_settings import IDENTITY
 
 SPLITS = {
@@ -267,6 +267,22 @@ def test_other_titles_make_another_file_and_the_same_in_another_order_do_not(sho
     # who names a file has it
     chosen = make_config(interest_evidence=False, item_text=False, interest_store=str(shared))
     assert create_dataset(chosen).build()[0].interests.user_k.sum() > 0
+
+
+def test_the_file_of_other_settings_is_not_taken_for_the_right_one(shop, caplog):
+    given = dict(interest_evidence=False, item_text=False)
+    other = make_config(**given, interest_k_max=3)
+    build_interests(other)
+    config = make_config(**given)
+    store_location.path(other).rename(store_location.path(config))
+    with pytest.raises(StoreError, match="made with other settings or from other titles.*--rebuild"):
+        create_dataset(config).build()
+    # who names a file has it, and reads that its titles have changed since
+    named = make_config(**given, interest_store=str(store_location.path(config)))
+    items = shop / "shop.item"
+    items.write_text(items.read_text().replace("Shampoo", "Tractor"))
+    create_dataset(named).build()
+    assert "were made from other titles than the items of 'shop' have now" in caplog.text
 
 
 def test_imported_interests_have_one_file_whatever_the_titles(shop):

@@ -8,7 +8,6 @@ from recbole.data.interaction import Interaction
 from recbole_sam.data import augmentation, item_texts, store_location
 from recbole_sam.data.histories import HASH_BYTES, Sequences, history_hash
 from recbole_sam.data.interest_table import InterestTable, check_histories, check_width
-from recbole_sam.data.store import InterestStore
 from recbole_sam.data.training_items import TrainingItems
 from recbole_sam.errors import SettingError
 
@@ -135,14 +134,14 @@ class SAMDataset(ItemTextDataset):
             splits (list of SAMDataset): what :meth:`split` returned.
 
         Returns:
-            InterestStore: made from exactly these histories.
+            recbole_sam.data.store.InterestStore: made from exactly these histories.
 
         Raises:
             StoreMissingError: there is none yet.
             StoreError: it cannot be used.
             LeakGuardError: it was made from other histories.
         """
-        store = InterestStore.open(store_location.existing(self.config))
+        store = store_location.open_existing(self.config)
         hashes = bytearray()
         for _, items in self.training_histories(splits):
             hashes += history_hash(items)

@@ -7,8 +7,7 @@ import numpy as np
 
 from recbole_sam import registry
 from recbole_sam.data import check, item_texts, store_location
-from recbole_sam.data.histories import HASH_BYTES, history_hash
-from recbole_sam.data.store import InterestStore, write_store
+from recbole_sam.data.store import ITEM_TEXTS, InterestStore, check_replaceable, write_store
 from recbole_sam.data.titles import item_titles
 from recbole_sam.errors import DataError, SettingError, StoreError
 from recbole_sam.interests import ledger
@@ -85,7 +84,7 @@ def unanswered(config):
     """
     store = InterestStore.open(store_location.path(config))
     ours = store.fingerprint.get("configuration") == store_location.content(config)
-    if config["interest_generator"] not in LLM_GENERATORS or not ours:
+    if config["interest_generator"] not in LLM_GENERATORS or not ours or FAILED not in store.status_names:
         return 0
     return int((store.statuses == store.status_names.index(FAILED)).sum())
 
@@ -127,13 +126,16 @@ def build_item_texts(config):
         phrase_index=[row_of[title] for title in titles.values() if title],
         phrases=distinct,
         embeddings=encoder.encode(distinct),
-        history_hashes=np.frombuffer(
-            b"".join(history_hash([title]) for title in titles.values()), np.uint8
-        ).reshape(-1, HASH_BYTES),
+        history_hashes=item_texts.title_hashes(titles),
         statuses=[0] * len(titles),
         status_names=[COMPLETE],
-        fingerprint={"dataset": config["dataset"], "encoder": encoder.fingerprint()},
+        fingerprint={
+            "dataset": config["dataset"],
+            "encoder": encoder.fingerprint(),
+            "made_of": item_texts.digest(config, titles),
+        },
         dtype=config["interest_dtype"],
+        kind=ITEM_TEXTS,
     )
     getLogger().info(
         f"Item texts: {sum(has_text):,} of {len(titles):,} items have one, encoded by "
@@ -168,6 +170,7 @@ def build(config, dry_run=False):
     generator = configured_generator(config, dry_run)
     titles = item_titles(config)
     path = store_location.path(config)
+    check_replaceable(path)  # before anybody is asked
     logger = getLogger()
     logger.info(
         "Stage 1: interests of '%s' from its training items, generator %s, text encoder %s",
