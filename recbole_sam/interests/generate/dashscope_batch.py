@@ -122,7 +122,7 @@ class _Rounds:
         self._paid_users = set()
         self._limit = None
         self._counter = TokenCounter(self.asked_of.model)
-        self._jobs = Jobs(cache, service, self.asked_of, self.settings)
+        self._jobs = Jobs(cache, service, self.asked_of, self.settings, self.report)
 
     def run(self):
         """Asks everything that is not answered.
@@ -268,7 +268,11 @@ class _Rounds:
         reserved = self._reserved.pop(job, {})
         for key, failure, used in results:
             tokens = reserved.pop(key, None)
-            if tokens is None:  # no ceiling, or an earlier run's that did not fit under this one
+            if used is None and tokens is None:
+                self.spending.count_unreported(0)
+            elif used is None:
+                self.spending.settle_unreported(tokens)
+            elif tokens is None:  # no ceiling, or an earlier run's that did not fit under this one
                 self.spending.input_tokens += used[0]
                 self.spending.output_tokens += used[1]
             else:

@@ -36,7 +36,8 @@ def http_client(kind, **options):
     import httpx
 
     try:
-        return kind(**options)
+        # A redirect would take key and prompts to whoever it names.
+        return kind(follow_redirects=False, **options)
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         names = ", ".join(sorted(name for name in os.environ if name.lower() in _PROXIES))
         advice = (
