@@ -175,8 +175,8 @@ def outline(status, code, message):
     errors read equal and a report can count them.
     """
     said = str(status) if str(code) in ("", str(status)) else f"{status} {code}"
-    words = " ".join(re.sub(r"\S*\d\S*", "…", message[:LONGEST_MESSAGE]).split())
-    return " ".join(f"{said}: {words[:SHOWN_MESSAGE]}".split()).rstrip(": ")
+    words = " ".join("…" if re.search(r"\d", word) else word for word in message[:LONGEST_MESSAGE].split())
+    return " ".join(f"{said[:LONGEST_MESSAGE]}: {words[:SHOWN_MESSAGE]}".split()).rstrip(": ")
 
 
 def redirected(provider, status, asked, target, advice):
