@@ -333,6 +333,8 @@ def failure_of(status, code, message, wait=None):
             return stop_error("DashScope", f"{said}: {message}", advice)
     if status == 401:
         return stop_error("DashScope", f"{said}: {message}", FATAL[0][1])
+    if status == 402:
+        return stop_error("DashScope", f"{said}: {message}", FATAL[1][1])
     if status == 403:
         return stop_error("DashScope", f"{said}: {message}", FATAL[4][1])
     if status == 404 or _MODEL_MISSING.search(message):

@@ -19,10 +19,12 @@ import time
 from collections import Counter
 from itertools import islice
 
+from recbole_sam.errors import RecBoleSAMError
 from recbole_sam.interests.budget import TOKENS_PER_PHRASE, Spending, TokenCounter
 from recbole_sam.interests.cache import MINE, AnswerCache, CachedAnswer, InBatch
 from recbole_sam.interests.contract import exchange
 from recbole_sam.interests.failures import (
+    BrokenRunError,
     InterruptedRunError,
     LimitReachedError,
     ProviderStopError,
@@ -93,6 +95,10 @@ class BatchGenerator:
                     f"{self.report.asked:,} answers have been collected into {cache.path}. The same "
                     "command collects the rest; nothing is submitted twice."
                 ) from None
+            except RecBoleSAMError:
+                raise
+            except Exception as error:
+                raise BrokenRunError("The run of batch jobs", error, cache.path) from error
             for answer in rounds.answers():
                 self.report.statuses[answer.status] += 1
                 yield answer
