@@ -3,7 +3,6 @@
 Protocol: https://www.alibabacloud.com/help/en/model-studio/batch-interfaces-compatible-with-openai
 """
 
-import logging
 import random
 import time
 from datetime import datetime, timezone
@@ -62,7 +61,6 @@ class Service:
         self._random = random.Random()
         self._patience = Patience(settings.max_wait, _NAME)
         httpx = http_library("dashscope")
-        logging.getLogger("httpx").setLevel(logging.WARNING)
         self._key = find_key()
         address = sdk().base_compatible_api_url.rstrip("/")
         try:

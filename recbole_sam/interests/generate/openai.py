@@ -3,7 +3,6 @@ mode, OpenAI itself. One POST a call, so plain ``httpx`` (which Transformers ins
 """
 
 import asyncio
-import logging
 import os
 import re
 from datetime import datetime, timezone
@@ -122,8 +121,6 @@ class OpenAIClient:
                 f"The API key in {self._settings.api_key_env} holds blanks or other characters no key "
                 "has; set it again."
             )
-        # RecBole shows everything from INFO up, and httpx has a line for every call.
-        logging.getLogger("httpx").setLevel(logging.WARNING)
         self._http = http_client(
             httpx.AsyncClient,
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
