@@ -585,7 +585,8 @@ def test_lines_that_are_no_results_are_left_out(serve, tmp_path, monkeypatch):
 
     def spoilt(self, file_id, path):
         download(self, file_id, path)
-        odd = [b"[]", b"7", b"null", b'"x"', b'{"custom_id": []}', b'{"custom_id": {}}', b"\xff", b"[" * 9999, b""]
+        odd = [b"[]", b"7", b"null", b'"x"', b'{"custom_id": []}', b'{"custom_id": {}}', b"\xff",
+            b"[" * 9999, b""]
         path.write_bytes(b"\n".join([*odd, path.read_bytes()]))
 
     serve()

@@ -90,8 +90,8 @@ def test_stage_1_keeps_embeddings_of_a_transformers_encoder(bert, shop, tmp_path
     assert store.read_bytes() == before
 
 
-def test_the_file_is_its_owners_alone(tmp_path):
+def test_the_file_is_its_owners_alone(bert, tmp_path):
     folder = tmp_path / "saved" / "texts"
-    cached = CachedEncoder(Counting(), folder)
+    cached = CachedEncoder(Watched(bert), folder)
     cached.encode(["a"])
     assert cached.path.stat().st_mode & 0o777 == 0o600 and folder.stat().st_mode & 0o777 == 0o700

@@ -11,10 +11,8 @@ TWO = ["steel tools", "red paper"]
 LINES = "steel tools\nred paper"
 THOUGHT = "The customer buys wrenches, so tools.\nalso paper\nglass vases"
 
-GIVEN = [
-    json.loads(line)
-    for line in (Path(__file__).parent / "cases" / "llm-answers.jsonl").read_text(encoding="utf-8").splitlines()
-]
+CASES = Path(__file__).parent / "cases" / "llm-answers.jsonl"
+GIVEN = [json.loads(line) for line in CASES.read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.mark.parametrize("case", GIVEN, ids=[case["case"] for case in GIVEN])
@@ -43,12 +41,14 @@ MARKED = {
     "prefix": "<antThinking>{t}</antThinking>{a}",
     "brackets": "[THINK]{t}[/THINK]{a}",
     "triangles": "◁think▷{t}◁/think▷{a}",
-    "begin of thought": "<|begin_of_thought|>{t}<|end_of_thought|>\n<|begin_of_solution|>{a}<|end_of_solution|>",
+    "begin of thought": "<|begin_of_thought|>{t}<|end_of_thought|>\n"
+    "<|begin_of_solution|>{a}<|end_of_solution|>",
     "start thinking": "<|START_THINKING|>{t}<|END_THINKING|><|START_RESPONSE|>{a}<|END_RESPONSE|>",
     "pipes": "<|think|>{t}<|/think|>{a}",
-    "channels": "<|channel|>analysis<|message|>{t}<|end|><|start|>assistant<|channel|>final<|message|>{a}<|return|>",
-    "channels, two thoughts": "<|channel|>analysis<|message|>{t}<|end|><|start|>assistant<|channel|>commentary"
-    "<|message|>{t}<|end|><|start|>assistant<|channel|>final<|message|>{a}",
+    "channels": "<|channel|>analysis<|message|>{t}<|end|>"
+    "<|start|>assistant<|channel|>final<|message|>{a}<|return|>",
+    "channels, two thoughts": "<|channel|>analysis<|message|>{t}<|end|><|start|>assistant"
+    "<|channel|>commentary<|message|>{t}<|end|><|start|>assistant<|channel|>final<|message|>{a}",
     "channel without its special tokens": "analysis{t}assistantfinal{a}",
     "other channels": "<|channel>thought\n{t}<channel|>{a}",
     "escaped": "&lt;think&gt;{t}&lt;/think&gt;{a}",
@@ -108,7 +108,7 @@ def test_thoughts_that_never_end_leave_nothing(form, cut):
 LAYOUTS = {
     "table": "| Interest |\n|---|\n| steel tools |\n| red paper |",
     "table with numbers": "| # | Interest |\n|:-:|:--|\n| 1 | steel tools |\n| 2 | red paper |",
-    "table with reasons": "| Interest | Reason |\n|---|---|\n| steel tools | wrenches |\n| red paper | paper |",
+    "table with reasons": "| Interest | Reason |\n|---|---|\n| steel tools | wrenches |\n| red paper | pad |",
     "table, reasons first": "|Evidence|Interest|\n|---|---|\n|wrenches|steel tools|\n|paper|red paper|",
     "table without outer bars": "No. | Theme\n--- | ---\n1 | steel tools\n2 | red paper",
     "table after talk": "Here it is:\n\n| Rank | Customer interest |\n|---|---|\n| 1 | **steel tools** |\n"
@@ -128,10 +128,13 @@ LAYOUTS = {
     "a list of phrase -> reason": '[{"steel tools": "buys wrenches"}, {"red paper": "buys paper"}]',
     "reason before the phrase": '[{"reason": "buys wrenches", "interest": "steel tools"}, '
     '{"reason": "buys paper", "interest": "red paper"}]',
-    "reasoning and a list": '{"reasoning": "The customer buys wrenches.", "interests": ["steel tools", "red paper"]}',
-    "objects with names": '[{"name": "steel tools", "description": "wrenches"}, {"name": "red paper", "score": 1}]',
+    "reasoning and a list": '{"reasoning": "The customer buys wrenches.", '
+    '"interests": ["steel tools", "red paper"]}',
+    "objects with names": '[{"name": "steel tools", "description": "wrenches"}, '
+    '{"name": "red paper", "score": 1}]',
     "numbered fields": '{"interest1": "steel tools", "interest_2": "red paper"}',
-    "numbered fields with reasons": '{"interest_1": "steel tools", "reason_1": "wrenches", "interest_2": "red paper"}',
+    "numbered fields with reasons": '{"interest_1": "steel tools", "reason_1": "wrenches", '
+    '"interest_2": "red paper"}',
     "numbers": '{"1": "steel tools", "2": "red paper"}',
     "letters": '{"A": "steel tools", "B": "red paper"}',
     "numbers and objects": '{"1": {"interest": "steel tools", "why": "x"}, "2": {"interest": "red paper"}}',
@@ -150,7 +153,8 @@ LAYOUTS = {
     "reasons after dashes": "steel tools - buys wrenches\nred paper - bought two pads",
     "reasons in brackets": "1. steel tools (bought wrenches)\n2. red paper (bought pads)",
     "YAML": "interests:\n  - steel tools\n  - red paper",
-    "YAML records": "- interest: steel tools\n  reason: buys wrenches\n- interest: red paper\n  reason: buys paper",
+    "YAML records": "- interest: steel tools\n  reason: buys wrenches\n- interest: red paper\n"
+    "  reason: buys paper",
     "line ends of HTML": "steel tools<br>red paper<br/>",
 }
 

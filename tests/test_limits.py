@@ -141,7 +141,8 @@ def test_retry_after_in_both_forms():
 def test_a_wait_of_any_length_is_read():
     now = datetime(2026, 11, 23, 12, 0, 0, tzinfo=timezone.utc)
     for value, least in {
-        "86400": 86_400, "1e9": 1e9, "inf": math.inf, "Infinity": math.inf, "1e999": math.inf, "9" * 400: math.inf,
+        "86400": 86_400, "1e9": 1e9, "inf": math.inf, "Infinity": math.inf, "1e999": math.inf,
+        "9" * 400: math.inf,
         "Fri, 31 Dec 9999 23:59:59 GMT": 2e11, "Fri, 31 Dec 9999 23:59:59 -2359": 2e11,
         "Fri, 01 Jan 2027 00:00:00 -0000": 3e6,
     }.items():  # fmt: skip
@@ -158,8 +159,10 @@ def test_a_long_wait_stops_with_its_length_and_a_short_one_is_told_once(caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "The server asks to wait 2 min (429 slow down); waiting"
     ]
-    for seconds, said in {601: "10 min", 86_400: "24 h", 1e9: "11,574 days", math.inf: "more than 100 years"}.items():
-        with pytest.raises(ProviderStopError, match=f"asks to wait {said} .*llm_max_wait allows 10 minutes.*is kept"):
+    for seconds, said in {601: "10 min", 86_400: "24 h", 1e9: "11,574 days",
+        math.inf: "more than 100 years"}.items():
+        with pytest.raises(ProviderStopError,
+            match=f"asks to wait {said} .*llm_max_wait allows 10 minutes.*is kept"):
             patience.check(seconds, "429")
     with pytest.raises(ProviderStopError, match="llm_max_wait allows 0 minutes"):
         Patience(0, "The server").check(1, "429")

@@ -42,7 +42,8 @@ def run(tmp_path, monkeypatch):
             status=given["status"], body=json.dumps(given["json"]).encode(), headers=given.get("headers", {})
         )
         with LLMServer(lambda prompt, attempt: reply) as server:
-            settings = {"model": "m", "base_url": server.compatible_url, "concurrency": 2, "tries": 1, **changes}
+            settings = {"model": "m", "base_url": server.compatible_url, "concurrency": 2, "tries": 1,
+                **changes}
             generator = make_openai(fast(tmp_path, **settings))
             failure, answers = None, []
             try:
@@ -106,8 +107,10 @@ def test_lines_of_batch_results_are_read_in_the_same_way():
 ODD_LINES = [
     {}, {"response": None}, {"response": "x"}, {"response": []}, {"response": {"status_code": "200"}},
     {"response": {"status_code": None, "body": None}}, {"response": {"status_code": 200, "body": "x"}},
-    {"response": {"status_code": 200, "body": {"choices": [{"message": []}]}}}, {"error": "x"}, {"error": ["x"]},
-    {"response": {"status_code": 2**70, "body": {"error": 5}}}, {"response": {"status_code": -1}, "error": {"code": []}},
+    {"response": {"status_code": 200, "body": {"choices": [{"message": []}]}}}, {"error": "x"},
+    {"error": ["x"]},
+    {"response": {"status_code": 2**70, "body": {"error": 5}}}, {"response": {"status_code": -1},
+    "error": {"code": []}},
 ]  # fmt: skip
 
 
@@ -132,7 +135,8 @@ def test_odd_lines_of_batch_results_are_failures_of_their_prompt(entry):
         ({"object": "error", "code": 400, "message": "too long"}, (400, "400", "too long")),
         ({"code": "Throttling.RateQuota", "message": "slow"}, (429, "Throttling.RateQuota", "slow")),
         ({"choices": [{"error": {"code": 502, "message": "gone"}}]}, (502, "502", "gone")),
-        ({"error": {"code": 500, "message": "cut"}, "choices": [{"message": {"content": "x"}}]}, (500, "500", "cut")),
+        ({"error": {"code": 500, "message": "cut"}, "choices": [{"message": {"content": "x"}}]}, (500,
+        "500", "cut")),
     ],
 )  # fmt: skip
 def test_errors_are_found_wherever_they_stand(content, found):
@@ -140,8 +144,10 @@ def test_errors_are_found_wherever_they_stand(content, found):
 
 
 def test_reasons_read_equal_whatever_numbers_they_hold():
-    first = reading.outline(429, "rate_limit", "Limit 30000, used 29017 in org-a81: try again in 2.5s (req_0a9)")
-    second = reading.outline(429, "rate_limit", "Limit 30000, used 28999 in org-a81: try again in 8s (req_77)")
+    first = reading.outline(429, "rate_limit",
+        "Limit 30000, used 29017 in org-a81: try again in 2.5s (req_0a9)")
+    second = reading.outline(429, "rate_limit",
+        "Limit 30000, used 28999 in org-a81: try again in 8s (req_77)")
     assert first == second == "429 rate_limit: Limit … used … in … try again in … …"
     assert reading.outline(500, "", "") == "500" and reading.outline(429, "429", "slow") == "429: slow"
 

@@ -62,8 +62,9 @@ class ThoughtFailure(UsedFailure):
 
     def __init__(self, input_tokens=0, output_tokens=0):
         super().__init__(
-            "thinking used up llm_max_tokens and left no answer: switch thinking off (docs/stage1.md; for vLLM "
-            "--llm_extra_body=\"{'chat_template_kwargs': {'enable_thinking': False}}\") or raise llm_max_tokens",
+            "thinking used up llm_max_tokens and left no answer: switch thinking off (docs/stage1.md; for "
+            "vLLM --llm_extra_body=\"{'chat_template_kwargs': {'enable_thinking': False}}\") "
+            "or raise llm_max_tokens",
             input_tokens,
             output_tokens,
         )
@@ -116,7 +117,7 @@ class BrokenRunError(RecBoleSAMError):
     def __init__(self, what, error, where):
         said = " ".join(str(error).split())[:200]
         super().__init__(
-            f"{what} ended in an error that was not foreseen ({type(error).__name__}: {said}). What was answered "
-            f"is kept in {where}: run the same command again, and report this if it comes back."
+            f"{what} ended in an error that was not foreseen ({type(error).__name__}: {said}). What was "
+            f"answered is kept in {where}: run the same command again, and report this if it comes back."
         )
         self.__cause__ = error

@@ -29,8 +29,9 @@ def check_engine(config):
         raise SettingError(f"interest_engine must be {' or '.join(ENGINES)}, not {engine!r}.")
     if engine == "ray" and name not in SPREAD and name in (*GENERATORS, *LLM_GENERATORS, IMPORTED):
         raise SettingError(
-            f"interest_engine=ray spreads calls to a language model, and the generator {name!r} makes none: there "
-            f"is nothing to spread. Leave it out, or set interest_generator to one of {', '.join(SPREAD)}."
+            f"interest_engine=ray spreads calls to a language model, and the generator {name!r} makes none: "
+            "there is nothing to spread. Leave it out, or set interest_generator to one of "
+            f"{', '.join(SPREAD)}."
         )
     return engine
 

@@ -1,7 +1,7 @@
 """Answers that are written as JSON or as a table. Pure functions, linear in the text.
 
-Which of several fields or columns holds the phrases is told by their names, else by what stands beside them. Where
-neither says so, the answer is not understood, and nothing of it is taken: it is asked for again.
+Which of several fields or columns holds the phrases is known by their names, else by what stands beside them.
+Where neither says so, the answer is not understood, and nothing of it is taken: it is asked for again.
 """
 
 import csv
@@ -28,7 +28,8 @@ _OTHERS = re.compile(
 )
 _LABEL = re.compile(
     r"#?\d{1,3}[.)]?|[a-z]|[ivx]{1,4}|first|second|third|fourth|fifth|one|two|three|four|five|sixth|six|seven(?:th)?"
-    r"|eight(?:h)?|nine|ninth|ten(?:th)?|(?:short|mid|long|medium)[ -]term|primary|secondary|main|other|[一二三四五六七八九十]",
+    r"|eight(?:h)?|nine|ninth|ten(?:th)?|(?:short|mid|long|medium)[ -]term|primary|secondary|main|other"
+    r"|[一二三四五六七八九十]",
     re.IGNORECASE,
 )
 _REASON = re.compile(
@@ -258,15 +259,20 @@ def _separated(lines, sign):
 
 
 def _is_head(cells, whole=False):
-    known = [bool(_PHRASES.fullmatch(c) or _MAYBE_PHRASES.fullmatch(c) or _OTHERS.fullmatch(c)) for c in cells]
+    names = _PHRASES, _MAYBE_PHRASES, _OTHERS
+    known = [any(pattern.fullmatch(cell) for pattern in names) for cell in cells]
     return all(known) if whole else any(known)
+
+
+def _has_letter(cell):
+    return any(map(str.isalpha, cell))
 
 
 def _column(head, rows):
     """The column of a table that holds the phrases."""
     width = max(map(len, rows), default=0)
     columns = [[row[n] for row in rows if n < len(row) and row[n]] for n in range(min(width, 20))]
-    texts = [n for n, cells in enumerate(columns) if 2 * sum(any(map(str.isalpha, c)) for c in cells) > len(cells)]
+    texts = [n for n, cells in enumerate(columns) if 2 * sum(map(_has_letter, cells)) > len(cells)]
     if head is not None:
         names = dict(enumerate(head[:20]))
         for pattern in (_PHRASES, _MAYBE_PHRASES):

@@ -149,7 +149,8 @@ def retry_after(headers, now):
     except ValueError:
         try:
             then = parsedate_to_datetime(value)
-            seconds = (then if then.tzinfo else then.replace(tzinfo=timezone.utc)).timestamp() - now.timestamp()
+            then = then if then.tzinfo else then.replace(tzinfo=timezone.utc)
+            seconds = then.timestamp() - now.timestamp()
         except OverflowError:  # at the very end of the year 9999
             seconds = math.inf
         except (ValueError, TypeError):

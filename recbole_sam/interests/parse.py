@@ -2,8 +2,9 @@
 
 Models are asked for one phrase a line and mostly obey. When they do not, they number, bullet,
 quote, write JSON, wrap everything in a code fence, think aloud or greet first. All of that is
-decoration and is taken off; the words of a phrase are never changed. What it says besides: ``speech.py``; what it
-thinks: ``thoughts.py``; JSON and tables: ``layouts.py``. All of it is linear in the text, and the text limited.
+decoration and is taken off; the words of a phrase are never changed. What it says besides: ``speech.py``;
+what it thinks: ``thoughts.py``; JSON and tables: ``layouts.py``. All of it is linear in the text, and the
+text limited.
 """
 
 import functools
@@ -30,7 +31,11 @@ LONGEST_LINE = 8_000
 # A line break that was written as two characters.
 _WRITTEN_BREAK = re.compile(r"(?<!\\)(?:\\r)?\\n")
 # What is left of a layout that nobody understood.
-_LEFT_OVER = re.compile(r"^</?[a-zA-Z]|<\||\|>|^\||\|$|\s\|\s|\\n|</?[a-zA-Z][\w:-]*>|[\"']\s*:\s|\":|\{\"|\"\}")
+_LEFT_OVER = re.compile(
+    r"""^</?[a-zA-Z] | </?[a-zA-Z][\w:-]*> | <\| | \|> | ^\| | \|$ | \s\|\s | \\n
+      | ["']\s*:\s | ": | \{" | "\}""",
+    re.VERBOSE,
+)
 # Bold, and something that is said of it.
 _BOLD_HEAD = re.compile(r"\*\*([^*\n]{2,160}?)(?:\*\*\s{0,3}[:：–—-]|[:：]\*\*)\s{0,3}(?=[^\s*])")
 _HEAD = re.compile(r"([^:：\n]{2,80}?)(?:\s?[:：]\s|\s[–—-]\s|\s?\()(.+)")
@@ -97,7 +102,8 @@ def parse_phrases(text, k):
         return []
     if parts is None:
         parts = _from_lines(text)
-    parts = [part for part in parts[:MOST_LINES] if not speech.is_speech(_plain(part))]  # before split at commas
+    # before they are split at commas
+    parts = [part for part in parts[:MOST_LINES] if not speech.is_speech(_plain(part))]
     if len(parts) == 1:
         parts = _split_line(parts[0], k)[:MOST_LINES]
     return distinct(filter(None, map(bare_phrase, _without_run(parts))))
@@ -287,8 +293,8 @@ def _without_quotes(text):
 
 
 def _from_lines(text):
-    written = [line for line in _TAG.sub("\n", text).splitlines() if line.strip() and len(line) <= LONGEST_LINE]
-    written = written[:MOST_LINES]
+    written = [line for line in _TAG.sub("\n", text).splitlines() if line.strip()]
+    written = [line for line in written if len(line) <= LONGEST_LINE][:MOST_LINES]
     lines = [line for line in map(_one_line, written) if _has_letter(line)]
     lines = _without_reasons(_without_opening(lines))
     marks = [_ENUMERATION.match(line.replace("**", "").lstrip("#")) for line in lines]

@@ -258,9 +258,9 @@ class Worker:
                         break
         except RecBoleSAMError as stop:
             error = (type(stop).__name__, str(stop))
-        except Exception as odd:  # what Ray would tell of it is no sentence, and what was answered would be lost
-            where = generator.settings.cache_dir
-            error = ("RecBoleSAMError", str(BrokenRunError("A block of users on the Ray cluster", odd, where)))
+        except Exception as odd:  # Ray's own words for it are no sentence, and the answers would be lost
+            told = BrokenRunError("A block of users on the Ray cluster", odd, generator.settings.cache_dir)
+            error = ("RecBoleSAMError", str(told))
         rows = []
         with AnswerCache(generator.settings.cache_dir) as cache:
             for request in requests:

@@ -49,12 +49,14 @@ def _forms(secret):
     """A pattern of a key's forms, longest first; a cut one counts from twelve characters on."""
     raw = secret.encode()
     forms = {secret, json.dumps(secret)[1:-1], html.escape(secret), secret.replace("/", "\\/")}
-    forms |= {quote(secret, safe=""), quote(quote(secret, safe=""), safe=""), "".join(f"%{b:02x}" for b in raw)}
+    quoted = quote(secret, safe="")
+    forms |= {quoted, quote(quoted, safe=""), "".join(f"%{b:02x}" for b in raw)}
     forms |= {"".join(f"\\u{b:04x}" for b in raw), "".join(f"&#{b};" for b in raw), raw.hex(), secret[::-1]}
     for encoded in (base64.b64encode, base64.urlsafe_b64encode):
         for before in range(3):  # whatever stands before the key, "Bearer " or "user:"
             digits = encoded(b"\0" * before + raw).decode()
-            forms.add(digits[(before * 8 + 5) // 6 : (before + len(raw)) * 8 // 6])  # those that it alone decides
+            # those that the key alone decides
+            forms.add(digits[(before * 8 + 5) // 6 : (before + len(raw)) * 8 // 6])
     whole = [re.escape(form) for form in sorted(forms, key=len, reverse=True) if len(form) >= _SURE]
     if len(secret) >= 2 * _SURE:
         first, last = secret[:_PART], secret[-_PART:]

@@ -1,7 +1,7 @@
-"""Taking a model's thoughts out of its answer, whatever they are marked with. Pure functions, linear in the text.
+"""Taking a model's thoughts out of its answer, whatever they are marked with. Pure functions, linear.
 
-What precedes a mark of the final answer is dropped. Thoughts that never end leave nothing: better no answer, which
-is asked for again, than a thought that is taken for one.
+What precedes a mark of the final answer is dropped. Thoughts that never end leave nothing: better no answer,
+which is asked for again, than a thought that is taken for one.
 """
 
 import re
@@ -18,7 +18,8 @@ _NAMES = (
     r"|cot_budget_reflect|思考(?:过程)?|思维|推理|分析)"
 )
 _FINALS = (
-    r"(?:final(?:[_ -]?(?:answer|output|response|list|interests?))?|answers?|response|solution|output|results?"
+    r"(?:final(?:[_ -]?(?:answer|output|response|list|interests?))?|answers?|response|solution|output"
+    r"|results?"
     r"|(?:\w{1,20}_)?(?:interests|phrases|list|topics|keywords)(?:_list)?|最终答案|答案)"
 )
 _HEAD = r"^[>#*_\- \t]{0,12}"
@@ -29,11 +30,14 @@ _MARK = re.compile(
         (?P<slash>/)?\s?(?:(?P<thought>{_NAMES})|(?P<final>{_FINALS}))(?=[\s/>&])(?:\s[^<>\n]{{0,200}})?(?:>|&gt;)
       | \|(?P<end>/|end_?(?:of_?)?)?(?:begin_?(?:of_?)?|start_?(?:of_?)?)?
         (?:(?P<pipe_thought>think(?:ing)?|thoughts?|reason(?:ing)?|analysis|cot)|(?P<pipe_final>solution|{_FINALS}))\|>
-      | \|channel\|?>[ \t]*(?:(?P<channel_final>final\b(?:[^\n<]{{0,40}}(?:<\|\w{{1,20}}\|>[^\n<]{{0,40}}){{0,3}}?<\|message\|>)?)
+      | \|channel\|?>[ \t]*(?:
+          (?P<channel_final>final\b
+            (?:[^\n<]{{0,40}}(?:<\|\w{{1,20}}\|>[^\n<]{{0,40}}){{0,3}}?<\|message\|>)?)
           |(?P<channel_thought>[a-z]{{2,20}}))
       | (?P<channel_close>channel\|>)
       )
-      | [\[【](?P<bracket_slash>/)?(?:(?P<bracket>THINK(?:ING)?|THOUGHTS?|REASON(?:ING)?|ANALYSIS|思考(?:过程)?)
+      | [\[【](?P<bracket_slash>/)?(?:
+          (?P<bracket>THINK(?:ING)?|THOUGHTS?|REASON(?:ING)?|ANALYSIS|思考(?:过程)?)
           |(?P<bracket_final>FINAL(?:[ ]ANSWER)?|ANSWER))[\]】]
       | ◁(?P<triangle>/)?(?:think|thinking)▷
       | (?P<glued>assistantfinal)
@@ -41,28 +45,34 @@ _MARK = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
-_BEGINS_BEFORE = re.compile(r"[<&\[【◁]|assistant|\.\.\.done", re.IGNORECASE)  # without any of these there is no mark
+# Without any of these there is no mark.
+_BEGINS_BEFORE = re.compile(r"[<&\[【◁]|assistant|\.\.\.done", re.IGNORECASE)
 # In words: what follows such a line is the answer ...
 _FINAL_LINE = re.compile(
-    rf"""{_HEAD}(?:\d{{1,2}}\.[ \t])?(?:(?:so|thus|therefore|here(?:['’]s|\ is|\ are)|my|the|our)[, \t]{{1,3}}){{0,3}}(?:
+    rf"""{_HEAD}(?:\d{{1,2}}\.[ \t])?
+      (?:(?:so|thus|therefore|here(?:['’]s|\ is|\ are)|my|the|our)[, \t]{{1,3}}){{0,3}}(?:
         final\ (?:answers?|list|interests?|output|response|results?|phrases?|selection|version)
           (?:[^:：\n]{{0,40}}{_COLON}|[ \t]*[*_#]{{0,4}}[ \t]*$)
       | (?:answers?|output|response|results?|(?:customer\ |user\ |inferred\ )?(?:interests|兴趣)){_COLON}
-      | (?:最终|最后)(?:答案|结果|列表|兴趣|输出)(?:[^:：\n]{{0,20}}{_COLON}|[ \t]*[*_#]{{0,4}}[ \t]*$) | (?:答案|回答){_COLON}
+      | (?:最终|最后)(?:答案|结果|列表|兴趣|输出)(?:[^:：\n]{{0,20}}{_COLON}|[ \t]*[*_#]{{0,4}}[ \t]*$)
+      | (?:答案|回答){_COLON}
     )""",
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
 # ... and what follows such a one is not, up to a line of the first kind.
 _THOUGHT_LINE = re.compile(
-    rf"""{_HEAD}(?:my[ ]|the[ ])?(?:(?:thoughts?|thinking|reasoning|analysis|chain[ ]of[ ]thought|inner[ ]monologue
-        |step[- ]by[- ]step(?:[ ]\w{{1,12}})?)(?:[ ]process)?|思考(?:过程)?|分析(?:过程)?|推理(?:过程)?)
+    rf"""{_HEAD}(?:my[ ]|the[ ])?(?:(?:thoughts?|thinking|reasoning|analysis|chain[ ]of[ ]thought
+        |inner[ ]monologue|step[- ]by[- ]step(?:[ ]\w{{1,12}})?)(?:[ ]process)?
+        |(?:思考|分析|推理)(?:过程)?)
       (?:{_COLON}|[ \t]*[*_#]{{0,4}}[ \t]*$|\.{{3}}[ \t]*$)""",
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
 _GLUED_BEGINNING = re.compile(r"\s*(?:analysis|commentary)(?=[A-Z])")
 _COMMENT = re.compile(r"<!--|-->")
 _ELEMENT = re.compile(r"<(?P<slash>/)?(?P<name>[a-zA-Z][\w:-]{0,40})(?:\s[^<>\n]{0,200})?>")
-_HTML = set("a b i u s p em strong code pre br hr div span ul ol li dl dt dd table thead tbody tr td th small mark".split())
+_HTML = set(
+    "a b i u s p em strong code pre br hr div span ul ol li dl dt dd table thead tbody tr td th small".split()
+)
 _THOUGHT_FENCE = re.compile(
     r"^[ \t]*(```|~~~)[ \t]*(?:think(?:ing)?|thoughts?|reasoning|analysis|scratchpad)\b[^\n]*$",
     re.IGNORECASE | re.MULTILINE,
@@ -176,11 +186,8 @@ def _without_comments(text):
 
 def _without_spoken(text):
     """Without what stands under a heading such as "Reasoning:", and what precedes "Final answer:"."""
-    last = None
-    for last in _FINAL_LINE.finditer(text):
-        pass
-    if last is not None:
-        text = text[last.end() :]
+    finals = [mark.end() for mark in _FINAL_LINE.finditer(text)]
+    text = text[finals[-1] :] if finals else text
     for thought in _THOUGHT_LINE.finditer(text):
         heading = thought[0].strip()
         if heading.endswith("...") or re.search("[:：]", heading) or heading[0] in "#*_":

@@ -16,26 +16,39 @@ MOST_SECONDS = 0.05
 REQUEST = InterestRequest("u", ("Steel Wrench", "Red Paper Pad"), 5, ((0, 1), (1, 0)))
 
 REPEATED = [
-    "\n", " ", "\t", "\r\n", "[", "]", "{", "}", "(", "[]", "{}", '"', "'", "“", "``", "```\n", "<think>", "</think>",
-    "<thinking>\n", "<a>", "</a>", "<a>\n</a>", "<", ">", "<|", "|>", "<|x|>", "<|channel|>", "<|channel|>final", "◁think▷",
-    "[THINK]", "[/THINK]", "<answer>", "<answer>x</answer>", "<!--", "-->", "<!-- -->", "|", "||", "|\n", "|a|\n", "| a | b |\n",
-    "|-|\n", "---\n", "-", "- ", "- a\n", "*", "**", "**a**: b\n", "__", "#", "# ", "# a\n", ",", ", ", "a,", "a, ", ";", "、",
-    "，", ".", "...", ":", "a: b\n", "1", "1.", "1. ", "1. a\n", "1 ", "(1)", "①", "a", "a ", "a\n", "ab cd\n", "A. ", "A. a\n",
-    "\\", "\\n", "\\\\", '\\"', "\\u0041", "\x00", "\ud800", "\u2028", "\u200b", "é", "护", "护\n", "🧴", "a\u0301", "\ufeff",
-    '{"a":', '["a",', '{"a": "b"}', '{"a": "b"}\n', '["a"]', '["a"]\n', "['a',", "[ ", "] ", "{ ", '"a": ', "null,", "1,", "-1e9,",
-    "Sure! ", "Here are ", "Here are the interests: ", "I'm sorry, ", "I can't ", "i can't i ", "the customer ", "抱歉，", "，我",
-    "Final answer:\n", "Answer: ", "Reasoning:\n", "Thinking...\n", "...done thinking.\n", "assistantfinal", "analysis",
-    "<td>", "<tr><td>a</td></tr>", "&lt;think", "&lt;", "<think ", "<think a=", "</", "Bearer ", "sk-test-0123", "%", "a\tb\n", "a,b\n",
-    "word ", "steel tools\n", "- steel tools: buys wrenches\n", "1) a 2) b ", "• ", "> ", "<3", "“a” ", "(a) ", "[ ] a\n", "no 1-",
+    "\n", " ", "\t", "\r\n", "[", "]", "{", "}", "(", "[]", "{}", '"', "'", "“", "``", "```\n", "<think>",
+    "</think>",
+    "<thinking>\n", "<a>", "</a>", "<a>\n</a>", "<", ">", "<|", "|>", "<|x|>", "<|channel|>",
+    "<|channel|>final", "◁think▷",
+    "[THINK]", "[/THINK]", "<answer>", "<answer>x</answer>", "<!--", "-->", "<!-- -->", "|", "||", "|\n",
+    "|a|\n", "| a | b |\n",
+    "|-|\n", "---\n", "-", "- ", "- a\n", "*", "**", "**a**: b\n", "__", "#", "# ", "# a\n", ",", ", ",
+    "a,", "a, ", ";", "、",
+    "，", ".", "...", ":", "a: b\n", "1", "1.", "1. ", "1. a\n", "1 ", "(1)", "①", "a", "a ", "a\n",
+    "ab cd\n", "A. ", "A. a\n",
+    "\\", "\\n", "\\\\", '\\"', "\\u0041", "\x00", "\ud800", "\u2028", "\u200b", "é", "护", "护\n", "🧴",
+    "a\u0301", "\ufeff",
+    '{"a":', '["a",', '{"a": "b"}', '{"a": "b"}\n', '["a"]', '["a"]\n', "['a',", "[ ", "] ", "{ ", '"a": ',
+    "null,", "1,", "-1e9,",
+    "Sure! ", "Here are ", "Here are the interests: ", "I'm sorry, ", "I can't ", "i can't i ",
+    "the customer ", "抱歉，", "，我",
+    "Final answer:\n", "Answer: ", "Reasoning:\n", "Thinking...\n", "...done thinking.\n", "assistantfinal",
+    "analysis",
+    "<td>", "<tr><td>a</td></tr>", "&lt;think", "&lt;", "<think ", "<think a=", "</", "Bearer ",
+    "sk-test-0123", "%", "a\tb\n", "a,b\n",
+    "word ", "steel tools\n", "- steel tools: buys wrenches\n", "1) a 2) b ", "• ", "> ", "<3", "“a” ",
+    "(a) ", "[ ] a\n", "no 1-",
 ]  # fmt: skip
 
 
 def texts():
     for unit in REPEATED:
         yield repr(unit), (unit * (SIZE // len(unit) + 1))[:SIZE]
-    for a, b in [("[", "]"), ("{", "}"), ("<think>", "</think>"), ("(", ")"), ('["', '"]'), ("**", "**"), ("“", "”")]:
+    for a, b in [("[", "]"), ("{", "}"), ("<think>", "</think>"), ("(", ")"), ('["', '"]'), ("**", "**"),
+        ("“", "”")]:
         yield f"{a} then {b}", a * (SIZE // 2 // len(a)) + b * (SIZE // 2 // len(b))
-    for head in ('["a', "{", "<think", "| a |\n|---|\n", "[' ", "]", '["a"]', "```", "1. ", "x" * 100, "I'm sorry", "**a", "<|channel|>"):
+    for head in ('["a', "{", "<think", "| a |\n|---|\n", "[' ", "]", '["a"]', "```", "1. ", "x" * 100,
+        "I'm sorry", "**a", "<|channel|>"):
         for fill in ("\n", " ", "a", '"', ",", "\\", "护"):
             yield f"{head!r} and {fill!r}", head + fill * (SIZE - len(head))
     for seed in range(20):
@@ -74,7 +87,8 @@ STEPS = {
 @pytest.mark.parametrize("step", STEPS)
 def test_no_text_takes_long(step):
     cases = CASES if step in ("usable", "scrub_answer") else {name: CASES[name] for name in list(CASES)[::3]}
-    slow = {name: took for name, text in cases.items() if (took := seconds(STEPS[step], text)) >= MOST_SECONDS}
+    slow = {name: took for name, text in cases.items() if (took := seconds(STEPS[step],
+        text)) >= MOST_SECONDS}
     assert not slow, {name: round(took, 3) for name, took in sorted(slow.items(), key=lambda e: -e[1])}
 
 

@@ -28,9 +28,11 @@ CALLS = {"transient": TRIES, "throttled": 4 * TRIES, "once": 1}
 
 
 def message_of(protocol, message, finish="stop", usage=True):
-    names = ("prompt_tokens", "completion_tokens") if protocol == "openai" else ("input_tokens", "output_tokens")
+    names = ("prompt_tokens", "completion_tokens") if protocol == "openai" else ("input_tokens",
+        "output_tokens")
     choices = [{"message": message, "finish_reason": finish}]
-    body = {"choices": choices} if protocol == "openai" else {"output": {"choices": choices}, "request_id": "r"}
+    body = {"choices": choices} if protocol == "openai" else {"output": {"choices": choices},
+        "request_id": "r"}
     if usage is True:
         usage = dict(zip(names, (10, 9), strict=True))
     elif callable(usage):
@@ -44,7 +46,8 @@ def good(protocol, content=TEXT, finish="stop", usage=True, **more):
 
 def error(protocol, code, message="no"):
     return json.dumps(
-        {"error": {"code": code, "message": message}} if protocol == "openai" else {"code": code, "message": message}
+        {"error": {"code": code, "message": message}} if protocol == "openai" else {"code": code,
+        "message": message}
     ).encode()
 
 
@@ -62,7 +65,8 @@ def kinds():
     contents = {
         "parts": [{"type": "text", "text": TEXT}],
         "two parts": [{"type": "text", "text": "steel tools"}, {"type": "text", "text": "red paper"}],
-        "a thinking part": [{"type": "thinking", "thinking": "wrenches\nand pads"}, {"type": "text", "text": TEXT}],
+        "a thinking part": [{"type": "thinking", "thinking": "wrenches\nand pads"}, {"type": "text",
+        "text": TEXT}],
         "parts without a type": [{"text": TEXT}], "a list of texts": ["steel tools", "red paper"],
         "one part alone": {"type": "text", "text": TEXT},
     }  # fmt: skip
@@ -86,19 +90,25 @@ def kinds():
     for name, head in heads.items():
         told = COMPLETE, "once", TOLD
         add(f"good, {name}", lambda p, h=head: response(200, good(p), h.items()), *told)
-    add("good, after 100", lambda p: b"HTTP/1.1 100 Continue\r\n\r\n" + response(200, good(p)), COMPLETE, paid=TOLD)
+    add("good, after 100", lambda p: b"HTTP/1.1 100 Continue\r\n\r\n" + response(200, good(p)), COMPLETE,
+        paid=TOLD)
     add("good, in chunks", lambda p: response(200, b"%x\r\n%s\r\n0\r\n\r\n" % (len(good(p)), good(p)),
         [("Transfer-Encoding", "chunked")]), COMPLETE, paid=TOLD)  # fmt: skip
     add("good, megabytes", lambda p: response(200, good(p, f"{TEXT}\n" + "\n" * 2**20)), COMPLETE, paid=TOLD)
     # no answer in it: tried again, and paid for
     bodies = {
-        "nothing": b"", "blank": b"  ", "half": b'{"choices": [{"mess', "null": b"null", "a list": b"[]", "a text": b'"x"',
-        "a number": b"17", "true": b"true", "NaN": b"NaN", "HTML": b"<html>busy</html>", "bytes": b"\xff\xfe\x00",
-        "UTF-16": "{}".encode("utf-16"), "an object": b"{}", "deep": b"[" * 50_000, "deep objects": b'{"a":' * 50_000,
-        "no choices": b'{"choices": [], "output": {"choices": []}}', "null choices": b'{"choices": null, "output": null}',
+        "nothing": b"", "blank": b"  ", "half": b'{"choices": [{"mess', "null": b"null", "a list": b"[]",
+        "a text": b'"x"',
+        "a number": b"17", "true": b"true", "NaN": b"NaN", "HTML": b"<html>busy</html>",
+        "bytes": b"\xff\xfe\x00",
+        "UTF-16": "{}".encode("utf-16"), "an object": b"{}", "deep": b"[" * 50_000,
+        "deep objects": b'{"a":' * 50_000,
+        "no choices": b'{"choices": [], "output": {"choices": []}}',
+        "null choices": b'{"choices": null, "output": null}',
         "choices of nothing": b'{"choices": [null], "output": {"choices": [null]}}',
         "choices of texts": b'{"choices": ["x"], "output": {"choices": ["x"]}}',
-        "choices are a text": b'{"choices": "x", "output": "x"}', "events": b'data: {"choices": []}\n\ndata: [DONE]\n\n',
+        "choices are a text": b'{"choices": "x", "output": "x"}',
+        "events": b'data: {"choices": []}\n\ndata: [DONE]\n\n',
         "a long number": b"9" * 5_000, "twice": b"{}{}",
     }  # fmt: skip
     for name, body in bodies.items():
@@ -113,18 +123,25 @@ def kinds():
         "only a thought, and stopped": {"content": "", "reasoning_content": "wrenches"},
     }  # fmt: skip
     for name, message in messages.items():
-        add(f"message: {name}", lambda p, m=message: response(200, message_of(p, m)), FAILED, "transient", TOLD)
+        add(f"message: {name}", lambda p, m=message: response(200, message_of(p, m)), FAILED, "transient",
+            TOLD)
     thoughts = {
-        "reasoning": {"content": "", "reasoning": "wrenches"}, "reasoning_content": {"content": None, "reasoning_content": "x"},
-        "a part": {"content": [{"type": "thinking", "thinking": "x"}]}, "details": {"content": "", "reasoning_details": [1]},
+        "reasoning": {"content": "", "reasoning": "wrenches"}, "reasoning_content": {"content": None,
+        "reasoning_content": "x"},
+        "a part": {"content": [{"type": "thinking", "thinking": "x"}]}, "details": {"content": "",
+        "reasoning_details": [1]},
     }  # fmt: skip
     for name, message in thoughts.items():
-        add(f"thought: {name}", lambda p, m=message: response(200, message_of(p, m, "length")), FAILED, "once", TOLD)
+        add(f"thought: {name}", lambda p, m=message: response(200, message_of(p, m, "length")), FAILED,
+            "once", TOLD)
     add("thought: usage", lambda p: response(200, good(p, "", "length", lambda n: {n[0]: 10, n[1]: 9,
-        "completion_tokens_details": {"reasoning_tokens": 9}, "output_tokens_details": {"reasoning_tokens": 9}})),
+        "completion_tokens_details": {"reasoning_tokens": 9},
+        "output_tokens_details": {"reasoning_tokens": 9}})),
         FAILED, "once", TOLD)  # fmt: skip
-    add("refused: content filter", lambda p: response(200, good(p, finish="content_filter")), REFUSED, "once", TOLD)
-    add("refused: by the model", lambda p: response(200, good(p, None, refusal="I will not")), REFUSED, "once", TOLD)
+    add("refused: content filter", lambda p: response(200, good(p, finish="content_filter")), REFUSED,
+        "once", TOLD)
+    add("refused: by the model", lambda p: response(200, good(p, None, refusal="I will not")), REFUSED,
+        "once", TOLD)
     for code in ("data_inspection_failed", "DataInspectionFailed"):
         add(f"refused: {code}", lambda p, c=code: response(400, error(p, c)), REFUSED)
     # errors by their status
@@ -133,22 +150,27 @@ def kinds():
     for status in (408, 500, 501, 502, 503, 504, 507, 508, 511, 520, 522, 524, 529, 599):
         add(f"{status}", lambda p, s=status: response(s, error(p, "odd")), FAILED, "transient", UNKNOWN)
         if status in (500, 502, 503):
-            add(f"{status} in HTML", lambda p, s=status: response(s, b"<html>", [("Content-Type", "text/html")]),
+            add(f"{status} in HTML", lambda p, s=status: response(s, b"<html>", [("Content-Type",
+                "text/html")]),
                 FAILED, "transient", UNKNOWN)  # fmt: skip
             add(f"{status}, half", lambda p, s=status: response(s, b'{"err'), FAILED, "transient", UNKNOWN)
     for status in (409, 425):
         add(f"{status}", lambda p, s=status: response(s, error(p, "odd")), FAILED, "transient")
     for wait in ("0", "-5", "soon", "", "0.001", "nan", "-inf", "Thu, 01 Jan 1970 00:00:00 GMT", "5 5"):
-        add(f"429, Retry-After {wait!r}", lambda p, w=wait: response(429, error(p, "x"), [("Retry-After", w)]),
+        add(f"429, Retry-After {wait!r}", lambda p, w=wait: response(429, error(p, "x"), [("Retry-After",
+            w)]),
             FAILED, "throttled")  # fmt: skip
     for wait in ("86400", "1e9", "inf", "1e999", "Fri, 31 Dec 9999 23:59:59 GMT", "9" * 400):
-        add(f"429, Retry-After {wait[:40]}", lambda p, w=wait: response(429, error(p, "x"), [("Retry-After", w)]), STOP)
+        add(f"429, Retry-After {wait[:40]}", lambda p, w=wait: response(429, error(p, "x"), [("Retry-After",
+            w)]), STOP)
         if wait in ("86400", "inf"):
-            add(f"503, Retry-After {wait}", lambda p, w=wait: response(503, error(p, "x"), [("Retry-After", w)]),
+            add(f"503, Retry-After {wait}", lambda p, w=wait: response(503, error(p, "x"), [("Retry-After",
+                w)]),
                 STOP, "once", UNKNOWN)  # fmt: skip
     for status in (401, 402, 403, 404):
         add(f"{status}", lambda p, s=status: response(s, error(p, "odd")), STOP)
-        add(f"{status} in HTML", lambda p, s=status: response(s, b"<html>", [("Content-Type", "text/html")]), STOP)
+        add(f"{status} in HTML", lambda p, s=status: response(s, b"<html>", [("Content-Type",
+            "text/html")]), STOP)
     for code in ("invalid_api_key", "Arrearage", "model_not_found", "AccessDenied", "PostpaidBillOverdue"):
         add(f"400 {code}", lambda p, c=code: response(400, error(p, c)), STOP)
     for status in (300, 301, 302, 303, 304, 305, 307, 308):
@@ -158,23 +180,30 @@ def kinds():
             add(f"{status} to nowhere", lambda p, s=status: response(s, b"{}"), STOP, "once", UNKNOWN)
     # errors inside a good response
     for code in (429, "429", "rate_limit_exceeded", "Throttling.RateQuota", "RESOURCE_EXHAUSTED"):
-        add(f"200, error {code!r}", lambda p, c=code: response(200, error(p, c)), FAILED, "throttled", UNKNOWN)
+        add(f"200, error {code!r}", lambda p, c=code: response(200, error(p, c)), FAILED, "throttled",
+            UNKNOWN)
     for code in (500, "503", "server_error", "overloaded", "odd", {"a": 1}):
-        add(f"200, error {code!r}", lambda p, c=code: response(200, error(p, c)), FAILED, "transient", UNKNOWN)
+        add(f"200, error {code!r}", lambda p, c=code: response(200, error(p, c)), FAILED, "transient",
+            UNKNOWN)
     for code in (400, "context_length_exceeded", "invalid_request_error"):
         add(f"200, error {code!r}", lambda p, c=code: response(200, error(p, c)), FAILED, "once", UNKNOWN)
     for code in (401, "invalid_api_key", 402, 403, "404", "model_not_found"):
         add(f"200, error {code!r}", lambda p, c=code: response(200, error(p, c)), STOP, "once", UNKNOWN)
-    add("200, error as a text", lambda p: response(200, b'{"error": "too many requests"}'), FAILED, "throttled", UNKNOWN)
-    add("200, error in the choice", lambda p: response(200, b'{"choices": [{"error": {"code": 502, "message": "x"}}]}')
-        if p == "openai" else response(200, b'{"error": {"code": 502, "message": "x"}}'), FAILED, "transient", UNKNOWN)
+    add("200, error as a text", lambda p: response(200, b'{"error": "too many requests"}'), FAILED,
+        "throttled", UNKNOWN)
+    add("200, error in the choice", lambda p: response(200,
+        b'{"choices": [{"error": {"code": 502, "message": "x"}}]}')
+        if p == "openai" else response(200, b'{"error": {"code": 502, "message": "x"}}'), FAILED,
+            "transient", UNKNOWN)
     # connections
     broken = {
         "dropped": lambda p: None, "dropped after the head": lambda p: (response(200, b"x" * 99)[:40], 0.0),
         "cut": lambda p: (response(200, good(p))[:-20], 0.0), "ended early": lambda p: response(
             200, good(p)[:-20], [("Content-Length", str(len(good(p)))), ("Connection", "close")]),
-        "silence": lambda p: (b"", 3.6), "silence after the head": lambda p: (response(200, good(p))[:-10], 3.6),
-        "not HTTP": lambda p: (b"SSH-2.0-OpenSSH\r\n", 0.0), "a bad status line": lambda p: (b"HTTP/1.1 abc\r\n\r\n", 0.0),
+        "silence": lambda p: (b"", 3.6), "silence after the head": lambda p: (response(200, good(p))[:-10],
+        3.6),
+        "not HTTP": lambda p: (b"SSH-2.0-OpenSSH\r\n", 0.0),
+        "a bad status line": lambda p: (b"HTTP/1.1 abc\r\n\r\n", 0.0),
         "a bad header": lambda p: (b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", 0.0),
         "bad chunks": lambda p: (response(200, b"zz\r\n{}", [("Transfer-Encoding", "chunked")]), 0.0),
         "bad length": lambda p: (response(200, b"{}", [("Content-Length", "many")]), 0.0),
@@ -220,7 +249,8 @@ def storm(tmp_path, monkeypatch):
             with RawServer(script) as server:
                 monkeypatch.setattr(dashscope, "base_http_api_url", f"{server.url}/api/v1")
                 given = {
-                    "model": "m", "base_url": f"{server.url}/v1", "prices_file": str(prices), "price_region": "china",
+                    "model": "m", "base_url": f"{server.url}/v1", "prices_file": str(prices),
+                    "price_region": "china",
                     "max_cost": 1e6, "tries": TRIES, "backoff": 0.0, "timeout": 3.0, "concurrency": 16,
                     "max_failed_share": 1.0, "max_tokens": 50,
                 }  # fmt: skip
@@ -275,10 +305,12 @@ def test_every_kind_that_ends_a_run(storm, protocol):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("name", ["connection: dropped", "204 without a body", "206 without a body", "200, error 500"])
+@pytest.mark.parametrize("name", ["connection: dropped", "204 without a body", "206 without a body",
+    "200, error 500"])
 def test_the_ceiling_holds_for_what_nobody_told(storm, protocol, name):
     """Each call may cost 50 tokens of output and some of input; 400 allow a few."""
-    _, asked, report, failure, _ = storm(protocol, [name], "cache", tries=1000, max_cost=400 / 1e6, concurrency=1)
+    _, asked, report, failure, _ = storm(protocol, [name], "cache", tries=1000, max_cost=400 / 1e6,
+        concurrency=1)
     most = report.spending.unreported_cost / report.spending.unreported if report.spending.unreported else 1
     if failure is None:  # unreadable answers are tried three times only
         assert asked[name] == 3 and report.spending.unreported == 3

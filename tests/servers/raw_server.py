@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 that sends exactly the bytes it is told, for responses that no library would write."""
+"""A server on 127.0.0.1 that sends exactly the bytes it is told, also what no library would write."""
 
 import socket
 import struct
@@ -11,8 +11,9 @@ class RawServer:
     """Runs in threads of its own; use as a context manager.
 
     Args:
-        script (callable): from the request's body (bytes) to the bytes to send. ``None`` breaks the connection
-            without a word; a tuple of bytes and a number sends the bytes, waits that many seconds, and breaks it.
+        script (callable): from the request's body (bytes) to the bytes to send. ``None`` breaks the
+            connection without a word; a tuple of bytes and a number sends the bytes, waits that many seconds,
+            and breaks it.
             A response with ``Connection: close`` ends it in order.
     """
 
@@ -53,7 +54,8 @@ class RawServer:
                     self.heads.append(head)
                     self.asked[body] += 1
                     answer = self.script(body)
-                    data, wait = answer if isinstance(answer, tuple) else (answer, 0.0 if answer is None else None)
+                    data, wait = answer if isinstance(answer, tuple) else (answer,
+                        0.0 if answer is None else None)
                     if data:
                         connection.sendall(data)
                     if wait is not None:  # then reset: whoever waits hears of it at once
@@ -74,9 +76,8 @@ class RawServer:
                 return None, None
             data += block
         head, _, body = data.partition(b"\r\n\r\n")
-        length = next(
-            (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0
-        )
+        lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        length = int(lengths[0].split(b":")[1]) if lengths else 0
         while len(body) < length:
             block = connection.recv(65536)
             if not block:

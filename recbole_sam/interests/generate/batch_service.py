@@ -145,7 +145,8 @@ class Service:
             query = {"input_file_ids": file_id, "limit": 100, **({"after": after} if after else {})}
             content = self._call(lambda query=query: self._http.get("/batches", params=query))
             entries = content.get("data") or []
-            entries = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+            entries = entries if isinstance(entries, list) else []
+            entries = [entry for entry in entries if isinstance(entry, dict)]
             for entry in entries:
                 if entry.get("input_file_id") == file_id:
                     return entry
@@ -229,7 +230,7 @@ class Service:
             return redirected(_NAME, status, str(response.request.url), target, advice)
         if 200 <= status < 300 and error is None:
             return TransientFailure("unreadable answer")
-        definite = error is None and _definite(status)  # an error after a good status leaves open what was done
+        definite = error is None and _definite(status)  # after a good status it is open what was done
         status, code, message = error or (status, *error_of(content))
         code, message = self.scrub(code), self.scrub(message)
         wait = retry_after(response.headers, datetime.now(timezone.utc))

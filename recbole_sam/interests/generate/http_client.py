@@ -36,8 +36,8 @@ def http_client(kind, **options):
     """
     import httpx
 
-    # RecBole shows everything from INFO up, and httpx has a line for every call; httpcore tells, from DEBUG up,
-    # all headers of a response, and servers may repeat a key there.
+    # RecBole shows everything from INFO up, and httpx has a line for every call; httpcore shows, from DEBUG
+    # up, all headers of a response, and servers may repeat a key there.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
     try:

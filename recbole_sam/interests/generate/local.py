@@ -7,6 +7,7 @@ its neighbours. Answers are kept in the same cache as paid ones; a local model c
 
 import hashlib
 import heapq
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -260,10 +261,10 @@ def _unanswered(error, settings, count, path):
     """What ended a batch of prompts, as the user may see it."""
     if isinstance(error, RecBoleSAMError):
         return error
-    if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
+    if isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", str(error)):
         return SettingError(
-            f"{count} prompts at once (llm_batch_size={settings.batch_size}) need more memory than there is: set a "
-            f"smaller llm_batch_size. What was answered is kept in {path}."
+            f"{count} prompts at once (llm_batch_size={settings.batch_size}) need more memory than there is: "
+            f"set a smaller llm_batch_size. What was answered is kept in {path}."
         )
     return BrokenRunError("A batch of prompts", error, path)
 

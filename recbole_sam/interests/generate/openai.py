@@ -161,7 +161,8 @@ class OpenAIClient:
         provider, status, content = f"The server at {self._server}", response.status_code, decoded(response)
         if 300 <= status < 400:
             target = scrub(response.headers.get("Location", ""), self._key)
-            raise redirected(provider, status, address, target, "set llm_base_url to the address that answers.")
+            advice = "set llm_base_url to the address that answers."
+            raise redirected(provider, status, address, target, advice)
         good = 200 <= status < 300
         error = embedded_error(content) if good else (status, *error_of(content))
         if error is None:

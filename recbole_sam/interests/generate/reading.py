@@ -29,7 +29,7 @@ _STATUS_OF_WORDS = (
     (r"payment|billing|arrear|credit", 402),
     (r"permission|forbidden|access.?denied", 403),
     (r"not.?found|not.?exist", 404),
-    (r"invalid.?request|bad.?request|invalid.?(parameter|argument)|context.?length|inspection|content.?filter", 400),
+    (r"(invalid|bad).?request|invalid.?(parameter|argument)|context.?length|inspection|content.?filter", 400),
     (r"overload|unavailable|internal|server.?error|timeout|busy", 503),
 )  # fmt: skip
 
@@ -149,7 +149,8 @@ def _status(error, code, message):
             value = int(value)
         if isinstance(value, int) and 400 <= value < 600:
             return value
-    words = " ".join(str(error.get(name) or "") for name in ("type", "status")) if isinstance(error, dict) else ""
+    fields = error if isinstance(error, dict) else {}
+    words = " ".join(str(fields.get(name) or "") for name in ("type", "status"))
     for said in (f"{code} {words}"[:LONGEST_MESSAGE], message[:LONGEST_MESSAGE]):
         for pattern, status in _STATUS_OF_WORDS:
             if re.search(pattern, said, re.IGNORECASE):
@@ -193,12 +194,13 @@ def redirected(provider, status, asked, target, advice):
     if target:
         try:
             parts = urlsplit(urljoin(asked, target))
-            shown = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()[:200]
+            host = parts.netloc.rpartition("@")[2]
+            shown = parts._replace(netloc=host, query="", fragment="").geturl()[:200]
         except ValueError:
             shown = "an address that is none"
     stop = ProviderStopError(
-        f"{provider} redirects ({status}) to {shown}. That is not followed, so neither key nor prompt goes there: "
-        f"{advice}"
+        f"{provider} redirects ({status}) to {shown}. That is not followed, so neither key nor prompt goes "
+        f"there: {advice}"
     )
     stop.sent = True
     return stop

@@ -18,7 +18,6 @@ import threading
 from typing import Protocol
 
 from recbole_sam.errors import RecBoleSAMError
-
 from recbole_sam.interests.budget import TOKENS_PER_PHRASE, Spending, TokenCounter
 from recbole_sam.interests.cache import THEIRS, AnswerCache, AskedOf, CachedAnswer, InBatch
 from recbole_sam.interests.contract import exchange
