@@ -106,18 +106,21 @@ class CacheError(RecBoleSAMError):
 
 
 class BrokenRunError(RecBoleSAMError):
-    """Something that nobody foresaw ended the run; everything answered before is kept.
+    """Something that nobody foresaw ended the run; everything answered before is kept."""
 
-    Args:
-        what (str): what was being done.
-        error (BaseException): what happened.
-        where (str or Path): of the answers.
-    """
+    @classmethod
+    def of(cls, what, error, where):
+        """The error with its sentence.
 
-    def __init__(self, what, error, where):
+        Args:
+            what (str): what was being done.
+            error (BaseException): what happened.
+            where (str or Path): of the answers.
+        """
         said = " ".join(str(error).split())[:200]
-        super().__init__(
+        broken = cls(
             f"{what} ended in an error that was not foreseen ({type(error).__name__}: {said}). What was "
             f"answered is kept in {where}: run the same command again, and report this if it comes back."
         )
-        self.__cause__ = error
+        broken.__cause__ = error
+        return broken

@@ -184,7 +184,8 @@ class _Blocks:
         try:
             answers, rows, counts, error = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as broken:
-            raise BrokenRunError("A block of users on the Ray cluster", broken, self._cache.path) from broken
+            what = "A block of users on the Ray cluster"
+            raise BrokenRunError.of(what, broken, self._cache.path) from broken
         except self._ray.exceptions.RayError as lost:
             raise RecBoleSAMError(
                 f"A block of {len(block)} users was lost on the Ray cluster ({type(lost).__name__}) "
@@ -259,8 +260,8 @@ class Worker:
         except RecBoleSAMError as stop:
             error = (type(stop).__name__, str(stop))
         except Exception as odd:  # Ray's own words for it are no sentence, and the answers would be lost
-            told = BrokenRunError("A block of users on the Ray cluster", odd, generator.settings.cache_dir)
-            error = ("RecBoleSAMError", str(told))
+            told = BrokenRunError.of("A block of users on the Ray cluster", odd, generator.settings.cache_dir)
+            error = (type(told).__name__, str(told))
         rows = []
         with AnswerCache(generator.settings.cache_dir) as cache:
             for request in requests:

@@ -1,4 +1,4 @@
-"""Whatever dies in a run, a task, a thread or the cache's writer, ends it with a sentence; what came is kept."""
+"""Whatever dies in a run (a task, a thread, the writer) ends it in a sentence; what came before is kept."""
 
 import asyncio
 import json

@@ -34,6 +34,7 @@ from recbole_sam.interests.generate.reading import (
 )
 from recbole_sam.interests.generate.served import ServedGenerator, stop_error
 from recbole_sam.interests.limits import retry_after
+from recbole_sam.interests.parse import LONGEST
 from recbole_sam.interests.scrub import scrub, scrub_answer
 
 DEFAULT_MODEL = "qwen-flash"
@@ -297,7 +298,7 @@ class DashScopeClient:
             answer = read_generation(content)
             return answer._replace(text=scrub_answer(answer.text, self._key))
         status, code, message = error
-        message = message or body.decode(errors="replace")
+        message = message or body[:LONGEST].decode(errors="replace")
         wait = retry_after(headers, datetime.now(timezone.utc))
         failure = failure_of(status, scrub(code, self._key), scrub(message, self._key), wait)
         failure.sent = failure.sent or good  # an error after a good status: who knows what was done

@@ -98,7 +98,7 @@ class BatchGenerator:
             except RecBoleSAMError:
                 raise
             except Exception as error:
-                raise BrokenRunError("The run of batch jobs", error, cache.path) from error
+                raise BrokenRunError.of("The run of batch jobs", error, cache.path) from error
             for answer in rounds.answers():
                 self.report.statuses[answer.status] += 1
                 yield answer

@@ -266,7 +266,7 @@ def _unanswered(error, settings, count, path):
             f"{count} prompts at once (llm_batch_size={settings.batch_size}) need more memory than there is: "
             f"set a smaller llm_batch_size. What was answered is kept in {path}."
         )
-    return BrokenRunError("A batch of prompts", error, path)
+    return BrokenRunError.of("A batch of prompts", error, path)
 
 
 def find_folder(name):

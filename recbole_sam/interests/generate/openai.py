@@ -31,6 +31,7 @@ from recbole_sam.interests.generate.reading import (
 )
 from recbole_sam.interests.generate.served import ServedGenerator, stop_error
 from recbole_sam.interests.limits import retry_after
+from recbole_sam.interests.parse import LONGEST
 from recbole_sam.interests.scrub import scrub, scrub_answer
 
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -173,7 +174,7 @@ class OpenAIClient:
             provider,
             status,
             scrub(code, self._key),
-            scrub(message or response.text, self._key),
+            scrub(message or response.text[:LONGEST], self._key),
             retry_after(response.headers, datetime.now(timezone.utc)),
             fatal_codes(self.asked_of.provider),
         )

@@ -10,7 +10,7 @@ from recbole_sam.interests.failures import (
     RefusedFailure,
     ThoughtFailure,
 )
-from recbole_sam.interests.parse import kept
+from recbole_sam.interests.parse import LONGEST, kept
 
 MOST_TOKENS = 10**9
 """Of one answer, as a provider reports them; more is nonsense."""
@@ -76,7 +76,7 @@ def _read(choices, usage, input_name, output_name):
     message = choice.get("message")
     message = message if isinstance(message, dict) else {}
     ended = str(choice.get("finish_reason")).lower()
-    text = message_text(message.get("content"))
+    text = message_text(message.get("content"))[: LONGEST + 1]  # the rest is cut off anyway
     if ended == "content_filter" or (not text.strip() and message.get("refusal")):
         raise RefusedFailure("refused by the provider's moderation", *used)
     if text.strip():
@@ -162,11 +162,11 @@ def error_of(content):
     """Code and message of an error body, two str, whatever form it has."""
     error = content.get("error") or content if isinstance(content, dict) else {}
     if isinstance(error, str):
-        return "", error
+        return "", error[:LONGEST]
     if not isinstance(error, dict):
         return "", ""
     code, message = error.get("code") or error.get("type"), error.get("message") or error.get("detail")
-    return tuple("" if value is None else str(value) for value in (code, message))
+    return tuple("" if value is None else str(value)[:LONGEST] for value in (code, message))
 
 
 def outline(status, code, message):

@@ -224,7 +224,7 @@ class _Run:
         except RecBoleSAMError:
             raise
         except Exception as error:
-            raise BrokenRunError("Getting ready to ask the language model", error, self.cache.path) from error
+            raise self._broken("Getting ready to ask the language model", error) from error
 
     def submit(self, request):
         self.waiting += 1
@@ -260,13 +260,16 @@ class _Run:
             return None  # the thread has left its error among the news
         return future.result()
 
+    def _broken(self, what, error):
+        return BrokenRunError.of(what, error, self.cache.path)
+
     # in the loop's thread
 
     def _work(self):
         try:
             self._loop.run_forever()
         except BaseException as error:
-            self._news.put(BrokenRunError("The thread that asks the language model", error, self.cache.path))
+            self._news.put(self._broken("The thread that asks the language model", error))
 
     async def _open(self):
         self._stop = asyncio.Event()
@@ -291,7 +294,7 @@ class _Run:
         try:
             task = self._loop.create_task(self._answer(request), name=request.user)
         except Exception as error:
-            self._news.put(BrokenRunError("Asking for a user", error, self.cache.path))
+            self._news.put(self._broken("Asking for a user", error))
             return
         self._tasks.add(task)
         task.add_done_callback(self._end)
@@ -301,7 +304,7 @@ class _Run:
         error = asyncio.CancelledError("cancelled") if task.cancelled() else task.exception()
         if error is not None:
             if not isinstance(error, RecBoleSAMError | _Stopped):
-                error = BrokenRunError(f"Asking for user {task.get_name()}", error, self.cache.path)
+                error = self._broken(f"Asking for user {task.get_name()}", error)
         if error is None:
             self._news.put(task.result())
         elif not isinstance(error, _Stopped):
