@@ -167,6 +167,32 @@ def test_layouts_that_are_understood(case):
 
 
 @pytest.mark.parametrize(
+    "phrase",
+    ["Analysis software", "Reasoning puzzles", "Final Fantasy games", "Thinking, Fast and Slow editions",
+    "Plan B pads",
+     "Results gym wear", "Output cables", "Response amplifiers", "Step stools", "Explanation books",
+     "5\" pliers",
+     "AC|DC adapters", "K: pop albums", "Steel tools (18/10)", "Customer service bells",
+     "Multiple outlet strips",
+     "User manuals", "History books", "Draft beer kits", "Likes & loves cards", "C:\\ drive games"],
+)  # fmt: skip
+def test_phrases_that_look_like_marks_or_reasons_stay_whole(phrase):
+    assert parse.parse_phrases(f"steel tools\n{phrase}\nred paper", 3) == ["steel tools", phrase, "red paper"]
+    assert parse.parse_phrases(json.dumps(["steel tools", phrase]), 2) == ["steel tools", phrase]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["history books: Rome", "user manuals: cars"], ["Likes - red", "Blue - dark"],
+        ["books (history)", "mugs (customer gifts)", "pans (multiple sizes)"],
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_reasons_stays(lines):
+    assert parse.parse_phrases("\n".join(lines), len(lines)) == lines
+
+
+@pytest.mark.parametrize(
     "written",
     [
         "| Left | Right |\n|---|---|\n| steel tools | red paper |\n| blue glass | green wool |",

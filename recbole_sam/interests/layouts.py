@@ -33,8 +33,9 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _REASON = re.compile(
-    r"\b(?:buys?|bought|buying|purchas\w*|owns?|owned|likes?|liked|loves?|because|since|history|shows?|shown|indicat\w*"
-    r"|suggest\w*|seen|customer|user|appears?|frequent\w*|multiple|several|repeat\w*|based on|due to|evidence"
+    r"\b(?:buys?|bought|buying|purchas\w*|owns?|owned|likes?|liked|loves?|because|since|shows?|shown|indicat\w*"
+    r"|suggest\w*|seen|(?:the|this|their) (?:customer|user|history)|appears?|frequently|based on|due to"
+    r"|(?:multiple|several|repeated|many) (?:purchases|items|titles|orders|products)"
     r"|interested|prefers?|preferred|orders?|ordered|such as|reflects?|implies|from the titles?)\b"
     r"|e\.g\.|[.。]\s*$|购买|买了|喜欢|因为|多次",
     re.IGNORECASE,
