@@ -187,3 +187,24 @@ def test_a_local_model_that_runs_out_of_memory_says_which_setting(tmp_path):
         told = _unanswered(error, settings, 512, tmp_path)
         assert isinstance(told, SettingError) and "llm_batch_size=512" in str(told)
     assert isinstance(_unanswered(ValueError("odd"), settings, 2, tmp_path), BrokenRunError)
+
+
+@pytest.mark.parametrize("foreseen", [True, False])
+def test_a_process_on_a_cluster_gives_back_a_sentence_and_what_was_answered(tmp_path, foreseen):
+    """Without Ray: what its driver is given, and makes of it."""
+    from recbole_sam.interests.ray_engine import Worker, named_error
+
+    class Odd(ServedGenerator):
+        def generate(self, requests):
+            for answer in super().generate(requests):
+                yield answer
+                if not foreseen and self.report.users == 3:
+                    raise ZeroDivisionError("ours")
+
+    client = Client(ValueError("odd") if foreseen else None, at=5 if foreseen else -1)
+    worker = Worker(lambda settings: Odd("test", client, settings), fast(tmp_path, concurrency=2))
+    answers, rows, counts, error = worker.answer(list(make_requests(12)), [])
+    told = named_error(*error)
+    said = "odd" if foreseen else "ZeroDivisionError: ours"
+    assert isinstance(told, BrokenRunError) and said in str(told)
+    assert len(rows) >= len(answers) > 0 and counts["asked"] == len(rows)
