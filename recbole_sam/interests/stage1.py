@@ -16,7 +16,7 @@ from recbole_sam.interests.embedding_cache import CachedEncoder
 from recbole_sam.interests.encode import make_encoder
 from recbole_sam.interests.extract import ExtractSettings, catalogue, extract
 from recbole_sam.interests.generate.base import COMPLETE, FAILED
-from recbole_sam.interests.generators import configured_generator
+from recbole_sam.interests.generators import check_engine, configured_generator
 from recbole_sam.interests.llm_settings import LLM_GENERATORS
 from recbole_sam.interests.progress import Progress
 from recbole_sam.settings import unknown
@@ -39,6 +39,7 @@ def build_missing(config, say=None):
         RecBoleSAMError: as :func:`build` and :func:`build_item_texts`.
     """
     if registry.uses_interests(config["model"]):
+        check_engine(config)
         if not store_location.path(config).exists():
             if say:
                 say(f"building interests, generator {config['interest_generator']}")
@@ -65,6 +66,7 @@ def check_store(config):
     """
     from recbole.data import create_dataset
 
+    check_engine(config)
     dataset = create_dataset(config)
     dataset.open_store(dataset.split())
 
