@@ -1,30 +1,127 @@
-"""Files that are there whole or not at all, and what is in them."""
+"""Files that appear whole or not at all, private where they should be, and their checksums."""
 
-import contextlib
+import glob
 import hashlib
 import os
 import secrets
+import stat
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+FILE_MODE, FOLDER_MODE = 0o600, 0o700
+"""Of what only its owner may read: answers, prompts, and what was made of them."""
+
+_LEFTOVER_SECONDS = 3600  # a temporary file untouched for so long belongs to a killed process
 
 
-@contextlib.contextmanager
-def replacing(path, mode="wb", **how):
-    """Opens a new file that takes the place of ``path`` when all goes well.
+class NewFile:
+    """A file that is being written; what the operating system refuses is raised as the caller wants it."""
+
+    def __init__(self, file, disk):
+        self._file, self._disk = file, disk
+
+    def write(self, data):
+        """Appends bytes."""
+        with self._disk():
+            self._file.write(data)
+
+    def write_start(self, data):
+        """Overwrites the first bytes; nothing may be appended after that."""
+        with self._disk():
+            self._file.seek(0)
+            self._file.write(data)
+
+
+@contextmanager
+def replacing(path, refused=lambda error: error, private=False):
+    """Gives a new file to write, which replaces ``path`` if all goes well.
+
+    A process killed midway leaves ``path`` unchanged and a temporary file, which a later writer of the same
+    path removes.
 
     Args:
-        path (Path): its folder is made if need be.
-        mode (str), **how: as of :func:`open`.
+        path (pathlib.Path): the file; missing folders are made.
+        refused (callable): makes of an OSError the error to raise; by default itself.
+        private (bool): only the user may read it.
 
     Yields:
-        file: open for writing, beside ``path``; whatever goes wrong, ``path`` stays what it was.
+        NewFile
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+    @contextmanager
+    def disk():
+        try:
+            yield
+        except OSError as error:
+            raise refused(error) from error
+
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    with disk():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in path.parent.glob(f".{glob.escape(path.name)}.*-????????.tmp"):
+            with suppress(FileNotFoundError):  # another writer was quicker
+                if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
+                    leftover.unlink()
+        file = open(temporary, "xb", opener=private_opener if private else None)
     try:
-        with open(partial, mode, **how) as file:
-            yield file
-        os.replace(partial, path)
+        yield NewFile(file, disk)
+        with disk():
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
     finally:
-        partial.unlink(missing_ok=True)
+        # A full disk refuses once more what is still buffered; the first refusal is the one to report.
+        with suppress(OSError):
+            file.close()
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def private_opener(path, flags):
+    """For ``open(..., opener=private_opener)``: a new file may be read by the user alone."""
+    return os.open(path, flags, FILE_MODE)
+
+
+def private_folder(path):
+    """Makes a folder (and those above it) unless it is there; a new one is its owner's alone.
+
+    Args:
+        path (str or Path): of the folder.
+
+    Returns:
+        Path: the same.
+    """
+    path = Path(path)
+    path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    return path
+
+
+def open_private(path, mode="w", **options):
+    """As ``open``; a file that this makes is its owner's alone."""
+    return open(path, mode, opener=private_opener, **options)
+
+
+def make_private(path):
+    """Makes a file its owner's alone: a new, empty one, or one of ours that others can only read.
+
+    A file that a group or everybody may write to was shared on purpose and stays as it is.
+
+    Args:
+        path (str or Path): of the file.
+    """
+    try:
+        # An SQLite file that is there must not be opened here: closing it would drop this process's locks.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE))
+        return
+    except FileExistsError:
+        if not hasattr(os, "getuid"):
+            return
+    found = os.stat(path)
+    if found.st_uid == os.getuid() and stat.S_IMODE(found.st_mode) & 0o077 and not found.st_mode & 0o022:
+        os.chmod(path, FILE_MODE)
 
 
 def sha256(path):
@@ -34,3 +131,33 @@ def sha256(path):
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def irregular(path):
+    """What a path is instead of a file, or None: reading a pipe would wait for ever.
+
+    Args:
+        path (pathlib.Path): something that exists.
+
+    Returns:
+        str or None: such as ``"a folder"``.
+
+    Raises:
+        OSError: it does not exist, or its folder may not be searched.
+    """
+    mode = os.stat(path).st_mode
+    if stat.S_ISREG(mode):
+        return None
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a pipe" if stat.S_ISFIFO(mode) else "a device or socket"
+
+
+def _sync_folder(folder):
+    """Makes a rename durable; Windows has no such call and needs none."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

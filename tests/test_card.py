@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from recbole_sam.data import card
-from recbole_sam.data.card import card_line, check_files, checksum, fingerprint, read_card, write_card
+from recbole_sam.data.card import card_line, check_files, fingerprint, read_card, write_card
 from recbole_sam.errors import DataError
+from recbole_sam.files import sha256
 
 CARD = {
     "dataset": "shop",
@@ -88,7 +89,7 @@ def test_files_are_held_to_the_card_and_read_once(tmp_path, monkeypatch):
     file.write_bytes(b"1234")
     made = {**CARD, "files": [fingerprint(file)]}
     asked = []
-    monkeypatch.setattr(card, "checksum", lambda path: asked.append(path) or checksum(path))
+    monkeypatch.setattr(card, "sha256", lambda path: asked.append(path) or sha256(path))
     for _ in range(3):
         check_files(tmp_path, made)
     assert len(asked) == 1
@@ -108,4 +109,4 @@ def test_files_are_held_to_the_card_and_read_once(tmp_path, monkeypatch):
 
 def test_checksum(tmp_path):
     (tmp_path / "x").write_bytes(b"abc" * 1_000_000)
-    assert checksum(tmp_path / "x") == hashlib.sha256(b"abc" * 1_000_000).hexdigest()
+    assert sha256(tmp_path / "x") == hashlib.sha256(b"abc" * 1_000_000).hexdigest()

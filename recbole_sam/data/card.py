@@ -1,12 +1,12 @@
 """``card.json``: what a dataset is and how it came about, kept beside it."""
 
 import functools
-import hashlib
 import json
 import os
 
-from recbole_sam.data import files
+from recbole_sam import files
 from recbole_sam.errors import DataError
+from recbole_sam.files import sha256
 
 NAME = "card.json"
 COUNTS = ("users", "items", "interactions")
@@ -118,12 +118,12 @@ def check_files(folder, card):
 
 @functools.lru_cache(maxsize=64)
 def _checksum_once(path, state):
-    return checksum(path)
+    return sha256(path)
 
 
 def fingerprint(path):
     """dict: name, size and SHA-256 of a file, as a card lists it."""
-    return {"name": path.name, "bytes": path.stat().st_size, "sha256": checksum(path)}
+    return {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
 def card_line(card):
@@ -153,12 +153,3 @@ def card_line(card):
         parts.append(f"k-core {k_core}" if k_core == "none" else k_core)
     parts.append(f"prepared {card['date']}")
     return "; ".join(parts)
-
-
-def checksum(path):
-    """str: the SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

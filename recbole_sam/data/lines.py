@@ -5,8 +5,8 @@ import gzip
 import zlib
 from functools import partial
 
-from recbole_sam.data.files import irregular
 from recbole_sam.errors import DataError
+from recbole_sam.files import irregular
 
 LONGEST_LINE = 1 << 24
 """Bytes: no record of a published set comes near. What is longer is no text, or made to fill the memory."""

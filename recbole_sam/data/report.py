@@ -5,8 +5,8 @@ from datetime import datetime, timezone
 
 import numpy as np
 
-from recbole_sam import page
-from recbole_sam.data import atomic, files
+from recbole_sam import files, page
+from recbole_sam.data import atomic
 from recbole_sam.data.card import read_card
 from recbole_sam.data.folder import is_synthetic
 from recbole_sam.data.interactions import collect

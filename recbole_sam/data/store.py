@@ -39,7 +39,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recbole_sam.data import files
+from recbole_sam import files
 from recbole_sam.data.histories import HASH_BYTES
 from recbole_sam.data.padded import padded
 from recbole_sam.errors import StoreError, StoreMissingError

@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 import filelock
 
+from recbole_sam.files import private_folder
 from recbole_sam.interests.database import open_shared
 from recbole_sam.interests.failures import CacheError
-from recbole_sam.interests.private import private_folder
 
 FILE_NAME = "answers.sqlite3"
 SCHEMA_VERSION = 1

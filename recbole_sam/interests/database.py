@@ -3,7 +3,7 @@
 import sqlite3
 import time
 
-from recbole_sam.interests.private import make_private
+from recbole_sam.files import make_private
 
 WAIT_SECONDS = 60
 """How long we wait for another process that has the file locked; opening may take twice that."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from recbole_sam.files import private_folder
 from recbole_sam.interests.database import open_shared
 from recbole_sam.interests.failures import CacheError
-from recbole_sam.interests.private import private_folder
 
 BLOCK = 1024  # texts computed and kept at a time: what a crash can lose
 LOOK_UP = 500  # keys a query, below SQLite's limit of variables

@@ -4,7 +4,7 @@ import csv
 import json
 from pathlib import Path
 
-from recbole_sam.data import files
+from recbole_sam import files
 from recbole_sam.data.delimited import as_text
 from recbole_sam.errors import DataError
 from recbole_sam.interests.importing import SEPARATOR

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recbole_sam.data.card import checksum
 from recbole_sam.data.delimited import from_text, read_rows
 from recbole_sam.data.histories import history_hash
 from recbole_sam.data.lines import reading, refuse_irregular, text_lines
 from recbole_sam.data.store import write_store
 from recbole_sam.errors import DataError
+from recbole_sam.files import sha256
 from recbole_sam.interests.generate.base import COMPLETE, FAILED, STATUSES
 from recbole_sam.interests.tensor_file import read_tensors
 
@@ -78,7 +78,7 @@ def read_interests(paths):
     for path in paths:
         with reading(path):
             refuse_irregular(path)
-            origin[path.name] = checksum(path)
+            origin[path.name] = sha256(path)
     phrases = _read_text(texts[0]) if texts else None
     if not tensors:
         return Imported(phrases, None, origin)

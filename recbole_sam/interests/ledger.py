@@ -6,8 +6,8 @@ from collections import defaultdict
 from contextlib import closing
 from datetime import datetime, timezone
 
-from recbole_sam.data.files import private_opener
 from recbole_sam.errors import StoreError
+from recbole_sam.files import private_opener
 
 EVERY = 1000
 """Answers after which a running generator's spending is noted: a killed run loses no more of the account."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import filelock
 
+from recbole_sam.files import open_private, private_folder
 from recbole_sam.interests.cache import CachedAnswer
 from recbole_sam.interests.failures import (
     CacheError,
@@ -22,7 +23,6 @@ from recbole_sam.interests.generate.batch_service import ENDPOINT, DeclinedError
 from recbole_sam.interests.generate.openai import chat_failure
 from recbole_sam.interests.generate.reading import embedded_error, error_of, read_completion
 from recbole_sam.interests.generate.served import usage
-from recbole_sam.interests.private import open_private, private_folder
 
 logger = logging.getLogger(__name__)
 

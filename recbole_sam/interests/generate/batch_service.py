@@ -9,13 +9,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from recbole_sam.errors import SettingError
+from recbole_sam.files import open_private
 from recbole_sam.interests.failures import CacheError, ProviderStopError, TransientFailure
 from recbole_sam.interests.generate.dashscope import FATAL, find_key, sdk
 from recbole_sam.interests.generate.http_client import decoded, http_client, http_library
 from recbole_sam.interests.generate.openai import chat_failure
 from recbole_sam.interests.generate.reading import embedded_error, error_of, redirected
 from recbole_sam.interests.limits import Patience, backoff, retry_after
-from recbole_sam.interests.private import open_private
 from recbole_sam.interests.scrub import scrub, scrub_answer
 
 ENDPOINT = "/v1/chat/completions"
