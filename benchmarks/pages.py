@@ -4,7 +4,8 @@
     python -m benchmarks.pages --write    # updates them
 
 A table stands between ``<!-- table NAME -->`` or ``<!-- short NAME -->`` and ``<!-- end of table -->``. Pages
-that people read first have the short form; the full one stands in ``benchmarks/details``. Nobody types a number.
+that people read first have the short form; the full one stands in ``benchmarks/details``. Nobody types a
+number.
 """
 
 import argparse
@@ -31,8 +32,9 @@ SIGNIFICANT = 0.05
 
 def _pages():
     """The README and every benchmark page with a mark (tuple of pathlib.Path)."""
-    found = sorted((ROOT / "benchmarks").glob("*.md")) + sorted((ROOT / "benchmarks" / "details").glob("*.md"))
-    return (ROOT / "README.md", *(page for page in found if TABLE.search(page.read_text(encoding="utf-8"))))
+    found = [*(ROOT / "benchmarks").glob("*.md"), *(ROOT / "benchmarks" / "details").glob("*.md")]
+    marked = (page for page in sorted(found) if TABLE.search(page.read_text(encoding="utf-8")))
+    return (ROOT / "README.md", *marked)
 
 
 PAGES = _pages()
@@ -185,20 +187,16 @@ def accuracy_table(table):
     Returns:
         str: Markdown, best first.
     """
-    ranks, trials, head_from = _load(table.folder, table.rows and (table.base, *table.rows))
-    tail, short = (group_of(name, ranks, head_from) for name in ("tail", "short"))
     columns = {
-        "HR@10": ("full", "hit@10", None),
-        "NDCG@10": ("full", "ndcg@10", None),
-        "NDCG@20": ("full", "ndcg@20", None),
-        "NDCG@20, 1 + 100": ("uni100", "ndcg@20", None),
-        "NDCG@20, tail items": ("full", "ndcg@20", tail),
-        "NDCG@20, shortest histories": ("full", "ndcg@20", short),
+        "HR@10": ("full", "hit@10", "all"),
+        "NDCG@10": ("full", "ndcg@10", "all"),
+        "NDCG@20": ("full", "ndcg@20", "all"),
+        "NDCG@20, 1 + 100": ("uni100", "ndcg@20", "all"),
+        "NDCG@20, tail items": ("full", "ndcg@20", "tail"),
+        "NDCG@20, shortest histories": ("full", "ndcg@20", "short"),
     }
-    found = {
-        name: {label: rest for label, *rest in differences(ranks, protocol, metric, table.base, group)}
-        for name, (protocol, metric, group) in columns.items()
-    }
+    _, trials, _ = _rows_of(table)
+    found = {name: _compared(table, *column) for name, column in columns.items()}
     rows = []
     for label in sorted(found["NDCG@20"], key=lambda label: -found["NDCG@20"][label][0]):
         cells = [
@@ -221,20 +219,16 @@ def short_table(table):
     Returns:
         str: Markdown, best first; a star marks p < .05 by the test of :func:`accuracy_table`.
     """
-    ranks, trials, _ = _load(table.folder, table.rows and (table.base, *table.rows))
-    means = {
-        metric: {label: rest for label, *rest in differences(ranks, "full", metric, table.base)}
-        for metric in ("hit@10", "ndcg@10", "ndcg@20")
-    }
+    ranks, trials, _ = _rows_of(table)
+    means = {metric: _compared(table, "full", metric, "all") for metric in ("hit@10", "ndcg@10", "ndcg@20")}
     spread = _of_seeds(ranks, "ndcg@20")
     rows = []
     for label in sorted(means["ndcg@20"], key=lambda label: -means["ndcg@20"][label][0]):
         if label not in table.left_out:
             values = [number(means[metric][label][0]) for metric in ("hit@10", "ndcg@10")]
-            _, relative, p = means["ndcg@20"][label]
-            rows.append(
-                [shown(label, table.base), str(len(trials[label])), *values, spread[label], _marked(relative, p)]
-            )
+            difference = _marked(*means["ndcg@20"][label][1:])
+            name, seeds = shown(label, table.base), str(len(trials[label]))
+            rows.append([name, seeds, *values, spread[label], difference])
     return _markdown(["model", "seeds", "HR@10", "NDCG@10", "NDCG@20", "difference"], rows)
 
 
@@ -272,6 +266,18 @@ def filled(page):
         str: the same page, other tables.
     """
     return TABLE.sub(lambda found: f"{found[1]}{made(found[3], found[2])}\n{found[5]}", page)
+
+
+def _rows_of(table):
+    return _load(table.folder, table.rows and (table.base, *table.rows))
+
+
+@functools.cache
+def _compared(table, protocol, metric, group):
+    """Label to mean, relative difference and p, once for both forms of a table."""
+    ranks, _, head_from = _rows_of(table)
+    found = differences(ranks, protocol, metric, table.base, group_of(group, ranks, head_from))
+    return {label: rest for label, *rest in found}
 
 
 @functools.cache

@@ -1,8 +1,8 @@
 """Pages and pictures from outside ``docs/`` on the site, and links that work in both places.
 
-Links in Markdown are written for the repository (``../benchmarks/accuracy.md``), so that they work there. On the site
-the benchmark pages, CONTRIBUTING.md and CHANGELOG.md are pages too, and a link to any other file of the repository
-(``../properties/llm.yaml``) becomes its path as text.
+Links in Markdown are written for the repository (``../benchmarks/accuracy.md``), so that they work there. The
+benchmark pages, CONTRIBUTING.md and CHANGELOG.md are pages of the site too. A link to any other file of the
+repository (``../properties/llm.yaml``) becomes its path as text.
 """
 
 import posixpath

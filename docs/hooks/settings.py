@@ -1,13 +1,14 @@
 """Settings tables from the YAML files, where a page has ``<!-- settings NAME -->``.
 
-Every line of ``properties/model/NAME.yaml`` (or ``properties/NAME.yaml``) reads ``key: value  # (type) meaning``.
+Every line of ``properties/model/NAME.yaml`` (or ``properties/NAME.yaml``) reads ``key: value  # (type)
+meaning``.
 """
 
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-MARK = re.compile(r"<!-- settings (\S+) -->")
+MARK = re.compile(r"^<!-- settings (\S+) -->$", re.MULTILINE)
 LINE = re.compile(r"^(\w+): +(.*?) +# \(([^)]+)\) (.*)$")
 
 
