@@ -149,3 +149,70 @@ def test_a_failing_write_reaches_whoever_waits(tmp_path):
         assert cache.get("k") == ANSWER
     with pytest.raises(CacheError, match="closed"):
         cache.claim("k2")
+
+
+UNKEEPABLE = {
+    "a number above 2**63": ANSWER._replace(input_tokens=2**63),
+    "half a surrogate pair": ANSWER._replace(text="\ud800"),
+    "another type": ANSWER._replace(text=["a", "list"]),
+    "nothing": ANSWER._replace(text=None),
+}
+
+
+@pytest.mark.parametrize("case", UNKEEPABLE)
+def test_what_cannot_be_kept_fails_alone_and_the_writer_goes_on(tmp_path, case):
+    with AnswerCache(tmp_path) as cache:
+        with sqlite3.connect(tmp_path / FILE_NAME) as blocker:  # so that the three share a transaction
+            blocker.execute("BEGIN IMMEDIATE")
+            first = cache.store("a", ASKED, ANSWER)
+            bad = cache.store("b", ASKED, UNKEEPABLE[case])
+            last = cache.store("c", ASKED, ANSWER)
+            blocker.execute("ROLLBACK")
+        first.result(timeout=10)
+        last.result(timeout=10)
+        with pytest.raises(CacheError, match="cannot be kept in the answer cache.*same command"):
+            bad.result(timeout=10)
+        assert cache.get("a") == cache.get("c") == ANSWER and cache.get("b") is None
+        assert cache.claim("d").result(timeout=10) == MINE
+
+
+@pytest.mark.parametrize("error", [ValueError, OverflowError, KeyError, RecursionError, MemoryError])
+def test_any_error_of_an_operation_reaches_its_future(tmp_path, error):
+    def broken(cache, connection):
+        raise error("odd")
+
+    with AnswerCache(tmp_path) as cache:
+        with pytest.raises(CacheError, match=f"{error.__name__}.*odd"):
+            cache.call(broken).result(timeout=10)
+        assert cache.claim("k").result(timeout=10) == MINE
+
+
+def test_when_the_writing_thread_ends_nobody_waits_for_it(tmp_path):
+    def deadly(cache, connection):
+        raise SystemExit("gone")
+
+    with AnswerCache(tmp_path) as cache:
+        with pytest.raises(CacheError, match="writing thread ended"):
+            cache.call(deadly).result(timeout=10)
+        cache._thread.join(10)
+        with pytest.raises(CacheError, match="SystemExit: gone"):
+            cache.claim("k")
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no such permissions here")
+def test_the_cache_is_its_owners_alone(tmp_path):
+    def mode(path):
+        return path.stat().st_mode & 0o777
+
+    folder = tmp_path / "saved" / "cache"
+    with AnswerCache(folder) as cache:
+        cache.store("k", ASKED, ANSWER).result()
+        assert mode(folder) == mode(folder / "owners") == 0o700
+        assert {mode(path) for path in folder.glob("answers*")} == {0o600}
+        assert len(list(folder.glob("answers*"))) == 3  # with its log and index
+    (folder / FILE_NAME).chmod(0o644)  # as earlier versions made it
+    AnswerCache(folder).close()
+    assert mode(folder / FILE_NAME) == 0o600
+    (folder / FILE_NAME).chmod(0o664)  # shared with a group on purpose
+    AnswerCache(folder).close()
+    assert mode(folder / FILE_NAME) == 0o664

@@ -1,6 +1,7 @@
 """What a user sees when a dataset is not what it should be."""
 
 import logging
+import os
 import shlex
 from pathlib import Path
 
@@ -38,6 +39,35 @@ def test_folder_without_interactions(shop):
 def test_empty_file(shop, content):
     (shop / "shop.inter").write_text(content)
     assert_refused(DataError, "shop.inter")
+
+
+def test_a_changed_or_truncated_file_is_refused_until_it_is_accepted(shop):
+    words = ["prepare", "--dataset=shop", f"--data_path={shop.parent}"]
+    assert main([*words, f"--atomic={shop}", "--k-core=none", "--overwrite"]) == 0
+    create_dataset(make_config("SASRec"))
+    items = shop / "shop.item"
+    items.write_bytes(items.read_bytes()[:-40])
+    for model in ("SASRec", "SAM"):
+        assert_refused(DataError, "shop.item is not the file that card.json describes.*--accept", model=model)
+    assert main([*words, "--accept"]) == 0
+    create_dataset(make_config("SASRec"))
+
+
+def test_an_encoding_that_does_not_exist(shop):
+    assert_refused(SettingError, "encoding is 'latin-one', which Python does not know", encoding="latin-one")
+
+
+@pytest.mark.parametrize("name", ["shop.inter", "shop.item", "card.json"])
+def test_what_is_no_file_is_one_sentence_and_nothing_waits(shop, name):
+    (shop / name).unlink(missing_ok=True)
+    os.mkfifo(shop / name)
+    if name == "card.json":
+        create_dataset(make_config("SASRec"))  # no card, no check
+    elif name == "shop.inter":
+        assert_refused(DataError, "shop.inter is missing")
+    else:
+        with pytest.raises(DataError, match="shop.item is a pipe"):
+            item_titles(make_config("SAM"))
 
 
 def test_a_header_without_types(shop):

@@ -171,6 +171,27 @@ def test_doctor_tells_what_is_here_and_never_a_key(shop):
     assert "secret" not in done.stdout + done.stderr
 
 
+def test_a_table_given_as_a_store_is_never_said_to_be_deleted_nor_overwritten(shop, capsys):
+    Path("my.csv").write_text("user,phrase\nu1,soap\n")
+    words = ["--dataset=shop", f"--data_path={shop.parent}", "--interest_store=my.csv", "--text_encoder=lsa"]
+    for action in (["stats"], ["show", "--user=u1"], ["export", "o.csv"], []):
+        assert main(["interests", *action, *words]) == 2
+        told = capsys.readouterr().err
+        assert "my.csv is no interest store" in told and "interests import" in told and "elete" not in told
+    for action in (["--rebuild"], ["import", "my.csv", "--rebuild"]):
+        assert main(["interests", *action, *words]) == 2
+        assert "is a file of something else, and no interest store: it is not" in capsys.readouterr().err
+    assert Path("my.csv").read_text() == "user,phrase\nu1,soap\n"
+
+
+def test_interests_of_a_misspelt_dataset(shop, capsys):
+    for action in (["stats"], ["show", "--user=u1"], ["export", "o.csv"]):
+        assert main(["interests", *action, "--dataset=shpo", f"--data_path={shop.parent}"]) == 2
+        assert "there is no dataset 'shpo'" in capsys.readouterr().err
+    assert main(["interests", "export", "o.jsonl", "--form=joined", "--dataset=shop"]) == 2
+    assert "--form=joined is a form of CSV and TSV" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", [[], ["doctor", "--verbose"], ["dance"]])
 def test_words_the_command_line_does_not_know(capsys, words):
     with pytest.raises(SystemExit) as left:

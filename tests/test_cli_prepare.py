@@ -215,6 +215,7 @@ def test_a_log_with_titles_in_every_row(tmp_path):
     assert card["counts"]["items"] == 5
     assert card["skipped"]["other behaviour"] == 5
     assert card["source"]["name"] == "behaviour log"
+    assert card["notes"] == ["log.csv has no row with the behaviour 'cart'; it has buy, pv."]
     assert len(card["source"]["files"]) == 1
 
 
@@ -276,7 +277,7 @@ def test_movielens(tmp_path):
     archive.write_bytes(whole[:100])
     with pytest.raises(DataError, match="damaged zip"):
         run("--dataset=y", f"--data_path={tmp_path}", f"--archive={archive}")
-    with pytest.raises(DataError, match="cannot be read as a zip archive .Is a directory"):
+    with pytest.raises(DataError, match="is a folder, where a file is needed"):
         run("--dataset=y", f"--data_path={tmp_path}", f"--archive={tmp_path}")
 
 

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,7 @@ package = sys.modules["recbole_sam"] = types.ModuleType("recbole_sam")
 package.__path__ = [{str(PACKAGE)!r}]
 from recbole_sam import compat
 skipped = sys.argv.pop()
-compat.STEPS[:] = [step for step in compat.STEPS if step.__name__ != skipped]
+compat.STEPS[:] = [step for step in compat.STEPS if step.__name__ not in skipped.split(",")]
 compat.apply()
 """
 
@@ -235,13 +236,6 @@ get_model("GRU4Rec")
 assert torch.is_anomaly_enabled()  # a user's own wish
 """
 
-DOTS = """
-from recbole.config import Config
-given = {"prompt": "next.txt", "path": "dir/next.txt", "number": "5e-4", "topk": "[1, 2]"}
-config = Config(model="BPR", dataset="ml-100k", config_dict=given)
-assert [config[key] for key in given] == ["next.txt", "dir/next.txt", 5e-4, [1, 2]]
-"""
-
 GPUS = """
 import os
 import torch
@@ -346,7 +340,6 @@ NEEDED = [
     pytest.param("gpus_of_the_job", GPUS),
     pytest.param("counts_stay_numbers", COUNTS),
     pytest.param("anomaly_detection", ANOMALY),
-    pytest.param("words_with_dots", DOTS),
 ]  # fmt: skip
 
 
@@ -363,8 +356,95 @@ def test_adjustment_is_needed_and_enough(name, code, shop, holes, tmp_path):
     assert adjusted.result().returncode == 0, adjusted.result().stderr[-3000:]
 
 
+# One file a check; a check fails where the adjustment of its name is missing.
+PROMISES = """
+import logging, os, pathlib, pickle, sys, traceback
+from recbole.config import Config
+from recbole.data import create_dataset
+from recbole.utils import get_local_time, init_logger
+from recbole.trainer import HyperTuning, trainer
+
+def config(**given):
+    return Config(model="SASRec", dataset="late", config_dict=dict(
+        state="ERROR", train_neg_sample_args=None, use_gpu=False, MAX_ITEM_LIST_LENGTH=400, load_col=None,
+        **given))
+
+def write(lines):
+    folder = pathlib.Path("dataset/late")
+    folder.mkdir(parents=True, exist_ok=True)
+    head = "user_id:token\\titem_id:token\\ttimestamp:float"
+    folder.joinpath("late.inter").write_text("\\n".join([head, *lines]) + "\\n")
+
+def history(**given):
+    test = create_dataset(config(**given)).build()[2]
+    row, length = test.inter_feat["item_id_list"][0], int(test.inter_feat["item_length"][0])
+    return test.id2token("item_id", [*row[:length].tolist(), int(test.inter_feat["item_id"][0])]).tolist()
+
+def exact_times():
+    write([f"u\\ti{n}\\t{1_600_000_000 + n}" for n in reversed(range(30))])
+    assert history() == [f"i{n}" for n in range(30)]
+
+def stable_duplicates():
+    write([f"u\\ti{n}\\t{n % 3}" for n in range(300)])
+    assert history(rm_dup_inter="first") == [f"i{n}" for m in range(3) for n in range(m, 300, 3)]
+
+def unique_names():
+    assert len({get_local_time() for _ in range(50)}) == 50
+
+def unique_tensorboard():
+    logger = logging.Logger("own")
+    logger.addHandler(logging.FileHandler("SAM-my.shop.log", delay=True))
+    assert trainer.get_tensorboard(logger).log_dir != trainer.get_tensorboard(logger).log_dir
+
+def quiet_log_file():
+    init_logger(config())
+    files = [each for each in logging.getLogger().handlers if isinstance(each, logging.FileHandler)]
+    assert files and all("handleError" in vars(each) for each in files)
+
+def saved_files():
+    pathlib.Path("saved").mkdir(exist_ok=True)
+    pathlib.Path("saved/late-SequentialDataset.pth").write_bytes(b"garbage")
+    create_dataset(config())
+
+def settings_are_literals():
+    config(mine="open('ran-1', 'w')")
+    assert not os.path.exists("ran-1")
+
+def ranges_are_literals():
+    pathlib.Path("x.hyper").write_text("n_layers choice [open('ran-2','w')]")
+    try:
+        HyperTuning(len, params_file="x.hyper")
+    except Exception:
+        pass
+    assert not os.path.exists("ran-2")
+
+for check in (exact_times, stable_duplicates, unique_names, unique_tensorboard, quiet_log_file, saved_files,
+              settings_are_literals, ranges_are_literals):
+    try:
+        check()
+    except Exception:
+        traceback.print_exc()
+        print(check.__name__)
+    for leftover in ("saved/late-SequentialDataset.pth",):
+        pathlib.Path(leftover).unlink(missing_ok=True)
+"""
+OF_PROMISES = re.findall(r"^def (\w+)\(\):", PROMISES, re.MULTILINE)
+
+
+@pytest.mark.skipif(_installed("hyperopt") == Version("0"), reason="hyperopt is not installed")
+def test_adjustments_that_keep_our_promises_are_needed_and_enough(tmp_path):
+    """Together in two processes: each check alone would take ten seconds."""
+    (tmp_path / "with").mkdir()
+    (tmp_path / "without").mkdir()
+    without = run(PROMISES, skipped=",".join(OF_PROMISES), folder=tmp_path / "without")
+    assert without.stdout.split() == OF_PROMISES, without.stderr[-3000:]
+    adjusted = run(PROMISES, folder=tmp_path / "with")
+    assert adjusted.returncode == 0 and adjusted.stdout == "", adjusted.stderr[-3000:]
+
+
 def test_every_adjustment_has_a_test():
-    assert [step.__name__ for step in compat.STEPS] == [case.values[0] for case in NEEDED]
+    tested = [case.values[0] for case in NEEDED] + OF_PROMISES
+    assert sorted(step.__name__ for step in compat.STEPS) == sorted(tested)
 
 
 @pytest.mark.skipif(_installed("torch") < Version("2.6"), reason="this torch unpickles fully by default")

@@ -120,7 +120,6 @@ FAULTS = {
     else None,
     "hang": lambda n: Reply(delay=30) if n < 2 else None,
     "cut off": lambda n: Reply(cut=True) if n < 3 else None,
-    # the SDK itself sends a call again when the connection breaks before any answer
     "dropped": lambda n: Reply(drop=True) if n < 5 else None,
     "half JSON": lambda n: Reply(body=b'{"output": {"choices": [') if n < 3 else None,
     "no output": lambda n: Reply(body=b'{"request_id": "x"}') if n < 3 else None,
@@ -140,6 +139,23 @@ def test_passing_faults_are_survived(serve, tmp_path, fault):
     others = [n for prompt, n in server.asked.items() if "no 3-" not in prompt]
     assert set(others) == {1}
     assert generator.report.retries == (0 if fault == "slow" else generator.report.retries)
+
+
+def test_a_dropped_connection_is_one_call_and_counted(serve, tmp_path):
+    """The SDK by itself sends a call again when the connection breaks before any answer."""
+    server = serve(lambda prompt, attempt: Reply(drop=True))
+    _, generator = run(tmp_path, make_requests(1), tries=3, max_failed_share=1.0)
+    assert server.asked.total() == 3 == generator.report.spending.unreported
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed_and_names_its_target(serve, tmp_path, status):
+    with LLMServer() as elsewhere:
+        target = {"Location": elsewhere.dashscope_url + "/services/aigc/text-generation/generation"}
+        server = serve(lambda prompt, attempt: Reply(status=status, body=b"", headers=target))
+        with pytest.raises(ProviderStopError, match=f"redirects .{status}. to {elsewhere.dashscope_url}"):
+            run(tmp_path, make_requests(1))
+        assert server.asked.total() == 1 and not elsewhere.asked and not elsewhere.bodies
 
 
 LASTING = {

@@ -514,6 +514,99 @@ def test_a_result_file_that_cannot_be_written_is_one_sentence_and_fetched_again(
     assert len(answers) == 5 and len(server.batches) == 1
 
 
+def test_request_and_result_files_are_their_owners_alone(serve, tmp_path, monkeypatch):
+    modes = {}
+
+    def noting(owner, name):
+        method = getattr(owner, name)
+
+        def wrapped(self, *arguments):
+            result = method(self, *arguments)
+            for path in (tmp_path / "cache" / "batches").glob("*.*"):
+                if path.suffix != ".lock":
+                    modes[path.suffix] = path.stat().st_mode & 0o777
+            return result
+
+        monkeypatch.setattr(owner, name, wrapped)
+
+    serve()
+    noting(Service, "upload")
+    noting(Service, "download")
+    run(tmp_path / "cache", make_requests(3))
+    assert modes == {".jsonl": 0o600, ".output_file_id": 0o600}
+    assert (tmp_path / "cache" / "batches").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("step", ["/files", "/batches"])
+def test_a_redirect_is_not_followed_and_names_its_target(serve, tmp_path, monkeypatch, step):
+    import httpx
+
+    server = serve()
+    send = httpx.Client.send
+
+    def redirecting(self, request, **options):
+        response = send(self, request, **options)
+        if request.url.path.endswith(step):
+            response.status_code = 307
+            response.headers["Location"] = "http://127.0.0.1:1/elsewhere"
+        return response
+
+    monkeypatch.setattr(httpx.Client, "send", redirecting)
+    with pytest.raises(ProviderStopError, match="redirects .307. to http://127.0.0.1:1/elsewhere"):
+        run(tmp_path, make_requests(3))
+    assert not server.asked
+
+
+def test_a_wait_of_a_day_while_polling_stops_and_the_job_is_remembered(serve, tmp_path, monkeypatch):
+    import httpx
+
+    server = serve()
+    send = httpx.Client.send
+
+    def busy(self, request, **options):
+        response = send(self, request, **options)
+        if "/batches/" in request.url.path:
+            response.status_code = 429
+            response.headers["Retry-After"] = "86400"
+        return response
+
+    with monkeypatch.context() as patch:
+        patch.setattr(httpx.Client, "send", busy)
+        with pytest.raises(ProviderStopError, match="batch service asks to wait 24 h .*llm_max_wait"):
+            run(tmp_path, make_requests(3))
+    answers, _ = run(tmp_path, make_requests(3))
+    assert len(answers) == 3 and len(server.batches) == 1
+
+
+def test_lines_that_are_no_results_are_left_out(serve, tmp_path, monkeypatch):
+    from recbole_sam.interests.generate.batch_service import Service
+
+    download = Service.download
+
+    def spoilt(self, file_id, path):
+        download(self, file_id, path)
+        odd = [b"[]", b"7", b"null", b'"x"', b'{"custom_id": []}', b'{"custom_id": {}}', b"\xff",
+            b"[" * 9999, b""]
+        path.write_bytes(b"\n".join([*odd, path.read_bytes()]))
+
+    serve()
+    monkeypatch.setattr(Service, "download", spoilt)
+    answers, _ = run(tmp_path, make_requests(3))
+    assert {answer.status for answer in answers.values()} == {COMPLETE}
+
+
+def test_answers_without_usage_count_at_their_dearest(serve, tmp_path, monkeypatch):
+    from servers import llm_server
+
+    monkeypatch.setattr(llm_server, "_usage", lambda prompt, text: {"input_tokens": 0, "output_tokens": 0})
+    serve()
+    changes = {**dear(tmp_path), "max_cost": 100.0}
+    _, generator = run(tmp_path, make_requests(3), **changes)
+    spending = generator.report.spending
+    assert spending.unreported == 3 and spending.unreported_cost > 3 * 0.25
+    assert spending._reserved == pytest.approx(0)
+
+
 def test_two_generators_at_once_wait_for_the_same_job(serve, tmp_path):
     from concurrent.futures import ThreadPoolExecutor
 

@@ -11,7 +11,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole_sam.data import store_location
 from recbole_sam.data.histories import history_hash
 from recbole_sam.data.store import InterestStore, write_store
-from recbole_sam.errors import LeakGuardError, SettingError, StoreMissingError
+from recbole_sam.errors import LeakGuardError, SettingError, StoreError, StoreMissingError
 from recbole_sam.interests.llm_settings import IDENTITY
 
 SPLITS = {
@@ -204,7 +204,8 @@ def test_saved_dataloaders_hold_no_interests_and_find_them_again(shop):
     file = shop.parents[1] / "saved" / "shop-for-SAM-dataloader.pth"
     blob = file.read_bytes()
     assert b"embeddings" not in blob
-    again = data_preparation(make_config(), create_dataset(make_config()))[0]
+    config = make_config(save_dataloaders=True)
+    again = data_preparation(config, create_dataset(config))[0]
     assert torch.equal(again._dataset.interests.user_phrases, model.user_phrases)
     assert torch.equal(again._dataset.interests.embeddings, model.phrase_embeddings)
 
@@ -214,8 +215,9 @@ def test_saved_dataloaders_do_not_get_around_the_leak_guard(shop, tmp_path):
     experiment(save_dataloaders=True, **given)
     leaky = {"split": {"LS": "test_only"}, "order": "TO", "group_by": "user", "mode": "full"}
     build_interests(make_config(eval_args=leaky, **given))  # of validation items too, in the same file
+    config = make_config(save_dataloaders=True, **given)
     with pytest.raises(LeakGuardError, match="built again, from other training histories"):
-        data_preparation(make_config(**given), create_dataset(make_config(**given)))
+        data_preparation(config, create_dataset(config))
 
 
 def test_interests_are_mapped_and_pickled_as_a_path(shop):
@@ -265,6 +267,22 @@ def test_other_titles_make_another_file_and_the_same_in_another_order_do_not(sho
     # who names a file has it
     chosen = make_config(interest_evidence=False, item_text=False, interest_store=str(shared))
     assert create_dataset(chosen).build()[0].interests.user_k.sum() > 0
+
+
+def test_the_file_of_other_settings_is_not_taken_for_the_right_one(shop, caplog):
+    given = dict(interest_evidence=False, item_text=False)
+    other = make_config(**given, interest_k_max=3)
+    build_interests(other)
+    config = make_config(**given)
+    store_location.path(other).rename(store_location.path(config))
+    with pytest.raises(StoreError, match="made with other settings or from other titles.*--rebuild"):
+        create_dataset(config).build()
+    # who names a file has it, and reads that its titles have changed since
+    named = make_config(**given, interest_store=str(store_location.path(config)))
+    items = shop / "shop.item"
+    items.write_text(items.read_text().replace("Shampoo", "Tractor"))
+    create_dataset(named).build()
+    assert "were made from other titles than the items of 'shop' have now" in caplog.text
 
 
 def test_imported_interests_have_one_file_whatever_the_titles(shop):

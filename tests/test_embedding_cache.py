@@ -88,3 +88,10 @@ def test_stage_1_keeps_embeddings_of_a_transformers_encoder(bert, shop, tmp_path
     before = store.read_bytes()
     build_interests(make_config(**settings))
     assert store.read_bytes() == before
+
+
+def test_the_file_is_its_owners_alone(bert, tmp_path):
+    folder = tmp_path / "saved" / "texts"
+    cached = CachedEncoder(Watched(bert), folder)
+    cached.encode(["a"])
+    assert cached.path.stat().st_mode & 0o777 == 0o600 and folder.stat().st_mode & 0o777 == 0o700

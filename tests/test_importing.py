@@ -1,8 +1,10 @@
 """Bringing interests in and taking them out."""
 
+import csv
 import json
 import os
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from recbole_sam.data.store import InterestStore
 from recbole_sam.errors import DataError
 from recbole_sam.interests.encode import make_encoder
 from recbole_sam.interests.exporting import export_interests
-from recbole_sam.interests.importing import import_interests, read_interests, read_tensors
+from recbole_sam.interests.importing import import_interests, read_interests
+from recbole_sam.interests.tensor_file import read_tensors
 
 PHRASES = {"u1": ("hair care", "nails, red"), "u2": ("hair care",), "7": ("a", "b", "c")}
 USERS = ["u0", "7", "u1", "u2"]
@@ -127,6 +130,159 @@ def test_a_broken_pt_is_one_sentence(tmp_path):
         (tmp_path / "x.pt").write_bytes(data)
         with pytest.raises(DataError, match="x.pt"):
             read_tensors(tmp_path / "x.pt")
+
+
+def sparse():
+    return torch.sparse_coo_tensor([[0], [1]], [1.0], (2, 3))
+
+
+ODD = {
+    "gradient": (lambda: torch.zeros(2, 3, requires_grad=True), "with gradients"),
+    "parameter": (lambda: torch.nn.Parameter(torch.zeros(2, 3)), "with gradients"),
+    "sparse": (sparse, "sparse or nested"),
+    "csr": (lambda: torch.zeros(2, 3).to_sparse_csr(), "sparse or nested"),
+    "nested": (lambda: torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)]), "sparse or nested"),
+    "float8": (lambda: torch.zeros(2, 3).to(torch.float8_e4m3fn), "float8_e4m3fn"),
+    "quantized": (lambda: torch.quantize_per_tensor(torch.zeros(2, 3), 0.1, 0, torch.qint8), "qint8"),
+    "complex": (lambda: torch.zeros(2, 3, dtype=torch.complex64), "complex64"),
+    "bool": (lambda: torch.zeros(2, 3, dtype=torch.bool), "bool"),
+    "meta": (lambda: torch.zeros(2, 3, device="meta"), "without numbers"),
+    "width 0": (lambda: torch.zeros(2, 0), r"shape \[2, 0\]"),
+    "k 0": (lambda: torch.zeros(0, 3), r"shape \[0, 3\]"),
+    "a number": (lambda: 3.5, "is no tensor"),
+    "one number": (lambda: torch.tensor(3.5), r"shape \[\]"),
+    "three sides": (lambda: torch.zeros(1, 2, 3), r"shape \[1, 2, 3\]"),
+    "a thousand million rows": (lambda: torch.zeros(1, 3).expand(10**9, 3), "they repeat few numbers"),
+    "infinite in float32": (lambda: torch.full((2, 3), 1e300, dtype=torch.float64), "not finite"),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # torch calls some of these kinds unfinished
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_tensors_are_one_sentence(tmp_path, kind):
+    make, sentence = ODD[kind]
+    torch.save({"u1": make()}, tmp_path / "x.pt")
+    with pytest.raises(DataError, match=sentence) as caught:
+        read_interests([tmp_path / "x.pt"])
+    assert "\n" not in str(caught.value) and "running code" not in str(caught.value)
+
+
+def test_users_that_are_no_tokens(tmp_path):
+    for users, sentence in (
+        ([None], "not NoneType"), ([True], "not bool"), ([(1, 2)], "not tuple"), ([1.5], "not float"),
+        ([7, "7"], "user 7 occurs twice"),
+    ):  # fmt: skip
+        torch.save({user: torch.zeros(2, 3) for user in users}, tmp_path / "x.pt")
+        with pytest.raises(DataError, match=sentence):
+            read_tensors(tmp_path / "x.pt")
+    torch.save({7.0: torch.zeros(2, 3), 8: torch.zeros(1, 3)}, tmp_path / "x.pt")
+    assert list(read_tensors(tmp_path / "x.pt")) == ["7", "8"]
+
+
+def test_one_tensor_of_many_users_is_read_but_not_without_end(tmp_path):
+    shared = torch.randn(2, 300)
+    torch.save({"a": shared, "b": shared, "c": shared[:1]}, tmp_path / "x.pt")
+    assert np.array_equal(read_tensors(tmp_path / "x.pt")["b"], shared.numpy())
+    torch.save({f"u{number}": shared for number in range(20_000)}, tmp_path / "x.pt")
+    with pytest.raises(DataError, match="they repeat few numbers"):
+        read_tensors(tmp_path / "x.pt")
+
+
+def test_garbage_is_not_said_to_run_code(tmp_path):
+    path, random = tmp_path / "x.pt", np.random.default_rng(0)
+    torch.save({"u1": torch.zeros(2, 3)}, path)
+    whole = path.read_bytes()
+    pieces = [b"", b"garbage", b".", b"PK\x03\x04 broken", whole[:100], whole[:-30], pickle.dumps([1.0]),
+              *(random.bytes(200) for _ in range(50))]  # fmt: skip
+    for piece in pieces:
+        path.write_bytes(piece)
+        with pytest.raises(DataError, match=r"x\.pt") as caught:
+            read_tensors(path)
+        assert "running code" not in str(caught.value) and "\n" not in str(caught.value)
+    path.write_bytes(pickle.dumps({"u1": Evil()}))
+    with pytest.raises(DataError, match="running code"):
+        read_tensors(path)
+
+
+def test_a_compressed_archive_is_refused_before_it_is_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/data.pkl", pickle.dumps({}))
+        archive.writestr("x/data/0", bytes(1 << 24))
+    with pytest.raises(DataError, match="compressed archive"):
+        read_tensors(tmp_path / "x.pt")
+
+
+def test_a_stray_quote_swallows_no_rows(tmp_path):
+    (tmp_path / "x.csv").write_text('user,phrase\nu1,a\nu2,"b\nu3,c\nu4,d" and e\nu5,f\n')
+    with pytest.raises(DataError, match="in a row that begins in line 3.*A cell that begins with"):
+        read_interests([tmp_path / "x.csv"])
+    (tmp_path / "x.tsv").write_text('user\tphrase\nu1\ta\nu2\t"b\nu3\tc"\n')
+    with pytest.raises(DataError, match=r"x\.tsv"):
+        read_interests([tmp_path / "x.tsv"])
+
+
+def test_deep_json_and_halves_of_characters_are_one_sentence(tmp_path):
+    for text in ("[" * 100_000, '{"user":' * 100_000, '{"user": "u1", "phrase": "\\ud800"}'):
+        (tmp_path / "x.jsonl").write_text(text)
+        with pytest.raises(DataError, match="x.jsonl, line 1: must be like"):
+            read_interests([tmp_path / "x.jsonl"])
+
+
+def test_what_is_no_file_is_one_sentence(tmp_path):
+    for suffix in (".pt", ".csv", ".jsonl"):
+        os.mkfifo(tmp_path / f"pipe{suffix}")
+        with pytest.raises(DataError, match="is a pipe"):
+            read_interests([tmp_path / f"pipe{suffix}"])
+        (tmp_path / f"folder{suffix}").mkdir()
+        with pytest.raises(DataError, match="is a folder"):
+            read_interests([tmp_path / f"folder{suffix}"])
+
+
+def test_users_that_a_spreadsheet_wrote_as_floats(tmp_path):
+    (tmp_path / "x.csv").write_text("user,phrase\n7.0,a\n8.0,b\n")
+    store, summary = store_of([tmp_path / "x.csv"], tmp_path)
+    assert (summary.matched, summary.unknown) == (1, 1) and said(store)["7"] == ("a",)
+    (tmp_path / "x.csv").write_text("user,phrase\n7.0,a\nu8,b\n")
+    with pytest.raises(DataError, match="like '7.0' there"):
+        store_of([tmp_path / "x.csv"], tmp_path)
+
+
+FORMULAS = ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "'=quoted", "''+twice", "plain", "a = b",
+            "\uff1d1")  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "form"), [("o.csv", "phrases"), ("o.tsv", "phrases"), ("o.csv", "joined")])
+def test_formulas_are_text_to_a_spreadsheet_and_come_back(tmp_path, monkeypatch, name, form):
+    monkeypatch.setitem(globals(), "USERS", ["u0", "7", "-u1", "=u2"])
+    (tmp_path / "x.jsonl").write_text("\n".join(
+        json.dumps({"user": user, "interests": [*FORMULAS[start:], *FORMULAS[:start]]})
+        for start, user in enumerate(["-u1", "=u2", "7"])
+    ))  # fmt: skip
+    store, _ = store_of([tmp_path / "x.jsonl"], tmp_path)
+    export_interests(store, tmp_path / name, form)
+    with open(tmp_path / name, newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file, delimiter="\t" if name == "o.tsv" else ","))
+    assert not [cell for row in rows for cell in row if cell[0] in "=+-@\t\r\uff1d"]
+    (tmp_path / "again").mkdir()
+    again, _ = store_of([tmp_path / name], tmp_path / "again")
+    assert said(again) == said(store) and said(store)["7"][0] == "-2+3"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_full_disk_while_exporting_is_one_sentence(tmp_path, monkeypatch, suffix):
+    write_reference(tmp_path)
+    store, _ = store_of([tmp_path / "x.csv"], tmp_path)
+    (tmp_path / f"o{suffix}").write_text("old")
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    for call in ("fsync", "replace"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, full)
+            with pytest.raises(DataError, match="Cannot write .*No space left"):
+                export_interests(store, tmp_path / f"o{suffix}")
+    assert (tmp_path / f"o{suffix}").read_text() == "old" and not list(tmp_path.glob("*.tmp"))
 
 
 def test_csv_and_pt_must_fit(tmp_path):

@@ -10,8 +10,9 @@ from recbole.data import create_dataset
 from torch import nn
 
 from recbole_sam import registry
-from recbole_sam.data import item_texts
-from recbole_sam.errors import DataError, StoreMissingError
+from recbole_sam.data import item_texts, store_location
+from recbole_sam.data.store import ITEM_TEXTS, InterestStore, write_store
+from recbole_sam.errors import DataError, StoreError, StoreMissingError
 from recbole_sam.interests import stage1
 from recbole_sam.interests.extract import catalogue
 from recbole_sam.models.item_text import ProjectedTexts, Standard
@@ -56,6 +57,43 @@ def test_a_missing_file_names_the_command_and_asks_no_language_model_again(shop)
     assert "--rebuild" not in str(caught.value)
     stage1.build_missing(config)
     create_dataset(config).build()
+
+
+def rewritten(path, **changes):
+    """Writes a file of item texts again with another fingerprint."""
+    store = InterestStore.open(path, ITEM_TEXTS)
+    write_store(
+        path, users=list(store.users), offsets=store.offsets, phrase_index=store.phrase_index,
+        phrases=list(store.phrases), embeddings=np.array(store.embeddings),
+        history_hashes=store.history_hashes, statuses=store.statuses, status_names=store.status_names,
+        fingerprint={"encoder": store.fingerprint["encoder"]} | changes, kind=ITEM_TEXTS,
+    )  # fmt: skip
+
+
+def test_only_the_file_of_these_titles_is_read(shop):
+    config = make_config("SASRecText")
+    path = stage1.build_item_texts(config)
+    tokens = np.array(["[PAD]", *item_texts.item_titles(config)])
+    vectors = item_texts.load(config, tokens).vectors()
+    rewritten(path, made_of="of something else")
+    with pytest.raises(StoreError, match="made from other titles, or by another text encoder.*Move the file"):
+        item_texts.load(config, tokens)
+    rewritten(path)  # as an earlier version wrote it
+    assert torch.equal(item_texts.load(config, tokens).vectors(), vectors)
+    items = shop / "shop.item"
+    items.write_text(items.read_text().replace("Shampoo", "Tractor"))
+    path.rename(item_texts.path(config, item_texts.item_titles(config)))
+    with pytest.raises(StoreError, match="made from other titles"):
+        item_texts.load(config, tokens)
+
+
+def test_interests_are_no_item_texts(shop):
+    config = make_config(item_text=True)
+    stage1.build_missing(config)
+    path = item_texts.path(config, item_texts.item_titles(config))
+    path.write_bytes(store_location.path(config).read_bytes())
+    with pytest.raises(StoreError, match="holds interests, where item texts are needed"):
+        create_dataset(config).build()
 
 
 def test_it_is_built_once(shop):

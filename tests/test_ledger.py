@@ -46,6 +46,32 @@ def test_what_came_since_the_last_time_is_noted(tmp_path):
     assert len(ledger.ledger_file(store).read_text().splitlines()) == 2
 
 
+def test_lines_of_any_shape_are_counted_as_unreadable(tmp_path):
+    store = tmp_path / "a.safetensors"
+    ledger.record(store, report(Price(1.0, 1.0, "CNY", "a test"), 10, 10**6, 0))
+    assert ledger.ledger_file(store).stat().st_mode & 0o777 == 0o600
+    odd = ["[" * 100_000, "3", "null", "[]", "{}",
+           '{"answers": "x", "cost": 1, "currency": "CNY"}',
+           '{"answers": 1, "cost": "much", "currency": "CNY"}',
+           '{"answers": 1, "cost": [1], "currency": "CNY"}',
+           '{"answers": 1e999, "cost": 1, "currency": "CNY"}']  # fmt: skip
+    with open(ledger.ledger_file(store), "a") as file:
+        file.write("\n".join(odd) + "\n")
+    assert ledger.total(store) == f"1.0000 CNY (10 answers; {len(odd)} lines cannot be read)"
+
+
+def test_a_ledger_that_may_not_be_read_is_one_sentence(tmp_path, monkeypatch):
+    store = tmp_path / "a.safetensors"
+    ledger.ledger_file(store).write_text("{}")
+
+    def forbidden(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(store), "read_text", forbidden)
+    with pytest.raises(StoreError, match="spent.jsonl, which holds what was paid, cannot be read"):
+        ledger.total(store)
+
+
 def test_a_run_that_is_killed_has_noted_what_it_paid_so_far(shop, served, monkeypatch):
     monkeypatch.setattr(ledger, "EVERY", 5)
     server, given = served

@@ -1,13 +1,16 @@
 """The throttle, on a clock that only moves when somebody sleeps."""
 
 import asyncio
+import logging
+import math
 import random
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
 
-from recbole_sam.interests.limits import Throttle, backoff, retry_after
+from recbole_sam.interests.failures import ProviderStopError
+from recbole_sam.interests.limits import Patience, Throttle, backoff, retry_after
 
 
 class Clock:
@@ -131,6 +134,35 @@ def test_retry_after_in_both_forms():
         None,
         {"Retry-After": "soon"},
         {"Retry-After": "nan"},
-        {"Retry-After": "inf"},
     ):
         assert retry_after(useless, now) is None
+
+
+def test_a_wait_of_any_length_is_read():
+    now = datetime(2026, 11, 23, 12, 0, 0, tzinfo=timezone.utc)
+    for value, least in {
+        "86400": 86_400, "1e9": 1e9, "inf": math.inf, "Infinity": math.inf, "1e999": math.inf,
+        "9" * 400: math.inf,
+        "Fri, 31 Dec 9999 23:59:59 GMT": 2e11, "Fri, 31 Dec 9999 23:59:59 -2359": 2e11,
+        "Fri, 01 Jan 2027 00:00:00 -0000": 3e6,
+    }.items():  # fmt: skip
+        assert retry_after({"Retry-After": value}, now) >= least, value
+    for value in ("-5", "-inf", "-1e9", "Mon, 01 Jan 0001 00:00:00 GMT", "Thu, 01 Jan 1970 00:00:00 GMT"):
+        assert retry_after({"Retry-After": value}, now) in (0, None), value
+
+
+def test_a_long_wait_stops_with_its_length_and_a_short_one_is_told_once(caplog):
+    caplog.set_level(logging.WARNING)
+    patience = Patience(10, "The server")
+    assert patience.check(None, "429") == 0 and patience.check(3, "429") == 3 and not caplog.records
+    assert patience.check(120, "429 slow down") == 120 and patience.check(120, "429 slow down") == 120
+    assert [record.getMessage() for record in caplog.records] == [
+        "The server asks to wait 2 min (429 slow down); waiting"
+    ]
+    for seconds, said in {601: "10 min", 86_400: "24 h", 1e9: "11,574 days",
+        math.inf: "more than 100 years"}.items():
+        with pytest.raises(ProviderStopError,
+            match=f"asks to wait {said} .*llm_max_wait allows 10 minutes.*is kept"):
+            patience.check(seconds, "429")
+    with pytest.raises(ProviderStopError, match="llm_max_wait allows 0 minutes"):
+        Patience(0, "The server").check(1, "429")

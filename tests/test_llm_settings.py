@@ -2,11 +2,13 @@
 
 import pytest
 import yaml
+from conftest import make_config
 from llm_helpers import make_requests
 
 from recbole_sam import properties
+from recbole_sam.cli.main import main
 from recbole_sam.errors import DataError, SettingError
-from recbole_sam.interests import llm_settings
+from recbole_sam.interests import llm_settings, stage1
 from recbole_sam.interests.generators import configured_generator
 from recbole_sam.interests.llm_settings import LLMSettings
 
@@ -25,6 +27,7 @@ def test_the_yaml_holds_exactly_our_defaults():
         ("max_tokens", "500"), ("top_p", 0), ("top_p", 1.1), ("temperature", 2), ("timeout", 0),
         ("timeout", float("nan")), ("max_failed_share", 1.5), ("max_cost", -1), ("max_users", -1),
         ("requests_per_minute", -1), ("batch_lines", 50_001), ("extra_body", "x"), ("ray_block", 0),
+        ("max_wait", -1), ("max_wait", float("inf")),
     ],
 )  # fmt: skip
 def test_bad_values_are_one_sentence_with_the_full_name(name, value):
@@ -86,3 +89,18 @@ def test_only_settings_that_change_answers_change_the_fingerprint(tmp_path):
         after = llm_settings.make_llm_generator("openai", settings).fingerprint()
         ours = name in llm_settings.IDENTITY and name != "seed"  # the seed is of transformers
         assert (after != before) == ours, name
+
+
+def test_ray_beside_a_generator_that_asks_nobody_is_refused_also_with_a_store_that_is_there(shop, capsys):
+    words = ["interests", "--dataset=shop", "--text_encoder_dim=8"]
+    assert main(words) == 0
+    capsys.readouterr()
+    for more in ([], ["--interest_generator=dashscope-batch"]):
+        assert main([*words, "--engine=ray", *more]) == 2
+        told = capsys.readouterr().err
+        assert "interest_engine=ray spreads calls to a language model" in told and told.count("\n") == 1
+    for generator in ("extractive", "imported"):
+        with pytest.raises(SettingError, match="nothing to spread"):
+            stage1.build_missing(make_config(interest_engine="ray", interest_generator=generator))
+    with pytest.raises(SettingError, match="local or ray"):
+        stage1.build_missing(make_config(interest_engine="cloud"))

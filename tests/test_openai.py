@@ -184,6 +184,15 @@ def test_a_longer_answer_that_the_extra_body_allows_is_reserved(serve, tmp_path,
     assert len(answers) == 3
 
 
+def test_an_answer_that_is_too_long_is_cut_and_noted(serve, tmp_path):
+    server = serve(lambda prompt, attempt: Reply(text="combs\nsoap\nrazors\n" + "word " * 40_000))
+    answers, generator = run(server, tmp_path, make_requests(3))
+    assert {answer.status for answer in answers.values()} == {COMPLETE}
+    assert "  3 x answer cut at 64 KB" in generator.report.lines()
+    stored = sum(f.stat().st_size for f in tmp_path.rglob("answers*") if f.is_file())
+    assert stored < 3 * 200_000
+
+
 def test_the_key_is_nowhere(serve, tmp_path, monkeypatch, caplog, capfd):
     caplog.set_level(logging.DEBUG)
     server = serve(marked("no 2-", lambda n: Reply(status=400, code=KEY, message=KEY)))

@@ -198,6 +198,28 @@ def test_markdown_tables_are_whole(comparison):
         assert len(widths) == 1
 
 
+HOSTILE = '=HYPERLINK("http://x") <img src=x onerror=alert(1)> [a](javascript:1) `b` | $c_d$'
+
+
+def test_nothing_that_a_user_named_is_html_a_link_or_a_formula(tmp_path):
+    comparison = a_comparison(
+        strength={"SAM": 0.5, "SASRec": 0.2, HOSTILE: 0.1}, protocols=("full",),
+        command=f"compare --dataset=a,=1+1\n\n{HOSTILE}", dataset=HOSTILE,
+    )  # fmt: skip
+    report.write_all(comparison, tmp_path)
+    markdown_text = (tmp_path / "report.md").read_text()
+    shown = "\n".join(line for line in markdown_text.splitlines() if not line.startswith("    "))
+    assert "<img" not in shown and "[a]" not in shown and "\\`b\\`" in shown and "&lt;img" in shown
+    assert "<img" not in (tmp_path / "report.html").read_text()
+    for name in ("summary.csv", "costs.csv"):
+        text = (tmp_path / name).read_text()
+        for line in text.splitlines():
+            for cell in re.split(r'[,;]|"(?!")', line):
+                assert not re.match(r"[=+@]|-(?!\d)", cell), line
+        frame = pd.read_csv(tmp_path / name, comment="#")
+        assert f"'{HOSTILE}" in set(frame.model)
+
+
 def test_latex_is_balanced_and_escaped(comparison):
     text = latex.text(comparison)
     body = "\n".join(line for line in text.splitlines() if not line.startswith("%"))

@@ -35,7 +35,7 @@ def test_representation_equals_a_loop_over_users(sam):
     with torch.no_grad():
         for layer in model.cross_interest_layers:  # its own test is in test_attention
             layer.forward = lambda views, mask: views
-        out = model._represent(batch)
+        out = model.represent(batch)
         item_vectors = model.item_vectors()
         for b in range(len(out)):
             user, length = int(batch["user_id"][b]), int(batch["item_length"][b])
@@ -56,13 +56,13 @@ def test_representation_equals_a_loop_over_users(sam):
 def test_padded_interests_and_positions_change_nothing(sam):
     model, batch = sam
     with torch.no_grad():
-        expected = model._represent(batch)
+        expected = model.represent(batch)
         rank = torch.arange(model.user_phrases.shape[1])
         padded = rank >= model.user_k.unsqueeze(1)
         assert padded[1:].any(), "the dataset must have users with fewer interests than others"
         model.user_phrases[padded] = model.user_phrases.max()
         model.item_embedding.weight[0] = 1e3  # a padded position is item 0
-        torch.testing.assert_close(model._represent(batch), expected)
+        torch.testing.assert_close(model.represent(batch), expected)
 
 
 def test_predict_equals_the_entries_of_full_sort_predict(sam):
@@ -92,7 +92,7 @@ def test_losses_are_their_formulae(shop):
         _, train, _, _, model = experiment(loss_type=loss_type)
         model.eval()
         batch = first_batch(train)
-        user, items, bias = model._represent(batch), model.item_vectors(), model.repeat_bias
+        user, items, bias = model.represent(batch), model.item_vectors(), model.repeat_bias
         pos, neg = (
             (user * items[item]).sum(1) + bias * (batch["item_id_list"] == item.unsqueeze(1)).any(1)
             for item in (batch["item_id"], batch["neg_item_id"])
@@ -213,7 +213,7 @@ def same_weights(model, **settings):
     return other.eval(), first_batch(train)
 
 
-@pytest.mark.parametrize("settings", [SAMPLED, CHUNKED, {"autocast": "bf16"}, {"compile": True}])
+@pytest.mark.parametrize("settings", [SAMPLED, CHUNKED, {"compile": True}])
 def test_settings_of_scale_change_no_checkpoint(sam, settings):
     model, _ = sam
     other, _ = same_weights(model, **settings)
@@ -225,7 +225,7 @@ def test_settings_of_scale_may_be_absent(shop):
     config, train, _, _, model = experiment()
     batch = first_batch(train)
     expected = loss_and_gradients(model.eval(), batch)
-    for name in ("loss_chunk_size", "loss_negatives", "loss_distribution", "autocast", "compile"):
+    for name in ("loss_chunk_size", "loss_negatives", "loss_distribution", "compile"):
         config[name] = None
     older = type(model)(config, train._dataset).eval()
     older.load_state_dict(model.state_dict())
@@ -239,7 +239,7 @@ def test_final_norm_may_be_absent(shop):
     config["final_norm"] = None
     older = type(model)(config, train._dataset)
     assert not any(name.startswith("final_norm.") for name in older.state_dict())
-    user = model.eval()._represent(first_batch(train))
+    user = model.eval().represent(first_batch(train))
     torch.testing.assert_close(user.std(dim=1, correction=0), torch.ones(len(user)), rtol=1e-3, atol=0)
 
 
@@ -314,48 +314,16 @@ def test_metrics_do_not_depend_on_the_evaluation_batch(shop, users):
     assert results[0] == results[1]
 
 
-def check_autocast(model, half, batch):
-    """Loss, gradient and scores are those of float32 up to some roundings to bfloat16, and no nearer."""
-    rounding = torch.finfo(torch.bfloat16).eps
-    expected, actual = loss_and_gradients(model, batch), loss_and_gradients(half, batch)
-    assert all(each.dtype == torch.float32 for each in actual.values())
-    loss, rounded = expected.pop("loss"), actual.pop("loss")
-    assert loss != rounded and rounded.item() == pytest.approx(loss.item(), rel=rounding)
-    # as one vector: a parameter's gradient whose terms cancel is nothing but rounding
-    expected, actual = (torch.cat([each.flatten() for each in part.values()]) for part in (expected, actual))
-    assert 0 < (actual - expected).norm() < 3 * rounding * expected.norm()
-    with torch.no_grad():
-        scores, rounded = model.full_sort_predict(batch), half.full_sort_predict(batch)
-    assert rounded.dtype == torch.float32
-    assert 0 < (rounded - scores).norm() < rounding * scores.norm()
-
-
-@pytest.mark.parametrize("settings", [{}, CHUNKED])
-def test_autocast_is_close_to_float32(sam, settings):
-    model, _ = sam
-    half, batch = same_weights(model, autocast="bf16", **settings)
-    check_autocast(model, half, batch)
-
-
-@pytest.mark.parametrize("loss_type", ["SSM", "BPR", "BCE"])
-def test_autocast_of_the_other_losses(shop, loss_type):
-    settings = SAMPLED if loss_type == "SSM" else {"loss_type": loss_type}
-    _, _, _, _, model = experiment(**settings)
-    half, batch = same_weights(model, **settings, autocast="bf16")
-    losses = []
-    for each in (model.eval(), half):
-        torch.manual_seed(1)
-        losses.append(each.calculate_loss(batch).item())
-    assert losses[0] != losses[1] == pytest.approx(losses[0], rel=0.01)
-
-
-def test_without_autocast_the_surrounding_one_holds(sam):
-    """RecBole's enable_amp is such a surrounding autocast."""
-    model, _ = sam
-    half, batch = same_weights(model, autocast="bf16")
+def test_recboles_enable_amp_reaches_the_forward_pass(sam):
+    """It is an autocast around the loss: some roundings to bfloat16, and gradients in float32."""
+    model, batch = sam
+    expected = model.calculate_loss(batch)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        surrounded = model.calculate_loss(batch)
-    assert torch.equal(surrounded, half.calculate_loss(batch))
+        rounded = model.calculate_loss(batch)
+    rounding = torch.finfo(torch.bfloat16).eps
+    assert rounded != expected and rounded.item() == pytest.approx(expected.item(), rel=rounding)
+    rounded.backward()
+    assert all(each.grad is None or each.grad.dtype == torch.float32 for each in model.parameters())
 
 
 def check_compiled(model, fast, batch):
@@ -406,8 +374,6 @@ def test_compiled_forward_is_the_one_that_runs(shop, monkeypatch, more):
         ({"loss_negatives": 0, "loss_type": "SSM"}, "loss_negatives"),
         ({"loss_distribution": "zipf", "loss_type": "SSM"}, "loss_distribution.*popularity or uniform"),
         ({"train_neg_sample_args": {"distribution": "uniform"}, "loss_type": "SSM"}, "train_neg_sample_args"),
-        ({"autocast": "fp16"}, "autocast"),
-        ({"autocast": True}, "autocast"),
         ({"compile": "yes"}, "compile"),
     ],
 )
@@ -421,14 +387,6 @@ def test_senseless_settings_of_scale_are_one_sentence(shop, wrong, word):
 
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-
-
-@pytest.mark.gpu
-@needs_gpu
-def test_autocast_on_gpu(sam):
-    model, _ = sam
-    half, batch = same_weights(model, autocast="bf16")
-    check_autocast(model.cuda(), half.cuda(), batch.to("cuda"))
 
 
 @pytest.mark.gpu

@@ -1,3 +1,5 @@
+import builtins
+import io
 import json
 import multiprocessing
 import os
@@ -190,15 +192,20 @@ def test_foreign_safetensors_file(tmp_path):
 def test_no_safetensors_file_at_all(tmp_path):
     path = tmp_path / "text.safetensors"
     path.write_text("user,interests\n1,lipstick || cream\n")
-    with pytest.raises(StoreError, match="header that cannot be read"):
+    with pytest.raises(StoreError, match="not a safetensors file.*interests import") as caught:
         InterestStore.open(path)
+    assert "elete" not in str(caught.value)
+    with pytest.raises(StoreError, match="not overwritten"):
+        write_store(path, **content())
+    assert path.read_text().startswith("user,interests")
 
 
 def rewrite_header(path, change):
-    """Applies ``change`` to the parsed header of the store and writes it back."""
+    """Applies ``change`` to the parsed header of the store and writes it back, as of an earlier version."""
     data = path.read_bytes()
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
+    header["__metadata__"].pop("checksums")
     change(header)
     text = json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
@@ -244,10 +251,114 @@ def test_numbers_out_of_range(path):
 
 def test_text_that_is_not_utf8_is_named_when_it_is_read(path):
     path.write_bytes(path.read_bytes().replace("剃".encode(), b"\xff\xff\xff"))
+    rewrite_header(path, lambda header: None)
     store = InterestStore.open(path)
     assert store.phrases[0] == "red lipstick"
     with pytest.raises(StoreError, match="not UTF-8"):
         store.phrases_of(0)
+
+
+def flipped(path, position):
+    """Turns over one bit of a file."""
+    data = bytearray(path.read_bytes())
+    data[position] ^= 4
+    path.write_bytes(data)
+
+
+def test_a_flipped_bit_in_any_part_is_refused_at_the_latest_when_the_part_is_used(path):
+    whole = path.read_bytes()
+    header = json.loads(whole[8 : 8 + int.from_bytes(whole[:8], "little")])
+    start = len(whole) - max(entry["data_offsets"][1] for name, entry in header.items() if name[0] != "_")
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        path.write_bytes(whole)
+        flipped(path, start + entry["data_offsets"][1] - 1)
+        if name in ("embeddings", "phrase_text"):
+            store = InterestStore.open(path)
+            for _ in range(2):
+                with pytest.raises(StoreError, match=f"is damaged: its part '{name}'.*Move it away"):
+                    store.embedding_tensor() if name == "embeddings" else store.phrases_of(0)
+        else:
+            with pytest.raises(StoreError, match=f"{name}|refers to phrases|a status code"):
+                InterestStore.open(path)
+
+
+def test_a_changed_header_is_refused(path):
+    path.write_bytes(path.read_bytes().replace(b"extractive", b"extractivf"))
+    with pytest.raises(StoreError, match="its header is not the one"):
+        InterestStore.open(path)
+
+
+def test_a_store_of_an_earlier_version_opens_with_one_line_and_gets_checksums_when_written(path, caplog):
+    new = path.read_bytes()
+    rewrite_header(path, lambda header: header["__metadata__"].pop("kind"))
+    for _ in range(2):
+        np.testing.assert_array_equal(InterestStore.open(path).embeddings, content()["embeddings"])
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "without checksums" in caplog.text
+    write_store(path, **content())
+    assert path.read_bytes() == new
+
+
+def test_item_texts_are_no_interests(path):
+    write_store(path, **content(kind="item texts"))
+    with pytest.raises(StoreError, match="holds item texts, where interests are needed"):
+        InterestStore.open(path)
+    rewrite_header(path, lambda header: header["__metadata__"].pop("kind"))
+    InterestStore.open(path)  # content() says who generated it
+    write_store(path, **content(kind="item texts", fingerprint={"encoder": {}}))
+    rewrite_header(path, lambda header: header["__metadata__"].pop("kind"))
+    with pytest.raises(StoreError, match="holds item texts"):
+        InterestStore.open(path)
+
+
+def test_a_store_is_private(path):
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_pipes_and_deep_json_are_one_sentence(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StoreError, match="it is a pipe"):
+        InterestStore.open(tmp_path / "pipe")
+    with pytest.raises(StoreError, match="is a pipe.*not overwritten"):
+        write_store(tmp_path / "pipe", **content())
+    for text in (b"{" + b'"a":[' * 60_000, b'{"__metadata__":[]}', b'{"__metadata__":{"format":3}}'):
+        (tmp_path / "deep").write_bytes(len(text).to_bytes(8, "little") + text)
+        with pytest.raises(StoreError, match="deep"):
+            InterestStore.open(tmp_path / "deep")
+
+
+@pytest.mark.parametrize("call", ["write", "flush", "fsync", "replace", "unlink"])
+def test_a_full_disk_is_one_sentence_and_the_old_store_stays(path, monkeypatch, call):
+    before = path.read_bytes()
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    class Full(io.BufferedWriter):
+        """Of a disk that is full from the first write or when the buffer is flushed."""
+
+        write = full if call == "write" else io.BufferedWriter.write
+        flush = full if call == "flush" else io.BufferedWriter.flush
+        close = full if call in ("write", "flush") else io.BufferedWriter.close
+
+    if call in ("fsync", "replace"):
+        monkeypatch.setattr(os, call, full)
+    elif call == "unlink":
+        monkeypatch.setattr(os, "replace", full)
+        monkeypatch.setattr(type(path), "unlink", full)
+    else:
+        real = builtins.open
+
+        def opened(name, mode="r", *args, **kwargs):
+            file = real(name, mode, *args, **kwargs)
+            return Full(file.detach()) if mode == "xb" else file
+
+        monkeypatch.setattr(builtins, "open", opened)
+    with pytest.raises(StoreError, match="Cannot write the interest store .*No space left"):
+        write_store(path, **content(seed=1))
+    assert path.read_bytes() == before
 
 
 def test_a_mapped_store_survives_its_replacement(path):

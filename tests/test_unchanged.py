@@ -9,7 +9,7 @@ from conftest import experiment
 from test_sam import first_batch
 from torch import nn
 
-from recbole_sam.models import sam
+from recbole_sam.models import interest_reader
 from recbole_sam.models.unchanged import WhileUnchanged
 
 
@@ -39,7 +39,7 @@ def test_computed_once_until_a_parameter_changes():
 
 @pytest.mark.parametrize("limit", [0, 10**6])
 def test_serving_gives_the_scores_of_a_differentiated_pass(shop, monkeypatch, limit):
-    monkeypatch.setattr(sam, "PROJECTED_AT_ONCE", limit)
+    monkeypatch.setattr(interest_reader, "PROJECTED_AT_ONCE", limit)
     _, train, _, test, model = experiment()
     batch, samples = first_batch(test), first_batch(train)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)

@@ -14,9 +14,7 @@ from benchmarks.speed.turns import take_turns
 BATCH = 2048
 VOTES = "SAM, item_knn"
 VARIANTS = {  # settings of SAM that a GPU is for
-    "SAM, bf16": {"autocast": "bf16"},
     "SAM, compiled": {"compile": True},
-    "SAM, bf16, compiled": {"autocast": "bf16", "compile": True},
 }
 
 
@@ -106,11 +104,11 @@ def variants_row(times):
     return Row(
         group="training",
         name="variants",
-        what="SAM training step with the settings autocast: bf16 and compile: True / without",
+        what="SAM training step with the setting compile: True / without",
         target="none",
         measured="; ".join(f"{name} {ratio:.2f} x" for name, ratio in ratios.items()),
-        prediction="bf16 0.7 x, compiled 0.8 x, both 0.5 x: the scores of all items are most of the traffic",
-        stayed="settings, off by default: stayed",
+        prediction="0.8 x: the scores of all items are most of the traffic",
+        stayed="a setting, off by default: stayed",
         details={"ratios": ratios},
     )
 

@@ -11,7 +11,7 @@ from recbole_sam.data.dataset import SAMDataset
 from recbole_sam.data.histories import HASH_BYTES
 from recbole_sam.data.interest_table import InterestTable
 from recbole_sam.data.item_texts import ItemTexts
-from recbole_sam.data.store import InterestStore, write_store
+from recbole_sam.data.store import INTERESTS, ITEM_TEXTS, InterestStore, write_store
 
 LENGTH = 20  # L: the paper's
 K_MIN, K_MAX = 2, 10  # the paper's limits
@@ -107,7 +107,8 @@ def parts(setup, shop):
     table = InterestTable(InterestStore.open(path), tokens)
     items = dataset.field2id_token[dataset.iid_field].tolist()
     titles = setup.folder / f"{shop.name}.titles.safetensors"
-    write_interests(titles, items[1:], np.ones(shop.items, int), shop.items, shop.width, setup.seed)
+    write_interests(titles, items[1:], np.ones(shop.items, int), shop.items, shop.width, setup.seed,
+                    ITEM_TEXTS)  # fmt: skip
     texts = ItemTexts(titles, items)
     dataset.attach_training_items(splits)
     for part in splits:
@@ -115,7 +116,7 @@ def parts(setup, shop):
     return splits
 
 
-def write_interests(path, users, counts, n_phrases, width, seed):
+def write_interests(path, users, counts, n_phrases, width, seed, kind=INTERESTS):
     """Writes an interest store of invented phrases in float16.
 
     Args:
@@ -125,6 +126,7 @@ def write_interests(path, users, counts, n_phrases, width, seed):
         n_phrases (int): distinct phrases, drawn uniformly.
         width (int): H.
         seed (int): of everything.
+        kind (str): of the file, :data:`~recbole_sam.data.store.KINDS`.
     """
     rng = np.random.default_rng(seed)
     blocks = (
@@ -142,6 +144,7 @@ def write_interests(path, users, counts, n_phrases, width, seed):
         statuses=np.zeros(len(users), np.uint8),
         status_names=("complete",),
         fingerprint={"generator": {"name": "invented"}, "encoder": {"name": "invented"}, "seed": seed},
+        kind=kind,
     )
 
 

@@ -8,6 +8,7 @@ from recbole_sam import __version__, compat, properties
 from recbole_sam.data.folder import is_synthetic
 from recbole_sam.errors import DataError
 from recbole_sam.interests.encode import find_model
+from recbole_sam.interests.pretrained import first_line
 
 PACKAGES = ("recbole", "torch", "numpy", "pandas", "transformers", "dashscope", "setuptools", "ray")
 API_KEYS = ("DASHSCOPE_API_KEY", "OPENAI_API_KEY")
@@ -35,17 +36,26 @@ def run(args):
         int: 0; a doctor reports, it does not fail.
     """
     sections = {
-        "versions": versions(),
-        "RecBole 1.2.1, adjusted": adjustments(),
-        "hardware": hardware(),
-        "text encoder": [text_encoder(args.text_encoder)],
-        "API keys": [f"{name}: {'present' if os.environ.get(name) else 'absent'}" for name in API_KEYS],
-        "datasets": datasets(Path(args.data_path)),
+        "versions": versions,
+        "RecBole 1.2.1, adjusted": adjustments,
+        "hardware": hardware,
+        "text encoder": lambda: [text_encoder(args.text_encoder)],
+        "API keys": api_keys,
+        "datasets": lambda: datasets(Path(args.data_path)),
     }
-    for title, lines in sections.items():
+    for title, tell in sections.items():
+        try:
+            lines = tell()
+        except Exception as error:  # the other sections are still of use, the more so when one fails
+            lines = [f"cannot be told: {type(error).__name__}, {first_line(error)}"]
         print(title)
         print("\n".join(f"  {line}" for line in lines))
     return 0
+
+
+def api_keys():
+    """Lines telling which keys of language models the environment holds."""
+    return [f"{name}: {'present' if os.environ.get(name) else 'absent'}" for name in API_KEYS]
 
 
 def versions():
@@ -83,13 +93,16 @@ def text_encoder(name):
     """One line on whether a Transformers text encoder is found without a download."""
     try:
         return f"{name}: found in {find_model(name, download=False)}"
-    except DataError:
-        return f"{name}: not found in ./{name}, LLMs/{name} or the Hugging Face cache (lsa needs none)"
+    except DataError as error:
+        place = f"not found in ./{name}, LLMs/{name} or the Hugging Face cache (lsa needs none)"
+        return f"{name}: {place}" if "on this machine" in str(error) else f"{name}: {error}"
 
 
 def datasets(folder):
     """Lines with the datasets that can be run now."""
     lines = ["ml-100k: real data with movie titles, inside RecBole"]
+    if not folder.is_dir():
+        return [*lines, f"{folder} is no folder, so no others"]
     for inter in sorted(folder.glob("*/*.inter")):
         if inter.stem != inter.parent.name:
             continue

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from recbole_sam import configuration, registry
-from recbole_sam.data import store_location
+from recbole_sam.data import check, store_location
 from recbole_sam.data.histories import history_hash
-from recbole_sam.data.store import InterestStore
-from recbole_sam.errors import DataError, LeakGuardError, SettingError
+from recbole_sam.data.store import InterestStore, check_replaceable
+from recbole_sam.errors import DataError, LeakGuardError, SettingError, StoreMissingError
 from recbole_sam.interests import stage1
 from recbole_sam.interests.cache import FILE_NAME
 from recbole_sam.interests.describe import store_lines, user_lines
@@ -107,7 +107,7 @@ def build(config, args):
 
 def stats(config, args):
     """Lines with the K histogram, coverage, phrase lengths and the most frequent phrases."""
-    store = InterestStore.open(store_location.existing(config))
+    store = _open(config)
     return [str(store.path), *store_lines(store)]
 
 
@@ -115,7 +115,7 @@ def show(config, args):
     """Lines with one user's history, groups, score of every K, and phrases."""
     if not args.user:
         raise SettingError("name a user token: interests show --dataset=... --user=U")
-    store = InterestStore.open(store_location.existing(config))
+    store = _open(config)
     [row] = store.rows([args.user])
     if row < 0:
         raise DataError(f"{store.path} has no user '{args.user}'.")
@@ -140,6 +140,15 @@ def show(config, args):
     )
 
 
+def _open(config):
+    """The interests that are there; who misspelt the dataset is told that and not to build them."""
+    try:
+        return InterestStore.open(store_location.existing(config))
+    except StoreMissingError:
+        check.folder_of(config)
+        raise
+
+
 def take_in(config, args):
     """Makes a store of interests that somebody else made; lines with what was taken."""
     if not args.files:
@@ -149,6 +158,7 @@ def take_in(config, args):
     path = store_location.path(config)
     if path.exists() and not args.rebuild:
         raise SettingError(f"{path} exists already: add --rebuild to replace it.")
+    check_replaceable(path)
     imported = read_interests(args.files)
     encoder = None
     if imported.vectors is None:
@@ -172,7 +182,9 @@ def give_out(config, args):
     """Writes the interests to a CSV, TSV or JSONL file; a line with the count."""
     if len(args.files) != 1:
         raise SettingError("name one file: interests export interests.csv --dataset=...")
-    store = InterestStore.open(store_location.existing(config))
+    if args.form != FORMS[0] and args.files[0].endswith(".jsonl"):
+        raise SettingError(f"--form={args.form} is a form of CSV and TSV: leave it out, or name such a file.")
+    store = _open(config)
     users = export_interests(store, args.files[0], args.form)
     return [f"{users:,} users written to {args.files[0]}"]
 

@@ -8,8 +8,8 @@ from tqdm import tqdm
 from recbole_sam import page, properties
 from recbole_sam.data import filters, report
 from recbole_sam.data.card import card_line
-from recbole_sam.data.folder import check_free
-from recbole_sam.data.prepare import prepare
+from recbole_sam.data.folder import check_free, check_name
+from recbole_sam.data.prepare import accept, prepare
 from recbole_sam.data.sources import table
 from recbole_sam.data.sources.from_options import open_source, preset_of, source_given
 from recbole_sam.errors import SettingError
@@ -39,6 +39,8 @@ def add_parser(subparsers):
     add("--data_path", default="dataset", metavar="FOLDER", help="default: %(default)s")
     add("--overwrite", action="store_true", help="replace a dataset, also a real one")
     add("--strict", action="store_true", help="refuse unusable lines instead of counting them")
+    add("--accept", action="store_true",
+        help="only take the files as they are now for right, after you changed them by hand")  # fmt: skip
     add("--report", action="store_true", help="also write report.html and charts beside the data")
     add("--preset", metavar="NAME", help="the known dataset to follow, if not --dataset")
     add("--cache", metavar="FOLDER", help="downloads (default: recbole-sam in your cache folder)")
@@ -61,13 +63,14 @@ def run(args):
     Raises:
         RecBoleSAMError: one sentence on what is wrong.
     """
-    if Path(args.dataset).name != args.dataset or args.dataset.startswith("."):
-        raise SettingError(
-            f"--dataset is a plain name, not {args.dataset!r}; --data_path says where."
-        )
+    _refuse_empty(args)
+    check_name(args.dataset)
     for name in _PATHS:  # shells leave the ~ of --option=~/x as it is
         setattr(args, name, getattr(args, name) and os.path.expanduser(getattr(args, name)))
     folder = Path(args.data_path) / args.dataset
+    if args.accept:
+        return _accept(args, folder)
+    _refuse_no_filter(args)
     check_free(folder, args.overwrite)  # before a long download
     if args.report:
         page.drawing("--report")  # says what to install before the work, not after
@@ -87,6 +90,31 @@ def run(args):
     if args.report:
         print(f"Look at {report.write_report(folder, source.title_field)}.")
     print(_NEXT.format("SAM" if source.items else "SASRec", args.dataset))
+    return 0
+
+
+def _refuse_empty(args):
+    """Refuses an option without a value, as an unset variable leaves it: it would mean another."""
+    for name, value in vars(args).items():
+        if isinstance(value, str) and not value.strip():
+            option = name if name == "data_path" else name.replace("_", "-")
+            raise SettingError(f"--{option} is empty: give it a value, or leave it out.")
+
+
+def _refuse_no_filter(args):
+    if args.k_core == "none" and args.min_count != filters.Filters().min_count:
+        raise SettingError("--min-count does nothing beside --k-core=none: leave one of them out.")
+
+
+def _accept(args, folder):
+    """Makes the card of a changed dataset true again."""
+    read = {"dataset", "data_path", "accept", "run", "settings"}
+    defaults = filters.Filters()._asdict()
+    for name, value in vars(args).items():
+        if name not in read and value not in (None, False, defaults.get(name)):
+            raise SettingError(f"--accept reads nothing else: leave out --{name.replace('_', '-')}.")
+    print(card_line(accept(folder)))
+    print(f"{folder} is accepted as it is now.")
     return 0
 
 

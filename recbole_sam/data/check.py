@@ -9,8 +9,9 @@ import yaml
 from recbole.utils import ModelType
 
 from recbole_sam import properties, settings
-from recbole_sam.data.card import card_line, read_card
+from recbole_sam.data.card import card_line, check_files, read_card
 from recbole_sam.data.folder import is_synthetic
+from recbole_sam.data.lines import LONGEST_LINE
 from recbole_sam.errors import DataError, SettingError, UnknownNameError, nearest
 from recbole_sam.registry import can_read_item_texts
 
@@ -31,7 +32,8 @@ def folder_of(config):
 
     Raises:
         UnknownNameError: no such folder, and nothing RecBole could download.
-        DataError: a file or a column is missing, or there is nothing in it.
+        DataError: a file or a column is missing, or there is nothing in it, or the files are not those that
+            the card describes.
         SettingError: a needed column is there but not to be loaded.
     """
     name, folder = config["dataset"], Path(config["data_path"])
@@ -41,6 +43,9 @@ def folder_of(config):
         raise UnknownNameError(_unknown_dataset(name, folder))
     if config["benchmark_filename"] is None:
         _check_columns(folder / f"{name}.inter", config)
+    card = read_card(folder)
+    if card is not None:
+        check_files(folder, card)
 
 
 def announce(config):
@@ -141,11 +146,17 @@ def _check_columns(file, config):
             f"{file} is missing: a RecBole dataset needs its interactions there. "
             f"`python -m recbole_sam prepare --dataset={config['dataset']} --interactions=<file>` makes it."
         )
-    if not file.stat().st_size:
+    encoding = config["encoding"] or "utf-8"
+    try:
+        with open(file, "rb") as stream:
+            header = stream.readline(LONGEST_LINE).rstrip(b"\r\n").decode(encoding, "replace")
+            has_rows = bool(stream.read(1))
+    except OSError as error:
+        raise DataError(f"{file} cannot be read ({error.strerror or error}).") from None
+    except LookupError:
+        raise SettingError(f"encoding is '{encoding}', which Python does not know: try utf-8.") from None
+    if not header and not has_rows:
         raise DataError(f"{file} is empty: prepare the dataset again.")
-    with open(file, "rb") as stream:
-        header = stream.readline().rstrip(b"\r\n").decode(config["encoding"] or "utf-8", "replace")
-        has_rows = bool(stream.read(1))
     columns = [column.split(":")[0] for column in header.split(config["field_separator"])]
     needed = [config["USER_ID_FIELD"], config["ITEM_ID_FIELD"]]
     if config["MODEL_TYPE"] == ModelType.SEQUENTIAL:

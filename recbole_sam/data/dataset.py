@@ -8,7 +8,6 @@ from recbole.data.interaction import Interaction
 from recbole_sam.data import augmentation, item_texts, store_location
 from recbole_sam.data.histories import HASH_BYTES, Sequences, history_hash
 from recbole_sam.data.interest_table import InterestTable, check_histories, check_width
-from recbole_sam.data.store import InterestStore
 from recbole_sam.data.training_items import TrainingItems
 from recbole_sam.errors import SettingError
 
@@ -80,8 +79,11 @@ class SAMDataset(ItemTextDataset):
         fields = {self.item_list_length_field: torch.from_numpy(samples.lengths)}
         for field in self.inter_feat:
             if field != self.uid_field:
+                values = self.inter_feat[field]
+                if values.is_floating_point():
+                    values = values.float()  # times are float64 while rows are sorted (compat/times.py)
                 fields[getattr(self, f"{field}_list_field")] = augmentation.padded_histories(
-                    self.inter_feat[field], samples, self.max_item_list_len
+                    values, samples, self.max_item_list_len
                 )
         # Interaction's own [] would make a list of the index, which took half of the time
         targets = torch.from_numpy(samples.targets)
@@ -132,14 +134,14 @@ class SAMDataset(ItemTextDataset):
             splits (list of SAMDataset): what :meth:`split` returned.
 
         Returns:
-            InterestStore: made from exactly these histories.
+            recbole_sam.data.store.InterestStore: made from exactly these histories.
 
         Raises:
             StoreMissingError: there is none yet.
             StoreError: it cannot be used.
             LeakGuardError: it was made from other histories.
         """
-        store = InterestStore.open(store_location.existing(self.config))
+        store = store_location.open_existing(self.config)
         hashes = bytearray()
         for _, items in self.training_histories(splits):
             hashes += history_hash(items)

@@ -120,11 +120,11 @@ def _continue(url, part, timeout, report):
     """One connection; true when the file is complete after it."""
     request = urllib.request.Request(url, headers={"User-Agent": "recbole-sam"})
     origin = _origin(part)
-    there = part.stat().st_size if part.is_file() and origin.is_file() else 0
+    there = part.stat().st_size if part.is_file() and origin.is_file() and origin.stat().st_size else 0
     if there:
         # If-Range: the server sends the rest only of the very same file, else all of it.
         request.add_header("Range", f"bytes={there}-")
-        request.add_header("If-Range", origin.read_text(encoding="utf-8"))
+        request.add_header("If-Range", origin.read_text(encoding="latin-1").splitlines()[0])
     try:
         answer = urllib.request.urlopen(request, timeout=timeout)
     except urllib.error.HTTPError as error:
@@ -136,7 +136,7 @@ def _continue(url, part, timeout, report):
         resumed = answer.status == 206
         announced = answer.headers.get("Content-Length")
         done = there if resumed else 0
-        total = done + int(announced) if announced else None
+        total = done + int(announced) if announced and announced.isdecimal() else None
         version = _version(answer.headers)
         if version:
             origin.write_text(version, encoding="utf-8")

@@ -44,6 +44,8 @@ def check(filters):
     for name in ("min_count", "min_length"):
         if getattr(filters, name) < 1:
             raise SettingError(f"{name} is {getattr(filters, name)}; it has to be at least 1.")
+    if filters.min_rating is not None and not np.isfinite(filters.min_rating):
+        raise SettingError(f"min_rating is {filters.min_rating}; it has to be a number of stars.")
 
 
 def apply(interactions, filters):
@@ -68,6 +70,11 @@ def apply(interactions, filters):
 
     interactions = interactions.select(np.argsort(interactions.times, kind="stable"))
     if filters.min_rating is not None:
+        if len(interactions.ratings) and np.isnan(interactions.ratings).all():
+            raise SettingError(
+                "--min-rating has nothing to compare with: no interaction has a rating. Leave it out, or "
+                "name the column with --rating-column=."
+            )
         keep(rated_at_least(interactions, filters.min_rating), f"rating >= {filters.min_rating:g}")
     # The paper counts on the raw file, where exact repeats still count towards the five.
     if filters.k_core == "once":

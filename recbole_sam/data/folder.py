@@ -6,8 +6,10 @@ import fnmatch
 import glob
 import os
 import shutil
+from pathlib import Path
 
-from recbole_sam.errors import DataError
+from recbole_sam.data.text import clean_token
+from recbole_sam.errors import DataError, SettingError
 
 SYNTHETIC_MARKER = "SYNTHETIC.md"
 """A folder that holds this file holds invented data, which real data may replace unasked."""
@@ -20,6 +22,27 @@ _MADE_OF = ("interests-*", "item-texts-*", "*.spent.jsonl")
 
 _OLD = ".replaced"
 _PARTIAL = ".partial"
+
+
+LONGEST_NAME = 150
+"""Bytes of a dataset's name: the names of interest stores are some 80 longer, and file systems allow 255."""
+
+
+def check_name(name):
+    """Refuses names that cannot be a folder's and its files'.
+
+    Args:
+        name (str): of a dataset.
+
+    Raises:
+        SettingError: it is empty, a path, too long, or not the same when it is read again.
+    """
+    if not name.strip():
+        raise SettingError("--dataset is empty: give it a value.")
+    if Path(name).name != name or name.startswith(".") or name != clean_token(name):
+        raise SettingError(f"--dataset is a plain name, not {name!r}; --data_path says where.")
+    if len(name.encode()) > LONGEST_NAME:
+        raise SettingError(f"--dataset is longer than {LONGEST_NAME} bytes, and files are named after it.")
 
 
 def is_synthetic(folder):
@@ -35,14 +58,17 @@ def check_free(folder, overwrite):
         overwrite (bool): whether the user asked for it.
 
     Raises:
-        DataError: there is something that is neither empty nor synthetic.
+        DataError: there is something that is neither empty nor synthetic, or no folder at all.
     """
-    if overwrite or is_synthetic(folder) or not folder.exists():
-        return
-    if not folder.is_dir():
-        raise DataError(f"{folder} is a file, where the dataset's folder should be.")
-    if any(folder.iterdir()):
-        raise DataError(f"{folder} exists already. Add --overwrite to replace it.")
+    try:
+        if not folder.exists():
+            return
+        if not folder.is_dir():
+            raise DataError(f"{folder} is a file, where the dataset's folder should be.")
+        if not overwrite and not is_synthetic(folder) and any(folder.iterdir()):
+            raise DataError(f"{folder} exists already. Add --overwrite to replace it.")
+    except OSError as error:
+        raise DataError(f"{folder} cannot be looked into ({error.strerror}).") from error
 
 
 @contextlib.contextmanager
@@ -67,11 +93,11 @@ def replacing(folder, overwrite=False):
     """
     folder = folder.resolve()  # a link to a folder elsewhere keeps pointing there
     old = folder.with_name(f".{folder.name}{_OLD}")
-    if old.exists():
-        _recover(folder, old)
-    check_free(folder, overwrite)
     new = folder.with_name(f".{folder.name}.{os.getpid()}{_PARTIAL}")
     try:
+        if old.exists():
+            _recover(folder, old)
+        check_free(folder, overwrite)
         folder.parent.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
         new.mkdir()

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from recbole_sam.data import store_location
-from recbole_sam.data.store import InterestStore
+from recbole_sam.data.histories import HASH_BYTES, history_hash
+from recbole_sam.data.store import ITEM_TEXTS, InterestStore
 from recbole_sam.data.titles import item_titles
-from recbole_sam.errors import StoreMissingError
+from recbole_sam.errors import StoreError, StoreMissingError
 
 AT_ONCE = 1024
 """Titles read together, 1.5 MB of 768 numbers in float16: a million are 1.5 GB beside the table."""
@@ -31,11 +32,22 @@ def path(config, titles):
         pathlib.Path: a name that differs when the encoder or any title differs, so that old vectors are
         never read for new titles.
     """
+    encoder = Path(str(config["text_encoder"])).name
+    key = digest(config, titles)[:8]
+    return store_location.folder(config) / f"{config['dataset']}.item-texts-{encoder}-{key}.safetensors"
+
+
+def digest(config, titles):
+    """The SHA-256 of all that the vectors are made of: titles by item, and the text encoder's settings."""
     settings = {name: config[name] for name in store_location.ENCODER}
     content = json.dumps([settings, sorted(titles.items())], default=str)
-    key = hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()[:8]
-    encoder = Path(str(config["text_encoder"])).name
-    return store_location.folder(config) / f"{config['dataset']}.item-texts-{encoder}-{key}.safetensors"
+    return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()
+
+
+def title_hashes(titles):
+    """What stands in the file in place of the users' histories: a hash of every title, uint8 [items, 16]."""
+    hashes = b"".join(history_hash([title]) for title in titles.values())
+    return np.frombuffer(hashes, np.uint8).reshape(-1, HASH_BYTES)
 
 
 def load(config, tokens):
@@ -52,13 +64,34 @@ def load(config, tokens):
         StoreMissingError: nobody encoded these titles yet.
         StoreError: the file cannot be used.
     """
-    file = path(config, item_titles(config))
+    titles = item_titles(config)
+    file = path(config, titles)
     if not file.exists():
         raise StoreMissingError(
             f"there are no vectors of the item texts at {file} yet: build them with: "
             f"{store_location.command(config, again=False)}"
         )
+    _check_made_of(InterestStore.open(file, ITEM_TEXTS), config, titles)
     return ItemTexts(file, tokens)
+
+
+def _check_made_of(store, config, titles):
+    """Refuses a file of other titles, or of another encoder, that was put in the place of the right one.
+
+    Raises:
+        StoreError: saying so.
+    """
+    made_of = store.fingerprint.get("made_of")
+    if made_of is None:  # of an earlier version
+        same = list(store.users) == list(titles)
+        same = same and np.array_equal(store.history_hashes, title_hashes(titles))
+    else:
+        same = made_of == digest(config, titles)
+    if not same:
+        raise StoreError(
+            f"the item texts in {store.path} were made from other titles, or by another text encoder, than "
+            f"those of '{config['dataset']}' now. Move the file away and run again: it is then made anew."
+        )
 
 
 class ItemTexts:
@@ -72,7 +105,7 @@ class ItemTexts:
 
     def __init__(self, path, tokens):
         self._path, self._tokens = path, tokens
-        store = InterestStore.open(path)
+        store = InterestStore.open(path, ITEM_TEXTS)
         rows = store.rows(tokens)
         rows[0] = -1
         known = (rows >= 0) & (store.offsets[rows] < store.offsets[rows + 1])

@@ -12,6 +12,7 @@ from recbole_sam.data.folder import replacing
 from recbole_sam.data.interactions import collect
 from recbole_sam.data.items import Item, titles_of
 from recbole_sam.data.skips import Skips
+from recbole_sam.data.sources import atomic_folder
 from recbole_sam.errors import DataError
 
 _BLOCK = 100_000  # rows turned into text at a time
@@ -74,7 +75,7 @@ def prepare(folder, source, chosen=None, overwrite=False):
         with _reading(source):
             interactions, steps = filters.apply(collect(source.rows), chosen)
         _refuse_nothing(source, steps)
-        notes = [*_count_lines(source, steps[0]["interactions"]), *source.notes]
+        notes = [*_count_lines(source, steps[0]["interactions"]), *source.notes, *source.skips.notes]
         made = {"dataset": name, "source": {"name": source.name}}
         made["date"] = datetime.now(timezone.utc).date().isoformat()
         made["counts"] = describe(interactions)
@@ -85,8 +86,8 @@ def prepare(folder, source, chosen=None, overwrite=False):
             tokens = [interactions.item_tokens[code] for code in np.unique(interactions.items)]
             wanted = set(tokens)
             with _reading(source):
-                items, made["titles"] = titles_of(source.items(wanted), wanted)
-            _refuse_foreign_items(source, items, tokens)
+                items, made["titles"] = titles_of(_noting(source.items(wanted), described := []), wanted)
+            _refuse_foreign_items(source, items, tokens, described)
             # RecBole drops interactions with items that the .item file does not list.
             listed = [items.get(token) or Item(token) for token in tokens]
             _write_items(new / f"{name}.item", listed, source.title_field)
@@ -96,9 +97,43 @@ def prepare(folder, source, chosen=None, overwrite=False):
         made["repaired"] = dict(source.skips.repaired)
         made["notes"] = notes
         with _reading(source):
-            made["source"]["files"] = [_fingerprint(path) for path in source.files]
-        made["files"] = [_fingerprint(path) for path in sorted(new.iterdir())]
+            made["source"]["files"] = [card.fingerprint(path) for path in source.files]
+        made["files"] = [card.fingerprint(path) for path in sorted(new.iterdir())]
         card.write_card(new, made)
+    return made
+
+
+def accept(folder):
+    """Takes what a prepared dataset's files hold now for right: their card is written anew.
+
+    Args:
+        folder (pathlib.Path): ``dataset/<name>``, made by `prepare` and changed since.
+
+    Returns:
+        dict: the card.
+
+    Raises:
+        DataError: there is no card, a file cannot be read, or the card cannot be written.
+    """
+    made = card.read_card(folder)
+    if made is None:
+        raise DataError(f"{folder} has no {card.NAME}, and without one its files are not checked.")
+    inter = folder / f"{folder.name}.inter"
+    made["counts"] = describe(collect(atomic_folder.read_interactions(inter, Skips(strict=True))))
+    item = inter.with_suffix(".item")
+    for _ in atomic.read_rows(item) if item.is_file() else ():
+        pass  # what is cut off inside a row is no dataset
+    now = [card.fingerprint(path) for path in (inter, item) if path.is_file()]
+    changed = [file["name"] for file in now if file not in made.get("files", [])]
+    if changed:
+        today = datetime.now(timezone.utc).date().isoformat()
+        note = f"changed by hand and accepted on {today}: {', '.join(changed)}"
+        made["notes"] = [*made.get("notes", []), note]
+    made["files"] = now
+    try:
+        card.write_card(folder, made)
+    except OSError as error:
+        raise DataError(f"{folder / card.NAME} cannot be written ({error.strerror or error}).") from error
     return made
 
 
@@ -223,17 +258,23 @@ def _refuse_nothing(source, steps):
         )
 
 
-def _refuse_foreign_items(source, items, tokens):
+def _noting(items, first):
+    """The items of a source; the tokens of the first three are noted."""
+    for item in items:
+        if len(first) < 3:
+            first.append(item.token)
+        yield item
+
+
+def _refuse_foreign_items(source, items, tokens, described):
     if len(items) * 10 < len(tokens):
+        theirs = f" and there like {', '.join(map(repr, described))}" if described else ""
         raise DataError(
-            f"Only {len(items):,} of the {len(tokens):,} items are described in "
-            f"{source.files[-1].name}: is it the item file of another dataset?"
+            f"Only {len(items):,} of the {len(tokens):,} items are described in {source.files[-1].name}. The "
+            f"interactions name them like {', '.join(map(repr, tokens[:3]))}{theirs}: are the ids written in "
+            "another way, or is it the item file of another dataset?"
         )
 
 
 def _names(source):
     return ", ".join(path.name for path in source.files) or source.name
-
-
-def _fingerprint(path):
-    return {"name": path.name, "bytes": path.stat().st_size, "sha256": card.checksum(path)}

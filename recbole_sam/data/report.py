@@ -1,16 +1,18 @@
 """One HTML page that shows a dataset: counts, filters, charts, and the first users' histories."""
 
+import io
 from datetime import datetime, timezone
 
 import numpy as np
 
 from recbole_sam import page
-from recbole_sam.data import atomic
+from recbole_sam.data import atomic, files
 from recbole_sam.data.card import read_card
 from recbole_sam.data.folder import is_synthetic
 from recbole_sam.data.interactions import collect
 from recbole_sam.data.skips import Skips
 from recbole_sam.data.sources import atomic_folder
+from recbole_sam.errors import DataError
 
 HISTORIES = 6
 """Users whose history is printed."""
@@ -34,7 +36,7 @@ def write_report(folder, title_field="title"):
         pathlib.Path: the page. It needs no other file.
 
     Raises:
-        DataError: matplotlib is missing or the dataset cannot be read.
+        DataError: matplotlib is missing, the dataset cannot be read, or the report cannot be written.
     """
     figures = page.drawing("--report")
     inter = atomic_folder.inter_file(folder)
@@ -46,12 +48,25 @@ def write_report(folder, title_field="title"):
     for name, (caption, draw) in _charts(interactions, texts).items():
         figure = figures.Figure(figsize=(6, 3.4), layout="constrained")
         draw(figure.subplots())
-        figure.savefig(folder / f"report-{name}.png", dpi=150)
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="png", dpi=150)
+        _write(folder / f"report-{name}.png", drawn.getvalue())
         charts.append(f"<figure>{page.svg(figure)}<figcaption>{page.text(caption)}</figcaption></figure>")
     written = _page(inter.stem, card, interactions, texts, charts, is_synthetic(folder))
     path = folder / "report.html"
-    path.write_text(written, encoding="utf-8")
+    _write(path, written.encode())
     return path
+
+
+def _write(path, data):
+    def refused(error):
+        return DataError(
+            f"The dataset in {path.parent} is whole, but its report is not: {path.name} cannot be written "
+            f"({error.strerror or error})."
+        )
+
+    with files.replacing(path, refused) as file:
+        file.write(data)
 
 
 def summarise(interactions, texts):
@@ -215,8 +230,8 @@ def _counts(head, counts):
 def _files(card):
     rows = [
         (file["name"], role, f"{file['bytes']:,}", file["sha256"])
-        for role, files in (("source", card["source"]["files"]), ("made", card["files"]))
-        for file in files
+        for role, listed in (("source", card["source"].get("files", [])), ("made", card["files"]))
+        for file in listed
     ]
     return page.table(("file", "role", "bytes", "SHA-256"), rows, code=3)
 

@@ -11,7 +11,14 @@ BAD_RATING = "rating is not a number"
 BAD_TIME = "time missing or not readable"
 NEGATIVE_TIME = "negative time"
 MILLISECONDS = "time in milliseconds instead of seconds"
+FLOAT_ID = "id written as a float (10.0), read as the whole number it is"
 OTHER_BEHAVIOUR = "other behaviour"
+
+_HINTS = {
+    BAD_TIME: "times are numbers of seconds, milliseconds or microseconds, or ISO dates like 2026-11-28 or "
+    "2026-11-28T12:30:00",
+}
+"""What to do about it, where that is not plain."""
 
 
 class Skips:
@@ -26,6 +33,7 @@ class Skips:
         self.counts = {}
         self.repaired = {}
         self.examples = {}
+        self.notes = []
 
     def add(self, reason, path, line):
         """Notes one row.
@@ -40,7 +48,7 @@ class Skips:
         """
         if self.strict:
             raise DataError(
-                f"{path}, line {line}: {reason}. "
+                f"{path}, line {line}: {reason}{_hint(reason)}. "
                 "Without --strict such lines are left out and counted."
             )
         self.pass_over(reason, path, line)
@@ -54,6 +62,16 @@ class Skips:
         """Counts a row that is used after all, because what is wrong with it is plain."""
         self.repaired[reason] = self.repaired.get(reason, 0) + 1
 
+    def note(self, sentence):
+        """Notes what the output and the card are to say of the source as a whole.
+
+        Raises:
+            DataError: in strict mode.
+        """
+        if self.strict:
+            raise DataError(sentence)
+        self.notes.append(sentence)
+
     def sentences(self):
         """What was left out, a line a reason, with where it was first seen.
 
@@ -61,6 +79,10 @@ class Skips:
             list of str
         """
         return [
-            f"{count:,} x {reason} (first: {self.examples[reason]})"
+            f"{count:,} x {reason} (first: {self.examples[reason]}{_hint(reason, '; ')})"
             for reason, count in self.counts.items()
         ]
+
+
+def _hint(reason, before=": "):
+    return before + _HINTS[reason] if reason in _HINTS else ""

@@ -18,32 +18,36 @@ tensor              shape, dtype    meaning
 ``phrase_text``     [bytes] u8      UTF-8
 ==================  ==============  ==============================================================
 
-The header's ``__metadata__`` is the readable part: format, version, status names, fingerprint.
+The header's ``__metadata__`` is the readable part: format, version, kind, status names, fingerprint, and the
+CRC-32 of every tensor and of the header. Large tensors are held to theirs when they are first used, all
+others when the file is opened. (Version 0.1 wrote no checksums, and reads these files all the same.)
 
 The file is written and read here rather than by the safetensors package for three reasons: the
 package needs all tensors in memory to write, orders the metadata at random (we promise equal bytes
 for equal content), and copies when it reads into numpy. Nothing is ever pickled.
 """
 
+import functools
 import json
 import math
-import os
-import secrets
-import time
 import warnings
+import zlib
 from collections.abc import Iterable, Sequence
-from contextlib import contextmanager
 from itertools import chain, pairwise
+from logging import getLogger
 from pathlib import Path
 
 import numpy as np
 
+from recbole_sam.data import files
 from recbole_sam.data.histories import HASH_BYTES
 from recbole_sam.data.padded import padded
 from recbole_sam.errors import StoreError, StoreMissingError
 
 FORMAT = "recbole-sam-interests"
 VERSION = 1
+INTERESTS, ITEM_TEXTS = KINDS = ("interests", "item texts")
+"""What a file of this format holds."""
 DTYPES = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
 
 _CODES = {
@@ -65,9 +69,11 @@ _LAYOUT = {
     "user_text": (1, ("U8",)),
     "phrase_text": (1, ("U8",)),
 }
+_LARGE = ("embeddings", "phrase_text")  # not read before they are used
+_CHECKED = {*_LAYOUT, "header"}
 _MAX_HEADER = 100_000_000  # the safetensors format's own limit, bytes
-_LEFTOVER_SECONDS = 3600  # a temporary file untouched for so long belongs to a killed process
-_REBUILD = "Delete it and build it again with `python -m recbole_sam interests --dataset=<name>`."
+_REBUILD = "Move it away and build it again with `python -m recbole_sam interests --dataset=<name>`."
+_IMPORT = "Interests from a table come in by `python -m recbole_sam interests import FILE --dataset=<name>`."
 
 
 class TextTable(Sequence):
@@ -105,6 +111,9 @@ class TextTable(Sequence):
 class InterestStore:
     """A memory-mapped interest store. Opening reads no embedding and decodes no text.
 
+    Embeddings and phrases are held to their checksums when they are first asked for, which may raise
+    StoreError; everything else when the store is opened.
+
     The arrays are read-only views of the file; copy what you want to change.
 
     Attributes:
@@ -113,40 +122,71 @@ class InterestStore:
         status_names (tuple of str): the meaning of the codes in ``statuses``.
         offsets (numpy.ndarray): int64 [U + 1], see the module.
         phrase_index (numpy.ndarray): int32 or int64 [N].
-        embeddings (numpy.ndarray): float16 or float32 [P, H].
         history_hashes (numpy.ndarray): uint8 [U, 16].
         statuses (numpy.ndarray): uint8 [U].
         users (TextTable): user tokens, one a row.
-        phrases (TextTable): distinct phrases, one a row of ``embeddings``.
     """
 
-    def __init__(self, path, fingerprint, status_names, tensors):
+    def __init__(self, path, fingerprint, status_names, tensors, checksums):
         self.path, self.fingerprint, self.status_names = path, fingerprint, status_names
+        self._tensors, self._unchecked = tensors, dict(checksums)
         self.offsets = tensors["offsets"]
         self.phrase_index = tensors["phrase_index"]
-        self.embeddings = tensors["embeddings"]
         self.history_hashes = tensors["history_hashes"]
         self.statuses = tensors["statuses"]
         self.users = TextTable(tensors["user_text"], tensors["user_offsets"], path)
-        self.phrases = TextTable(tensors["phrase_text"], tensors["phrase_offsets"], path)
+        self._phrases = TextTable(tensors["phrase_text"], tensors["phrase_offsets"], path)
 
     @classmethod
-    def open(cls, path):
-        """Maps a store and checks that its parts fit together.
+    def open(cls, path, kind=INTERESTS):
+        """Maps a store and checks that its parts fit together and are those that were written.
 
         Args:
             path (str or Path): the ``*.safetensors`` file.
+            kind (str): one of :data:`KINDS`, what the file is to hold.
 
         Raises:
             StoreMissingError: there is no such file.
-            StoreError: it is truncated, corrupt, no interest store, or of a newer format version.
+            StoreError: it is truncated, corrupt, no interest store, of another kind, or of a newer format
+                version.
         """
         path = Path(path)
         metadata, tensors = _map(path)
         misfit = _misfit(tensors, metadata["status_names"])
         if misfit:
             raise _corrupt(path, misfit)
-        return cls(path, metadata["fingerprint"], tuple(metadata["status_names"]), tensors)
+        store = cls(path, metadata["fingerprint"], tuple(metadata["status_names"]), tensors,
+                    metadata["checksums"])  # fmt: skip
+        for name in _LAYOUT:
+            if name not in _LARGE:
+                store._checked(name)
+        if metadata["kind"] != kind:
+            raise StoreError(
+                f"{path} holds {metadata['kind']}, where {kind} are needed: give another path, or move it "
+                "away."
+            )
+        if not metadata["checksums"]:
+            _tell_unchecked(path)
+        return store
+
+    def _checked(self, name):
+        """A tensor, after its bytes were compared once with the checksum of the header."""
+        tensor, written = self._tensors[name], self._unchecked.pop(name, None)
+        if written is not None and written != _checksum(tensor):
+            self._unchecked[name] = written  # refused again when it is asked for again
+            raise _corrupt(self.path, f"is damaged: its part {name!r} is not the one that was written")
+        return tensor
+
+    @property
+    def embeddings(self):
+        """numpy.ndarray: float16 or float32 [P, H]."""
+        return self._checked("embeddings")
+
+    @property
+    def phrases(self):
+        """TextTable: distinct phrases, one a row of ``embeddings``."""
+        self._checked("phrase_text")
+        return self._phrases
 
     @property
     def n_users(self):
@@ -156,12 +196,12 @@ class InterestStore:
     @property
     def n_phrases(self):
         """P, the number of distinct phrases."""
-        return len(self.embeddings)
+        return len(self._tensors["embeddings"])
 
     @property
     def width(self):
         """H, the embedding width."""
-        return self.embeddings.shape[1]
+        return self._tensors["embeddings"].shape[1]
 
     def rows(self, tokens):
         """The row of each user token, joined by text: about a second a million users.
@@ -217,6 +257,7 @@ def write_store(
     status_names,
     fingerprint,
     dtype="float16",
+    kind=INTERESTS,
 ):
     """Writes a store; at every moment ``path`` is absent, the old file, or the whole new one.
 
@@ -235,10 +276,11 @@ def write_store(
         status_names (sequence of str): what the codes mean.
         fingerprint (dict): anything JSON holds; the store does not look into it.
         dtype (str): ``float16`` or ``float32``, the embeddings' precision on disk.
+        kind (str): one of :data:`KINDS`.
 
     Raises:
-        StoreError: the parts do not fit together, a number is not finite in ``dtype``, or the disk
-            refuses.
+        StoreError: the parts do not fit together, a number is not finite in ``dtype``, ``path`` is a file of
+            something else, or the disk refuses.
     """
     path = Path(path)
     if dtype not in DTYPES:
@@ -264,20 +306,56 @@ def write_store(
     misfit = _misfit(tensors, status_names)
     if misfit:
         raise StoreError(f"Cannot write {path}: what it was given {misfit}.")
+    check_replaceable(path)
     metadata = {
         "format": FORMAT,
         "version": VERSION,
+        "kind": kind,
         "status_names": list(status_names),
         "fingerprint": fingerprint,
     }
-    with _replacing(path) as write:
-        write(_header(metadata, tensors))
+    checksums = dict.fromkeys(_LAYOUT, 0)
+    with files.replacing(path, functools.partial(_refused, path), private=True) as file:
+        file.write(bytes(len(_header(metadata, tensors, checksums))))  # checksums are known at the end
         for name in _LAYOUT:
+            parts = [tensors[name]]
             if name == "embeddings":
-                for block in _converted(blocks, (len(phrases), width), DTYPES[dtype], path):
-                    write(block.data)
-            else:
-                write(np.ascontiguousarray(tensors[name]).data)
+                parts = _converted(blocks, (len(phrases), width), DTYPES[dtype], path)
+            for part in parts:
+                data = np.ascontiguousarray(part).data
+                file.write(data)
+                checksums[name] = zlib.crc32(data, checksums[name])
+        file.write_start(_header(metadata, tensors, checksums))
+
+
+def check_replaceable(path):
+    """Refuses to write a store over a file of something else.
+
+    Args:
+        path (str or Path): where a store is to be.
+
+    Raises:
+        StoreError: there is a file that no version of recbole-sam wrote as a store, or something else that
+            is no file.
+    """
+    path, what = Path(path), None
+    try:
+        if path.exists():
+            what = files.irregular(path) or _something_else(path)
+    except OSError as error:
+        raise _refused(path, error) from error
+    if what:
+        raise StoreError(
+            f"{path} is {what}, and no interest store: it is not overwritten. Give another path, or move it "
+            "away."
+        )
+
+
+def _something_else(path):
+    """What a file that no version of us wrote is called, or None."""
+    with open(path, "rb") as file:
+        start = file.read(256)
+    return "a file of something else" if start and FORMAT.encode() not in start else None
 
 
 def _join(texts, path):
@@ -322,7 +400,7 @@ def _converted(blocks: Iterable[np.ndarray], shape, dtype, path):
         raise StoreError(f"Cannot write {path}: {shape[0]} phrases but {count} embeddings.")
 
 
-def _header(metadata, tensors):
+def _header(metadata, tensors, checksums):
     """The safetensors header: length, then JSON padded with spaces to a multiple of eight bytes."""
     codes = {dtype: code for code, dtype in _CODES.items()}
     # The format wants strings, and JSON of JSON is unreadable only for the nested values.
@@ -341,60 +419,35 @@ def _header(metadata, tensors):
             "shape": list(tensor.shape),
             "data_offsets": [start, end],
         }
+    checksums = {name: f"{checksum:08x}" for name, checksum in checksums.items()}
+    checksums["header"] = f"{_header_checksum(entries):08x}"
+    entries["__metadata__"]["checksums"] = json.dumps(checksums)
     text = json.dumps(entries, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
 
 
-@contextmanager
-def _replacing(path):
-    """Yields a function that writes bytes to a new file, which replaces ``path`` if all goes well.
-
-    A process killed midway leaves ``path`` as it was and a temporary file, which a later writer of
-    the same store removes.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    with _disk(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in path.parent.glob(f".{path.name}.*.tmp"):
-            if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
-                leftover.unlink(missing_ok=True)
-        file = open(temporary, "xb")
-
-    def write(data):
-        with _disk(path):
-            file.write(data)
-
-    try:
-        with file:
-            yield write
-            with _disk(path):
-                file.flush()
-                os.fsync(file.fileno())
-        with _disk(path):
-            os.replace(temporary, path)
-            _sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _header_checksum(entries):
+    """The CRC-32 of all that a header says but checksums."""
+    metadata = {name: value for name, value in entries["__metadata__"].items() if name != "checksums"}
+    return zlib.crc32(json.dumps({**entries, "__metadata__": metadata}, sort_keys=True).encode())
 
 
-@contextmanager
-def _disk(path):
-    """Turns what the operating system refuses into one sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(f"Cannot write the interest store {path}: {error.strerror}.") from error
+def _checksum(tensor):
+    return zlib.crc32(tensor.data) if tensor.size else 0
 
 
-def _sync_folder(folder):
-    """Makes a rename durable; Windows has no such call and needs none."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _refused(path, error):
+    return StoreError(f"Cannot write the interest store {path}: {error.strerror or error}.")
+
+
+@functools.cache
+def _tell_unchecked(path):
+    """Once a process: a run opens its store more than once."""
+    getLogger().warning(
+        f"{path} was written by an earlier recbole-sam, without checksums, so damage to it would not be "
+        "noticed; it gets them when it is built again."
+    )
 
 
 def _corrupt(path, what):
@@ -409,6 +462,9 @@ def _map(path):
             "Build it with `python -m recbole_sam interests --dataset=<name>`."
         )
     try:
+        what = files.irregular(path)
+        if what:
+            raise StoreError(f"Cannot read the interest store {path}: it is {what}, no file.")
         size = path.stat().st_size
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -417,11 +473,13 @@ def _map(path):
         raise StoreError(f"Cannot read the interest store {path}: {error.strerror}.") from error
     if size < 8 or (length <= _MAX_HEADER and len(header) < length):
         raise _corrupt(path, f"is truncated: it ends inside its header, after {size:,} bytes")
+    if not header.startswith(b"{"):
+        raise StoreError(f"{path} is no interest store: it is not a safetensors file. {_IMPORT}")
     try:
         entries = json.loads(header)
-        metadata = entries.pop("__metadata__", {})
+        metadata = entries["__metadata__"] if "__metadata__" in entries else {}
         is_ours = metadata.get("format") == FORMAT
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise _corrupt(path, "has a header that cannot be read") from error
     if not is_ours:
         raise StoreError(
@@ -434,6 +492,9 @@ def _map(path):
     if size != end:
         state = "is truncated" if size < end else "has bytes after its end"
         raise _corrupt(path, f"{state}: it has {size:,} bytes and should have {end:,}")
+    written = metadata["checksums"].get("header")
+    if written is not None and written != _header_checksum(entries):
+        raise _corrupt(path, "is damaged: its header is not the one that was written")
     data = np.memmap(path, np.uint8, "r")[8 + length :].view(np.ndarray)
     return metadata, {
         name: data[start:stop].view(dtype).reshape(shape)
@@ -448,15 +509,20 @@ def _parse_metadata(path, metadata):
         if version > VERSION:
             raise StoreError(
                 f"The interest store {path} has format version {version}, and this recbole-sam "
-                f"reads up to {VERSION}. Upgrade recbole-sam, or delete it and build it again."
+                f"reads up to {VERSION}. Upgrade recbole-sam, or move it away and build it again."
             )
         fingerprint = json.loads(metadata["fingerprint"])
         status_names = json.loads(metadata["status_names"])
-    except (KeyError, TypeError, ValueError) as error:
+        checksums = json.loads(metadata.get("checksums", "{}"))
+        checksums = {name: int(checksum, 16) for name, checksum in checksums.items()}
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise _corrupt(path, "has a header that cannot be read") from error
-    if not isinstance(fingerprint, dict) or not isinstance(status_names, list):
+    names_ok = isinstance(status_names, list) and all(isinstance(name, str) for name in status_names)
+    if not isinstance(fingerprint, dict) or not names_ok or set(checksums) not in (set(), _CHECKED):
         raise _corrupt(path, "has a header that cannot be read")
-    return {"fingerprint": fingerprint, "status_names": status_names}
+    # Earlier versions did not say; interests were always made by some generator, item texts by none.
+    kind = metadata.get("kind", INTERESTS if "generator" in fingerprint else ITEM_TEXTS)
+    return {"fingerprint": fingerprint, "status_names": status_names, "checksums": checksums, "kind": kind}
 
 
 def _span(path, name, entry):

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import shlex
+from logging import getLogger
 from pathlib import Path
 
 from recbole_sam import settings
+from recbole_sam.data.store import InterestStore
 from recbole_sam.data.titles import titles_digest
-from recbole_sam.errors import StoreMissingError
+from recbole_sam.errors import StoreError, StoreMissingError
 from recbole_sam.interests.prompts import read_template
 from recbole_sam.properties import interests_file, llm_file
 
@@ -119,6 +121,43 @@ def existing(config):
     store = path(config)
     if not store.exists():
         raise StoreMissingError(f"there are no interests at {store} yet: build them with: {command(config)}")
+    return store
+
+
+def open_existing(config):
+    """The interest store of a configuration, which has to be there and to belong to it.
+
+    A store that ``interest_store`` names is the user's choice: other settings are none of our business, and
+    titles that have changed since are logged.
+
+    Args:
+        config (Config): of a model that reads interests.
+
+    Returns:
+        InterestStore: open.
+
+    Raises:
+        StoreMissingError: as :func:`existing`.
+        StoreError: the store cannot be read, or is not the one that belongs in its place.
+        SettingError: as :func:`path`.
+    """
+    store = InterestStore.open(existing(config))
+    made, now = store.fingerprint.get("configuration"), content(config)
+    if not isinstance(made, dict):  # somebody made the file by hand
+        return store
+    if not config["interest_store"] and made != now:
+        raise StoreError(
+            f"{store.path} was made with other settings or from other titles than its name says, so it was "
+            f"put there in place of the right one. Move it away, or build the interests again with: "
+            f"{command(config)}"
+        )
+    ours, theirs = now.get("titles"), made.get("titles")
+    same_fields = made.get("item_text_fields") == now["item_text_fields"]
+    if same_fields and None not in (ours, theirs) and ours != theirs:
+        getLogger().warning(
+            f"the interests in {store.path} were made from other titles than the items of "
+            f"'{config['dataset']}' have now; they are used because interest_store names them"
+        )
     return store
 
 

@@ -48,7 +48,7 @@ def titles_digest(config):
     try:
         state = path.stat()
         return _digest(path, *_columns(config), (state.st_mtime_ns, state.st_size))
-    except (FileNotFoundError, DataError):
+    except (OSError, DataError):
         return None
 
 

@@ -211,6 +211,10 @@ class Spending:
             input_tokens (int): as given to :meth:`reserve`.
         """
         self.settle(input_tokens)
+        self.count_unreported(input_tokens)
+
+    def count_unreported(self, input_tokens):
+        """As :meth:`settle_unreported`, of a call that was not reserved."""
         self.unreported += 1
         if self.price is not None:
             self.unreported_cost += self.price.of(input_tokens, self._max_output)
@@ -320,8 +324,15 @@ def least_seconds(calls, tokens, concurrency, requests_per_minute, tokens_per_mi
 
 
 def duration(seconds):
-    """Seconds as a person says them: ``"45 s"``, ``"12 min"``, ``"3 h 20 min"``."""
+    """Seconds as a person says them: ``"45 s"``, ``"12 min"``, ``"3 h 20 min"``, ``"3 days"``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
+    if seconds > 100 * 365 * 86_400:
+        return "more than 100 years"
     minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+    if minutes < 90:
+        return f"{minutes} min"
+    hours = minutes // 60
+    if hours > 48:
+        return f"{round(hours / 24):,} days"
+    return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"

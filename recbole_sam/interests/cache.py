@@ -23,9 +23,13 @@ import filelock
 
 from recbole_sam.interests.database import open_shared
 from recbole_sam.interests.failures import CacheError
+from recbole_sam.interests.private import private_folder
 
 FILE_NAME = "answers.sqlite3"
 SCHEMA_VERSION = 1
+
+# What SQLite says of one value that it cannot keep, not of its file.
+_OF_AN_ENTRY = sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.DataError
 
 MINE = "mine"
 """A claim of ours: nobody else asks this prompt until we store an answer or release it."""
@@ -98,9 +102,10 @@ class AnswerCache:
         self.path = self.folder / FILE_NAME
         self._owner = uuid.uuid4().hex
         self._closed = False
+        self._broken = None
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / "owners").mkdir(exist_ok=True)
+            private_folder(self.folder)
+            private_folder(self.folder / "owners")
             self._life = filelock.FileLock(self._life_file(self._owner), thread_local=False)
             self._life.acquire(blocking=False)
             self._write = self._connect()
@@ -111,6 +116,7 @@ class AnswerCache:
             raise self._error(error) from error
         self._read_lock = threading.Lock()
         self._inbox = queue.SimpleQueue()
+        self._gate = threading.Lock()  # nothing is put into an inbox that nobody empties any more
         self._thread = threading.Thread(target=self._serve, name="answer-cache", daemon=True)
         self._thread.start()
 
@@ -125,7 +131,9 @@ class AnswerCache:
         if self._closed:
             return
         self._closed = True
-        self._inbox.put(None)
+        with self._gate:
+            if self._broken is None:
+                self._inbox.put(None)
         self._thread.join()
         self._write.close()
         self._read.close()
@@ -241,48 +249,92 @@ class AnswerCache:
         if self._closed:
             raise CacheError(f"The answer cache {self.path} is closed already.")
         future = Future()
-        self._inbox.put((future, operation, arguments))
+        with self._gate:
+            if self._broken is not None:
+                raise self._broken
+            self._inbox.put((future, operation, arguments))
         return future
 
     def _serve(self):
         """The writer: one transaction for everything that has gathered since the last one."""
         going = True
-        while going:
-            batch = [self._inbox.get()]
+        try:
+            while going:
+                batch = [self._inbox.get()]
+                while not self._inbox.empty():
+                    batch.append(self._inbox.get())
+                going = None not in batch
+                self._commit([entry for entry in batch if entry is not None], closing=not going)
+        except BaseException as error:  # whatever ends this thread: nobody may wait for it any more
+            self._break(error)
+
+    def _break(self, error):
+        """Fails whatever waits for the writer, and whatever comes later."""
+        with self._gate:
+            self._broken = self._error(error)
+            self._broken.__cause__ = error
             while not self._inbox.empty():
-                batch.append(self._inbox.get())
-            going = None not in batch
-            self._commit([entry for entry in batch if entry is not None], closing=not going)
+                entry = self._inbox.get()
+                if entry is not None and entry[0].set_running_or_notify_cancel():
+                    entry[0].set_exception(self._broken)
 
     def _commit(self, batch, closing):
-        problem = self._error("the writing thread broke")
-        results = []
+        outcomes, problem = [], self._error(RuntimeError("the writing thread ended"))
         try:
             self._write.execute("BEGIN IMMEDIATE")
-            results = [operation(self, self._write, *given) for _, operation, given in batch]
+            outcomes = [self._apply(operation, given) for _, operation, given in batch]
             if closing:
                 self._write.execute("DELETE FROM claims WHERE owner = ?", (self._owner,))
             self._write.execute("COMMIT")
             problem = None
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:
             problem = self._error(error)
+            problem.__cause__ = error
         finally:
-            # Also on a bug of ours: whoever waits for one of these futures must hear of it.
-            if self._write.in_transaction:
-                self._write.execute("ROLLBACK")
+            # Also when this thread ends here: whoever waits for one of these futures must hear of it.
             for index, (future, _, _) in enumerate(batch):
                 if not future.set_running_or_notify_cancel():
                     continue
-                if problem is None:
-                    future.set_result(results[index])
+                result, wrong = (None, problem) if problem is not None else outcomes[index]
+                if wrong is None:
+                    future.set_result(result)
                 else:
-                    future.set_exception(problem)
+                    future.set_exception(wrong)
+            if self._write.in_transaction:
+                self._write.execute("ROLLBACK")
+
+    def _apply(self, operation, given):
+        """One operation's result and None, or None and what was wrong with it; the others are not undone."""
+        self._write.execute("SAVEPOINT operation")
+        try:
+            result = operation(self, self._write, *given)
+        except Exception as error:
+            if not self._write.in_transaction:  # SQLite has given up the whole of it: a full disk, say
+                raise
+            self._write.execute("ROLLBACK TO operation")
+            self._write.execute("RELEASE operation")
+            wrong = self._error(error)
+            wrong.__cause__ = error
+            return None, wrong
+        self._write.execute("RELEASE operation")
+        return result, None
 
     def _error(self, error):
+        if isinstance(error, CacheError):
+            return error
+        if isinstance(error, _OF_AN_ENTRY) or not isinstance(error, sqlite3.Error | OSError):
+            return CacheError(
+                f"Something cannot be kept in the answer cache {self.path} ({_named(error)}). What was "
+                "answered before is kept: run the same command again, and report this if it comes back."
+            )
         return CacheError(
             f"The answer cache {self.path} cannot be used ({error}); free some space, check the "
             "permissions, or set llm_cache_dir to another folder."
         )
+
+
+def _named(error):
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def _fetch(connection, key):
@@ -310,7 +362,7 @@ def _claim(cache, connection, key):
 
 def _store(cache, connection, key, asked_of, answer):
     connection.execute(
-        "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
         (
             key, answer.refused, answer.text, answer.input_tokens, answer.output_tokens,
             asked_of.provider, asked_of.model, asked_of.prompt_version,

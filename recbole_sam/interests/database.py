@@ -3,12 +3,16 @@
 import sqlite3
 import time
 
+from recbole_sam.interests.private import make_private
+
 WAIT_SECONDS = 60
 """How long we wait for another process that has the file locked; opening may take twice that."""
 
 
 def open_shared(path, **options):
-    """Opens an SQLite file, made when it is missing, in write-ahead mode where its file system allows that.
+    """Opens an SQLite file in write-ahead mode where its file system allows that.
+
+    A missing one is made, readable by its owner alone; SQLite gives its log the same permissions.
 
     Args:
         path (str or Path): the file; its folder is there.
@@ -18,8 +22,10 @@ def open_shared(path, **options):
         sqlite3.Connection: one that waits up to :data:`WAIT_SECONDS` for other writers.
 
     Raises:
+        OSError: the file cannot be made or opened.
         sqlite3.Error: the file is no database, cannot be written, or stayed locked for so long.
     """
+    make_private(path)
     connection = sqlite3.connect(path, timeout=WAIT_SECONDS, **options)
     deadline = time.monotonic() + WAIT_SECONDS
     while True:

@@ -10,6 +10,7 @@ import numpy as np
 
 from recbole_sam.interests.database import open_shared
 from recbole_sam.interests.failures import CacheError
+from recbole_sam.interests.private import private_folder
 
 BLOCK = 1024  # texts computed and kept at a time: what a crash can lose
 LOOK_UP = 500  # keys a query, below SQLite's limit of variables
@@ -52,7 +53,7 @@ class CachedEncoder:
         """Vectors float32 [n, H], from disk where they are there."""
         keys = {text: hashlib.sha256(text.encode(errors="surrogatepass")).digest() for text in texts}
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(self.path.parent)
             with closing(open_shared(self.path)) as connection:
                 vector_of = self._vectors(connection, keys)
         except (sqlite3.Error, OSError) as error:

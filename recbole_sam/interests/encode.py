@@ -268,9 +268,12 @@ def find_model(name, download=True):
         DataError: the model is nowhere to be had.
     """
     text = str(name)
-    for folder in (Path(text), MODEL_FOLDER / text, MODEL_FOLDER / text.rsplit("/", 1)[-1]):
-        if folder.is_dir():
-            return folder
+    try:
+        for folder in (Path(text), MODEL_FOLDER / text, MODEL_FOLDER / text.rsplit("/", 1)[-1]):
+            if folder.is_dir():
+                return folder
+    except OSError as error:
+        raise DataError(f"The text encoder {text} cannot be looked for ({error.strerror}).") from error
     if not _HUB_NAME.fullmatch(text):
         raise DataError(f"There is no folder {text} to load a text encoder from.")
     from huggingface_hub import snapshot_download
@@ -281,6 +284,8 @@ def find_model(name, download=True):
         folder = Path(snapshot_download(text, local_files_only=True, **wanted))
         if any(path.suffix in (".safetensors", ".bin") for path in folder.iterdir()):
             return folder
+    except ValueError as error:  # no name that the hub could have
+        raise DataError(f"There is no text encoder {text}: {pretrained.first_line(error)}") from error
     except LocalEntryNotFoundError:
         pass  # not in the cache; a cached configuration without weights is of no more use
     if not download:

@@ -2,10 +2,10 @@
 
 import csv
 import json
-import os
-from contextlib import contextmanager
 from pathlib import Path
 
+from recbole_sam.data import files
+from recbole_sam.data.delimited import as_text
 from recbole_sam.errors import DataError
 from recbole_sam.interests.importing import SEPARATOR
 
@@ -21,7 +21,8 @@ def export_interests(store, path, form="phrases"):
             ``.csv`` or ``.tsv``: see ``form``.
         form (str): ``phrases``: one row a phrase with user, rank (from 1), phrase, status;
             ``joined``: one row a user with userID and interests joined by " || ", as the reference
-            implementation writes it.
+            implementation writes it. Cells that a spreadsheet would take for a formula begin with ``'``,
+            which the import removes.
 
     Returns:
         int: users written; those without interests are written to JSONL only.
@@ -38,8 +39,22 @@ def export_interests(store, path, form="phrases"):
         write = _write_joined if form == "joined" else _write_phrases
     else:
         raise DataError(f"Cannot export to {path}: give a name that ends in .csv, .tsv or .jsonl.")
-    with _replacing(path) as file:
-        return write(_users(store), file, "\t" if path.suffix == ".tsv" else ",")
+
+    def refused(error):
+        return DataError(f"Cannot write {path}: {error.strerror or error}.")
+
+    with files.replacing(path, refused) as file:
+        return write(_users(store), _Text(file), "\t" if path.suffix == ".tsv" else ",")
+
+
+class _Text:
+    """A file for text over one for bytes."""
+
+    def __init__(self, file):
+        self._file = file
+
+    def write(self, text):
+        self._file.write(text.encode())
 
 
 def _users(store):
@@ -67,7 +82,8 @@ def _write_phrases(users, file, delimiter):
     count = 0
     for user, status, phrases in users:
         count += bool(phrases)
-        writer.writerows((user, rank, phrase, status) for rank, phrase in enumerate(phrases, 1))
+        for rank, phrase in enumerate(phrases, 1):
+            writer.writerow((as_text(user), rank, as_text(phrase), status))
     return count
 
 
@@ -78,20 +94,5 @@ def _write_joined(users, file, delimiter):
     for user, _, phrases in users:
         if phrases:
             count += 1
-            writer.writerow([user, SEPARATOR.join(phrases)])
+            writer.writerow([as_text(user), as_text(SEPARATOR.join(phrases))])
     return count
-
-
-@contextmanager
-def _replacing(path):
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, "w", encoding="utf-8", newline="") as file:
-                yield file
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise DataError(f"Cannot write {path}: {error.strerror}.") from error

@@ -7,6 +7,33 @@ from recbole_sam.interests.generate import GENERATORS, make_generator
 from recbole_sam.interests.llm_settings import LLM_GENERATORS, LLMSettings, make_llm_generator
 
 ENGINES = ("local", "ray")
+SPREAD = ("dashscope", "openai", "transformers")
+"""The generators that the engine ``ray`` can spread."""
+
+
+def check_engine(config):
+    """Refuses an ``interest_engine`` that the configuration's generator has nothing for.
+
+    Args:
+        config (mapping): RecBole's ``Config`` or a dict.
+
+    Returns:
+        str: the engine.
+
+    Raises:
+        SettingError: there is no such engine, or it has nothing to spread.
+    """
+    name = config["interest_generator"]
+    engine = (config["interest_engine"] if "interest_engine" in config else None) or "local"
+    if engine not in ENGINES:
+        raise SettingError(f"interest_engine must be {' or '.join(ENGINES)}, not {engine!r}.")
+    if engine == "ray" and name not in SPREAD and name in (*GENERATORS, *LLM_GENERATORS, IMPORTED):
+        raise SettingError(
+            f"interest_engine=ray spreads calls to a language model, and the generator {name!r} makes none: "
+            "there is nothing to spread. Leave it out, or set interest_generator to one of "
+            f"{', '.join(SPREAD)}."
+        )
+    return engine
 
 
 def configured_generator(config, dry_run=False):
@@ -24,9 +51,7 @@ def configured_generator(config, dry_run=False):
         DataError: a file is missing.
     """
     name = config["interest_generator"]
-    engine = (config["interest_engine"] if "interest_engine" in config else None) or "local"
-    if engine not in ENGINES:
-        raise SettingError(f"interest_engine must be {' or '.join(ENGINES)}, not {engine!r}.")
+    engine = check_engine(config)
     if name not in LLM_GENERATORS:
         known = [*GENERATORS, *LLM_GENERATORS]
         if name == IMPORTED:
@@ -39,10 +64,10 @@ def configured_generator(config, dry_run=False):
                 f"There is no interest generator {name!r}; there are {', '.join(known)}."
                 f"{nearest(str(name), known)}"
             )
-        if dry_run or engine == "ray":
+        if dry_run:
             raise SettingError(
-                f"The generator {name!r} asks no language model: there is nothing to "
-                f"{'estimate' if dry_run else 'spread'}. Use one of {', '.join(LLM_GENERATORS)}."
+                f"The generator {name!r} asks no language model: there is nothing to estimate. "
+                f"Use one of {', '.join(LLM_GENERATORS)}."
             )
         return make_generator(name)
     settings = LLMSettings.from_config(config)

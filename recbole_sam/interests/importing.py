@@ -1,22 +1,23 @@
 """Interests that somebody else made: the reference implementation's files, or any table.
 
-Nothing in these files is ever executed: a ``.pt`` is a pickle, and is read by torch's restricted
-reader, which builds tensors and plain containers and refuses everything else.
+Nothing in these files is ever executed (see :mod:`~recbole_sam.interests.tensor_file`).
 """
 
-import csv
 import json
-import pickle
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from recbole_sam.data.card import checksum
+from recbole_sam.data.delimited import from_text, read_rows
 from recbole_sam.data.histories import history_hash
+from recbole_sam.data.lines import reading, refuse_irregular, text_lines
 from recbole_sam.data.store import write_store
 from recbole_sam.errors import DataError
 from recbole_sam.interests.generate.base import COMPLETE, FAILED, STATUSES
+from recbole_sam.interests.tensor_file import read_tensors
 
 SEPARATOR = " || "
 """Between the interests of a user in the reference implementation's CSV."""
@@ -73,10 +74,11 @@ def read_interests(paths):
         raise DataError(
             "Give one file to import, or the reference implementation's .pt and .csv together."
         )
+    origin = {}
     for path in paths:
-        if not path.is_file():
-            raise DataError(f"There is no file {path} to import.")
-    origin = {path.name: checksum(path) for path in paths}
+        with reading(path):
+            refuse_irregular(path)
+            origin[path.name] = checksum(path)
     phrases = _read_text(texts[0]) if texts else None
     if not tensors:
         return Imported(phrases, None, origin)
@@ -88,48 +90,6 @@ def read_interests(paths):
         }
         return Imported(phrases, vectors, origin)
     return Imported(*_matched(phrases, vectors, tensors[0], texts[0]), origin)
-
-
-def read_tensors(path):
-    """A {user: [k, H] tensor} mapping from a ``.pt`` file, without unpickling code.
-
-    Args:
-        path (str or Path): written by ``torch.save``.
-
-    Returns:
-        dict: user token (str) -> numpy.ndarray float32 [k, H], the same H for all.
-
-    Raises:
-        DataError: the file is broken, wants to run code, or holds something else.
-    """
-    import torch
-
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise DataError(
-            f"{path} holds more than tensors and plain containers, and was not loaded, because "
-            "reading that means running code from the file. Save it again with "
-            "torch.save({user: tensor})."
-        ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:150]
-        raise DataError(f"{path} cannot be read as a .pt file: {reason}") from error
-    if not isinstance(content, dict) or not content:
-        raise DataError(f"{path} must hold a mapping from users to tensors [k, width].")
-    vectors, width = {}, None
-    for user, rows in content.items():
-        if not isinstance(rows, torch.Tensor) or rows.ndim != 2 or not rows.is_floating_point():
-            raise DataError(f"{path}: what user {user} has is not a float tensor [k, width].")
-        width = rows.shape[1] if width is None else width
-        if rows.shape[1] != width or not torch.isfinite(rows).all():
-            raise DataError(
-                f"{path}: the tensor of user {user} is not finite, or not of width {width}."
-            )
-        if isinstance(user, torch.Tensor):
-            raise DataError(f"{path}: users must be text or numbers, not tensors.")
-        vectors[str(user)] = rows.to(torch.float32).numpy()
-    return vectors
 
 
 def import_interests(imported, users, histories, encoder, path, dtype="float16", extra=None):
@@ -157,6 +117,8 @@ def import_interests(imported, users, histories, encoder, path, dtype="float16",
     """
     tokens, hashes, offsets, index, statuses = [], bytearray(), [0], [], []
     number_of, vectors = {}, []
+    users = list(map(str, users))
+    imported = _whole_ids(imported, users)
     for user, history in zip(users, histories, strict=True):
         tokens.append(str(user))
         hashes += history_hash(history)
@@ -205,6 +167,22 @@ def import_interests(imported, users, histories, encoder, path, dtype="float16",
     )
 
 
+def _whole_ids(imported, users):
+    """The interests of users that a spreadsheet wrote as ``10.0``, by the ``10`` that the dataset knows.
+
+    Only where all of them are whole numbers written as floats and the dataset knows none of them so.
+    """
+    found = imported.phrases
+    if found.keys() & set(users) or not all(re.fullmatch(r"-?\d+\.0+", user) for user in found):
+        return imported
+    whole = {user: user.partition(".")[0] for user in found}
+    if len(set(whole.values())) < len(whole):
+        return imported
+    phrases = {whole[user]: own for user, own in found.items()}
+    vectors = imported.vectors and {whole[user]: own for user, own in imported.vectors.items()}
+    return imported._replace(phrases=phrases, vectors=vectors)
+
+
 def _encoded(phrases, encoder):
     blocks = [encoder.encode(phrases[i : i + BLOCK]) for i in range(0, len(phrases), BLOCK)]
     return np.concatenate(blocks)
@@ -234,16 +212,12 @@ def _matched(phrases, vectors, tensor_path, text_path):
 
 def _read_text(path, distinct=True):
     """User -> tuple of phrases from a CSV, TSV or JSONL file."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            if path.suffix in (".jsonl", ".ndjson"):
-                rows = list(_json_rows(file, path))
-            elif path.suffix in (".csv", ".tsv"):
-                rows = list(_table_rows(file, path, "\t" if path.suffix == ".tsv" else ","))
-            else:
-                raise DataError(f"Cannot import {path}: give .pt, .csv, .tsv or .jsonl.")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"Cannot read {path}: {error}.") from error
+    if path.suffix in (".jsonl", ".ndjson"):
+        rows = _json_rows(path)
+    elif path.suffix in (".csv", ".tsv"):
+        rows = _table_rows(path, "\t" if path.suffix == ".tsv" else ",")
+    else:
+        raise DataError(f"Cannot import {path}: give .pt, .csv, .tsv or .jsonl.")
     found = {}
     for user, phrase in rows:
         parts = (" ".join(part.split()) for part in phrase.split(SEPARATOR.strip()))
@@ -253,40 +227,34 @@ def _read_text(path, distinct=True):
     return {u: tuple(dict.fromkeys(p)) if distinct else tuple(p) for u, p in found.items()}
 
 
-def _table_rows(file, path, delimiter):
-    reader = csv.reader(file, delimiter=delimiter)
-    header = [name.strip().lower() for name in next(reader, [])]
+def _table_rows(path, delimiter):
+    table = read_rows(path, delimiter)
+    header = [name.lower() for name in next(table)]
     user = next((header.index(name) for name in USER_COLUMNS if name in header), None)
     phrase = next((header.index(name) for name in PHRASE_COLUMNS if name in header), None)
     if user is None or phrase is None:
         raise DataError(
             f"{path} must begin with a line of column names, with a user column "
             f"({', '.join(USER_COLUMNS[:3])}) and a phrase column ({', '.join(PHRASE_COLUMNS[:3])}); "
-            f"it has {', '.join(header) or 'none'}."
+            f"it has {', '.join(header)}."
         )
     rank = header.index("rank") if "rank" in header else None
     rows = []
-    for line, row in enumerate(reader, 2):
-        if not row:
-            continue
-        if len(row) <= max(user, phrase, rank or 0):
-            raise DataError(
-                f"{path}, line {line}: {len(row)} columns where {len(header)} are named."
-            )
-        place = 0 if rank is None else row[rank].strip()
+    for line, row in table:
+        place = "0" if rank is None else row[rank].strip()
         try:
-            rows.append((int(place), row[user].strip(), row[phrase]))
+            rows.append((int(place), from_text(row[user].strip()), from_text(row[phrase])))
         except ValueError:
             raise DataError(
-                f"{path}, line {line}: the rank {place!r} is no whole number: mend it, or drop the column."
+                f"{path}, line {line}: the rank {place!r} is no whole number: correct it, or drop the column."
             ) from None
     # Stable: rows of one rank stay in the order of the file.
     for _, name, text in sorted(rows, key=lambda entry: entry[0]):
         yield name, text
 
 
-def _json_rows(file, path):
-    for line, text in enumerate(file, 1):
+def _json_rows(path):
+    for line, text in enumerate(text_lines(path), 1):
         if not text.strip():
             continue
         try:
@@ -296,9 +264,8 @@ def _json_rows(file, path):
             if isinstance(user, (dict, list)) or user is None:
                 raise TypeError
             said = [said] if isinstance(said, str) else list(said)
-            if not all(isinstance(phrase, str) for phrase in said):
-                raise TypeError
-        except (ValueError, TypeError, StopIteration, AttributeError) as error:
+            "".join([str(user), *said]).encode()  # text, and no half of a surrogate pair
+        except (ValueError, TypeError, StopIteration, AttributeError, RecursionError) as error:
             raise DataError(
                 f'{path}, line {line}: must be like {{"user": "u1", "interests": ["a", "b"]}} or '
                 '{"user": "u1", "phrase": "a"}.'

@@ -6,6 +6,7 @@ from collections import defaultdict
 from contextlib import closing
 from datetime import datetime, timezone
 
+from recbole_sam.data.files import private_opener
 from recbole_sam.errors import StoreError
 
 EVERY = 1000
@@ -87,7 +88,7 @@ def record(store, report, before=None):
     path = ledger_file(store)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "ab+") as file:
+        with open(path, "ab+", opener=private_opener) as file:
             apart = b"" if _ends_whole(file) else b"\n"
             file.write(apart + json.dumps(entry).encode() + b"\n")
             file.flush()
@@ -121,18 +122,23 @@ def total(store):
         read)"``; and so are calls whose usage nobody told.
     """
     path = ledger_file(store)
-    if not path.is_file():
-        return None
+    try:
+        if not path.is_file():
+            return None
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise StoreError(f"{path}, which holds what was paid, cannot be read ({error.strerror}).") from error
     answers, unreported, unreadable, costs = 0, 0, 0, defaultdict(float)
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in lines:
         try:
             entry = json.loads(line)
-            count, cost, currency = (entry[name] for name in ("answers", "cost", "currency"))
-        except (ValueError, KeyError, TypeError):
+            count, cost, currency = int(entry["answers"]), entry["cost"], str(entry["currency"])
+            unknown, cost = int(entry.get("unreported", 0)), None if cost is None else float(cost)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             unreadable += 1
             continue
         answers += count
-        unreported += entry.get("unreported", 0)
+        unreported += unknown
         if cost is None:
             costs["at an unknown price"] += 0
         else:

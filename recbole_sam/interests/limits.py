@@ -7,10 +7,21 @@ back (additive increase, multiplicative decrease, as in TCP).
 """
 
 import asyncio
+import logging
+import math
 import time
+from datetime import timezone
+from email.utils import parsedate_to_datetime
+
+from recbole_sam.interests.budget import duration
+from recbole_sam.interests.failures import ProviderStopError
+
+logger = logging.getLogger(__name__)
 
 SLACK_SECONDS = 1.0
 """How much unused pace may be caught up with."""
+TOLD_SECONDS = 5.0
+"""A wait that a provider asks for is told from here on."""
 
 
 class Throttle:
@@ -127,11 +138,9 @@ def retry_after(headers, now):
         now (datetime.datetime): aware, the present.
 
     Returns:
-        float or None: seconds, at least 0; None when the header is missing or unreadable. Both
-        forms of RFC 9110, section 10.2.3, are read.
+        float or None: seconds, at least 0, perhaps infinite; None when the header is missing or unreadable.
+        Both forms of RFC 9110, section 10.2.3, are read.
     """
-    from email.utils import parsedate_to_datetime
-
     value = next((v for k, v in (headers or {}).items() if k.lower() == "retry-after"), None)
     if value is None:
         return None
@@ -139,7 +148,51 @@ def retry_after(headers, now):
         seconds = float(value)
     except ValueError:
         try:
-            seconds = (parsedate_to_datetime(value) - now).total_seconds()
+            then = parsedate_to_datetime(value)
+            then = then if then.tzinfo else then.replace(tzinfo=timezone.utc)
+            seconds = then.timestamp() - now.timestamp()
+        except OverflowError:  # at the very end of the year 9999
+            seconds = math.inf
         except (ValueError, TypeError):
             return None
-    return max(0.0, seconds) if seconds == seconds and seconds != float("inf") else None
+    return None if math.isnan(seconds) else max(0.0, seconds)
+
+
+class Patience:
+    """How long a provider may make one run wait, ``llm_max_wait``.
+
+    Args:
+        minutes (float): at most.
+        provider (str): begins the sentences.
+    """
+
+    def __init__(self, minutes, provider):
+        self._minutes = minutes
+        self._provider = provider
+        self._told = TOLD_SECONDS
+
+    def check(self, seconds, reason):
+        """Tells of a wait that takes a while, once unless a longer one follows.
+
+        Args:
+            seconds (float or None): what the provider asks for; None when it asks for nothing.
+            reason (str): what it said besides.
+
+        Returns:
+            float: the seconds to wait, at least 0.
+
+        Raises:
+            ProviderStopError: it asks for more than it may.
+        """
+        if seconds is None:
+            return 0.0
+        if seconds > 60 * self._minutes:
+            raise ProviderStopError(
+                f"{self._provider} asks to wait {duration(seconds)} ({reason}), and llm_max_wait allows "
+                f"{self._minutes:g} minutes. What was answered is kept: run the same command again later, or "
+                "with a larger llm_max_wait."
+            )
+        if seconds > self._told:
+            self._told = 2 * seconds
+            logger.warning("%s asks to wait %s (%s); waiting", self._provider, duration(seconds), reason)
+        return seconds

@@ -59,6 +59,8 @@ class LLMSettings:
     """Tries of one call before its user is marked failed (throttled calls: four times as many)."""
     backoff: float = 1.0
     """Seconds before the second try; doubled each time, with jitter."""
+    max_wait: float = 10.0
+    """Minutes a provider may ask to wait (Retry-After); more stops the run."""
     max_failed_share: float = 0.1
     """Stop when more than this share of at least ten users got no answer."""
 
@@ -110,7 +112,7 @@ class LLMSettings:
         )
         if self.max_users is not None:
             self._check("max_users", lambda v: v >= 0, "a whole number from 0", int)
-        for name in ("requests_per_minute", "tokens_per_minute", "backoff"):
+        for name in ("requests_per_minute", "tokens_per_minute", "backoff", "max_wait"):
             self._check(name, lambda v: v >= 0, "a number from 0")
         for name in ("timeout", "batch_poll"):
             self._check(name, lambda v: v > 0, "a number above 0")

@@ -2,25 +2,44 @@
 
 Models are asked for one phrase a line and mostly obey. When they do not, they number, bullet,
 quote, write JSON, wrap everything in a code fence, think aloud or greet first. All of that is
-decoration and is taken off; the words of a phrase are never changed. What it says besides: ``speech.py``.
+decoration and is taken off; the words of a phrase are never changed. What it says besides: ``speech.py``;
+what it thinks: ``thoughts.py``; JSON and tables: ``layouts.py``. All of it is linear in the text, and the
+text limited.
 """
 
 import functools
-import json
 import re
 import string
 import unicodedata
 
-from recbole_sam.interests import speech
+from recbole_sam.interests import layouts, speech, thoughts
+
+LONGEST = 1 << 16
+"""Characters of an answer that are kept and read."""
+MOST_LINES = 300
+"""Lines that are read as phrases; nobody is asked for so many."""
 
 MAX_PHRASE_LENGTH = 160
 """Characters; anything longer is prose and not an interest phrase."""
 
-# Some chat templates write <think> into the prompt, so that an answer begins in the middle of a thought.
-_THOUGHT = re.compile(
-    r"(\A((?!<think>).)*|<think>.*?)</think>|<think>.*", re.DOTALL | re.IGNORECASE
+_FENCE = re.compile(r"^[ \t]*(```|~~~)[ \t]*[\w-]{0,40}[ \t]*$", re.MULTILINE)
+_BLANK_LINES = re.compile(r"\n\s*\n")
+_MOST_READ = 3_000  # lines, thoughts among them
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
+LONGEST_LINE = 8_000
+"""Characters of a line that is read; with more of them it is no list of phrases."""
+# A line break that was written as two characters.
+_WRITTEN_BREAK = re.compile(r"(?<!\\)(?:\\r)?\\n")
+# What is left of a layout that nobody understood.
+_LEFT_OVER = re.compile(
+    r"""^</?[a-zA-Z] | </?[a-zA-Z][\w:-]*> | <\| | \|> | ^\| | \|$ | \s\|\s | \\n
+      | ["']\s*:\s | ": | \{" | "\}""",
+    re.VERBOSE,
 )
-_FENCE = re.compile(r"^\s*(```|~~~)\s*[\w-]*\s*$", re.MULTILINE)
+# Bold, and something that is said of it.
+_BOLD_HEAD = re.compile(r"\*\*([^*\n]{2,160}?)(?:\*\*\s{0,3}[:：–—-]|[:：]\*\*)\s{0,3}(?=[^\s*])")
+_HEAD = re.compile(r"([^:：\n]{2,80}?)(?:\s?[:：]\s|\s[–—-]\s|\s?\()(.+)")
+_DEEPEST = 20  # layers of decoration on one phrase
 # A number counts as an enumeration only before a mark, and "1." only when no digit follows: "1.5
 # inch curling iron", "3D printing" and "100% cotton" are phrases.
 _ENUMERATION = re.compile(
@@ -46,11 +65,6 @@ _RUNS = (
     list("一二三四五六七八九十"),
 )
 _HEADING = re.compile(r"#{1,6}\s")
-_OPEN_JSON = re.compile(r"""[\[{]\s*["\[{]""")
-# One value a line, or objects that nobody put into a list.
-_BETWEEN_JSON = re.compile(r"(?<=[\]}])\s*[,;]?\s*(?:\d{1,3}[.)]\s*|[-*]\s+)?(?=[\[{])")
-# Lists that are not quite JSON: Python's quotes, a comma after the last, an inch mark inside.
-_QUOTED_LIST = re.compile(r"""\[\s*(["'][^\[\]]*["'])[\s,]*(?:\]|\Z)""")
 _TAG = re.compile(r"</?[a-z][\w-]*\s*/?>|<\|\w+\|>", re.IGNORECASE)
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "「": "」", "『": "』", "`": "`", "«": "»"}
 _QUOTES |= {"[": "]", "*": "*", "_": "_"}
@@ -73,15 +87,38 @@ def parse_phrases(text, k):
         list of str: distinct phrases, at most ``MAX_PHRASE_LENGTH`` characters each; may be empty,
         and may hold more than ``k``.
     """
-    text = _THOUGHT.sub("\n", text)
-    text = _FENCE.sub("\n", text)
-    parts = _from_json(text)
+    lines = _BLANK_LINES.sub("\n", _WRITTEN_BREAK.sub("\n", limited(text))).split("\n", _MOST_READ)
+    text = thoughts.without_thoughts("\n".join(lines[:_MOST_READ]))
+    text = _without_quotes(_FENCE.sub("\n", text))
+    try:
+        parts = layouts.from_json(text)
+        if parts is None and '\\"' in text:  # JSON that was written into JSON
+            parts = layouts.from_json(text.replace('\\"', '"'))
+        if parts is None:
+            parts = layouts.from_table(text)
+        else:
+            parts = [line for part in parts for line in part.splitlines() if len(line) <= LONGEST_LINE]
+    except layouts.NotUnderstoodError:
+        return []
     if parts is None:
         parts = _from_lines(text)
-    parts = [part for part in parts if not speech.is_speech(_plain(part))]  # before it is split at commas
+    # before they are split at commas
+    parts = [part for part in parts[:MOST_LINES] if not speech.is_speech(_plain(part))]
     if len(parts) == 1:
-        parts = _split_line(parts[0], k)
+        parts = _split_line(parts[0], k)[:MOST_LINES]
     return distinct(filter(None, map(bare_phrase, _without_run(parts))))
+
+
+def limited(text):
+    """An answer that is too long, without what follows its last line break or separator below the limit.
+
+    Args:
+        text (str): as the model wrote it.
+
+    Returns:
+        str: at most :data:`LONGEST` characters.
+    """
+    return text if len(text) <= LONGEST else finished(text[:LONGEST])
 
 
 def finished(text):
@@ -95,7 +132,7 @@ def finished(text):
         when nothing in it was finished.
     """
     text = text.lstrip()
-    if _OPEN_JSON.search(text):  # a list goes on after a comma, one value a line on the next line
+    if layouts.open_json(text):  # a list goes on after a comma, one value a line on the next line
         return text[: max(text.rfind(","), text.rfind("\n"), 0)]
     for separator in "\n;；、，,":
         whole, found, _ = text.rpartition(separator)
@@ -128,7 +165,7 @@ def bare_phrase(text):
         could be a phrase is left: no letter, a sentence about the customer or the model, or prose.
     """
     phrase = _undecorated(text)
-    if len(phrase) > MAX_PHRASE_LENGTH or not any(map(str.isalpha, phrase)):
+    if len(phrase) > MAX_PHRASE_LENGTH or not any(map(str.isalpha, phrase)) or _LEFT_OVER.search(phrase):
         return ""
     return "" if speech.is_about_the_customer(phrase) or speech.is_speech(_plain(phrase)) else phrase
 
@@ -136,10 +173,9 @@ def bare_phrase(text):
 @functools.lru_cache(maxsize=1024)
 def _undecorated(text):
     phrase = _one_line(text)
-    if len(phrase) > 20 * MAX_PHRASE_LENGTH:  # prose whatever is taken off; thousands of brackets take long
+    if len(phrase) > 3 * MAX_PHRASE_LENGTH:  # prose whatever is taken off; hundreds of brackets take long
         return phrase
-    before = None
-    while phrase != before:
+    for _ in range(_DEEPEST):
         before = phrase
         phrase = _ENUMERATION.sub("", phrase, count=1)
         phrase = phrase.replace("**", "").replace("__", "").replace("||", " ").lstrip("#").strip()
@@ -149,12 +185,14 @@ def _undecorated(text):
         if len(phrase) >= 2 and _QUOTES.get(phrase[0]) == phrase[-1]:
             phrase = phrase[1:-1].strip()
         phrase = " ".join(phrase.split())
-    return phrase
+        if phrase == before:
+            return phrase
+    return ""
 
 
 def _plain(text):
     """A line as ``speech`` takes it: bare, with straight apostrophes."""
-    return re.sub("[’‘ʼ`´]", "'", _undecorated(text))
+    return re.sub("[’‘ʼ`´]", "'", _undecorated(text)[: 3 * MAX_PHRASE_LENGTH])
 
 
 def meaning_key(phrase):
@@ -206,9 +244,14 @@ def echoes(phrase, instructions):
         bool: true for three or more words that stand in ``instructions`` in this order; fewer may be
         an interest's own.
     """
-    words = re.findall(r"\w+", phrase.casefold())
-    asked = " ".join(re.findall(r"\w+", instructions.casefold()))
-    return len(words) >= 3 and f" {' '.join(words)} " in f" {asked} "
+    words = _words(phrase)
+    return words.count(" ") > 3 and words in _words(instructions)
+
+
+@functools.lru_cache(maxsize=1024)
+def _words(text):
+    """The words of a text in lower case, a blank around each."""
+    return "".join(f"{word} " for word in ["", *re.findall(r"\w+", text.casefold())])
 
 
 def foreign(phrase, title_scripts):
@@ -239,63 +282,21 @@ def _script(letter):
 
 
 def _one_line(text):
-    seen = (" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in text)
-    return " ".join("".join(seen).split())
+    return " ".join(_UNSEEN.sub(" ", text).split())
 
 
-def _from_json(text):
-    """The strings of a JSON list or object in ``text``, or None when there is no such thing."""
-    for opening, *closings in (("[", "]", "}]"), ("{", "}", "]}")):
-        start, end = text.find(opening), text.rfind(closings[0])
-        if start < 0:
-            continue
-        found = []
-        if opening in text[max(start, end) :]:  # the last was never closed
-            found += [_joined(text[start:].rstrip().rstrip(",") + closing) for closing in closings]
-        if start < end:
-            found += [text[start : end + 1], _joined(text[start : end + 1])]
-        for each in found:
-            try:
-                strings = _strings(json.loads(each))
-            except (ValueError, RecursionError):
-                continue
-            if strings or each == text.strip():
-                return strings
-    for quoted in _QUOTED_LIST.findall(text):
-        strings = re.split(r"""(?<=["'])\s*,\s*(?=["'])""", quoted)
-        if len(strings) > 1:
-            return strings
-    return None
-
-
-def _joined(values):
-    """One JSON list of JSON values that follow each other; a single value stays as it is."""
-    joined, borders = _BETWEEN_JSON.subn(",", values)
-    return f"[{joined}]" if borders else values
-
-
-def _strings(value):
-    """The phrases in a decoded JSON value: list items, or the first string or list of an object."""
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, dict):
-        lists = [item for item in value.values() if isinstance(item, list)]
-        if lists:
-            return _strings(lists[0])
-        return [item for item in value.values() if isinstance(item, str)]
-    if isinstance(value, list):
-        found = []
-        for item in value:
-            inner = _strings(item)
-            # {"interest": "...", "reason": "..."}: the first string is the phrase
-            found += inner[:1] if isinstance(item, dict) else inner
-        return found
-    return []
+def _without_quotes(text):
+    """Without one pair of quotation marks around several lines."""
+    bare = text.strip()
+    around = len(bare) > 1 and bare[0] == bare[-1] == '"' and "\n" in bare
+    return bare[1:-1] if around and bare.count('"') - bare.count('\\"') in (1, 2) else text
 
 
 def _from_lines(text):
-    lines = [line for line in map(_one_line, _TAG.sub("\n", text).splitlines()) if _has_letter(line)]
-    lines = _without_opening(lines)
+    written = [line for line in _TAG.sub("\n", text).splitlines() if line.strip()]
+    written = [line for line in written if len(line) <= LONGEST_LINE][:MOST_LINES]
+    lines = [line for line in map(_one_line, written) if _has_letter(line)]
+    lines = _without_reasons(_without_opening(lines))
     marks = [_ENUMERATION.match(line.replace("**", "").lstrip("#")) for line in lines]
     marked = [(line, mark[0]) for line, mark in zip(lines, marks, strict=True) if mark]
     if 2 * len(marked) >= len(lines) and marked:
@@ -311,12 +312,32 @@ def _has_letter(line):
 
 def _without_opening(lines):
     """The lines from the first that may be a phrase; where every line is a heading, those are the phrases."""
-    while len(lines) > 1 and (
-        (speech.is_opening(_plain(lines[0])) and not _ENUMERATION.match(lines[0]))
-        or (_HEADING.match(lines[0]) and not any(map(_HEADING.match, lines[1:])))
+    last_heading = max((n for n, line in enumerate(lines) if _HEADING.match(line)), default=-1)
+    first = 0
+    while first < len(lines) - 1 and (
+        (speech.is_opening(_plain(lines[first])) and not _ENUMERATION.match(lines[first]))
+        or (_HEADING.match(lines[first]) and last_heading == first)
     ):
-        lines = lines[1:]
+        first += 1
+    return lines[first:]
+
+
+def _without_reasons(lines):
+    """The lines without what is said of each phrase, where that can be told from the phrase."""
+    heads = [_BOLD_HEAD.search(line, 0, 200) for line in lines]
+    bold = [head[1] for head in heads if head and not _ENUMERATION.fullmatch(f"{head[1]}: ")]
+    if len(bold) > 1 and 2 * len(bold) >= len(lines):
+        return bold if all(map(_has_letter, bold)) and not _is_run(bold) else lines
+    parts = [_HEAD.fullmatch(line.replace("**", "")) for line in lines] if len(lines) > 1 else [None]
+    if all(parts) and layouts.mostly_reasons([part[2] for part in parts]):
+        heads = [part[1] for part in parts]
+        return lines if _is_run([head.strip() for head in heads]) else heads
     return lines
+
+
+def _is_run(heads):
+    """Whether heads are only marks: "A", "1", "Interest 1"."""
+    return any(len(_ENUMERATION.sub("", head).strip(" .:：")) < 3 for head in heads)
 
 
 def _outer(marked):

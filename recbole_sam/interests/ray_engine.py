@@ -24,8 +24,9 @@ from recbole_sam.errors import RecBoleSAMError, SettingError
 from recbole_sam.interests import failures
 from recbole_sam.interests.cache import AnswerCache
 from recbole_sam.interests.contract import replay
-from recbole_sam.interests.failures import InterruptedRunError, LimitReachedError
+from recbole_sam.interests.failures import BrokenRunError, InterruptedRunError, LimitReachedError
 from recbole_sam.interests.generate.served import FEWEST_FAILED, check_failures
+from recbole_sam.interests.generators import check_engine
 from recbole_sam.interests.llm_settings import make_llm_generator
 
 logger = logging.getLogger(__name__)
@@ -182,6 +183,9 @@ class _Blocks:
         _, block = self._work[reference]
         try:
             answers, rows, counts, error = self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError as broken:
+            what = "A block of users on the Ray cluster"
+            raise BrokenRunError.of(what, broken, self._cache.path) from broken
         except self._ray.exceptions.RayError as lost:
             raise RecBoleSAMError(
                 f"A block of {len(block)} users was lost on the Ray cluster ({type(lost).__name__}) "
@@ -255,6 +259,9 @@ class Worker:
                         break
         except RecBoleSAMError as stop:
             error = (type(stop).__name__, str(stop))
+        except Exception as odd:  # Ray's own words for it are no sentence, and the answers would be lost
+            told = BrokenRunError.of("A block of users on the Ray cluster", odd, generator.settings.cache_dir)
+            error = (type(told).__name__, str(told))
         rows = []
         with AnswerCache(generator.settings.cache_dir) as cache:
             for request in requests:
@@ -328,11 +335,7 @@ def make_ray(name, settings):
     Raises:
         SettingError: Ray is missing, or the generator cannot be spread.
     """
-    if name not in ("dashscope", "openai", "transformers"):
-        raise SettingError(
-            f"interest_engine=ray spreads calls to a language model; the generator {name!r} has none "
-            "(the batch service is spread by the vendor). Use interest_engine=local."
-        )
+    check_engine({"interest_generator": name, "interest_engine": "ray"})
     make = Make(name)
     return RayGenerator(make(settings), settings, make)
 

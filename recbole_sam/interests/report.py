@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from recbole_sam.interests import parse
 from recbole_sam.interests.generate.base import FAILED, STATUSES, UNUSABLE
 
 
@@ -22,6 +23,8 @@ class RunReport:
         self.retries = 0
         self.reasons = Counter()
         """Short reasons of calls that gave no answer."""
+        self.shortened = 0
+        """Answers that were too long to be read whole."""
         self.expected_input = self.expected_output = 0
         """The estimated tokens of the answers in ``asked``, to be compared with the real ones."""
 
@@ -45,6 +48,12 @@ class RunReport:
         self.expected_input += input_tokens
         self.expected_output += output_tokens
 
+    def limited(self, answer):
+        """An answer (CachedAnswer) as it is kept: one that is too long is cut, and counted."""
+        text = parse.limited(answer.text)
+        self.shortened += text != answer.text
+        return answer._replace(text=text)
+
     def lines(self):
         """The summary at the end, a list of str."""
         return [
@@ -63,6 +72,7 @@ class RunReport:
             f"   (estimated {self.expected_output:,})",
             f"cost                 {self.cost():>14}" + self._expected_cost(),
             *self._unreported(),
+            *([f"  {self.shortened:,} x answer cut at {parse.LONGEST >> 10} KB"] if self.shortened else []),
             *(f"  {count:,} x {reason}" for reason, count in self.reasons.most_common(5)),
         ]
 

@@ -7,8 +7,7 @@ import numpy as np
 
 from recbole_sam import registry
 from recbole_sam.data import check, item_texts, store_location
-from recbole_sam.data.histories import HASH_BYTES, history_hash
-from recbole_sam.data.store import InterestStore, write_store
+from recbole_sam.data.store import ITEM_TEXTS, InterestStore, check_replaceable, write_store
 from recbole_sam.data.titles import item_titles
 from recbole_sam.errors import DataError, SettingError, StoreError
 from recbole_sam.interests import ledger
@@ -17,7 +16,7 @@ from recbole_sam.interests.embedding_cache import CachedEncoder
 from recbole_sam.interests.encode import make_encoder
 from recbole_sam.interests.extract import ExtractSettings, catalogue, extract
 from recbole_sam.interests.generate.base import COMPLETE, FAILED
-from recbole_sam.interests.generators import configured_generator
+from recbole_sam.interests.generators import check_engine, configured_generator
 from recbole_sam.interests.llm_settings import LLM_GENERATORS
 from recbole_sam.interests.progress import Progress
 from recbole_sam.settings import unknown
@@ -40,6 +39,7 @@ def build_missing(config, say=None):
         RecBoleSAMError: as :func:`build` and :func:`build_item_texts`.
     """
     if registry.uses_interests(config["model"]):
+        check_engine(config)
         if not store_location.path(config).exists():
             if say:
                 say(f"building interests, generator {config['interest_generator']}")
@@ -66,6 +66,7 @@ def check_store(config):
     """
     from recbole.data import create_dataset
 
+    check_engine(config)
     dataset = create_dataset(config)
     dataset.open_store(dataset.split())
 
@@ -85,7 +86,7 @@ def unanswered(config):
     """
     store = InterestStore.open(store_location.path(config))
     ours = store.fingerprint.get("configuration") == store_location.content(config)
-    if config["interest_generator"] not in LLM_GENERATORS or not ours:
+    if config["interest_generator"] not in LLM_GENERATORS or not ours or FAILED not in store.status_names:
         return 0
     return int((store.statuses == store.status_names.index(FAILED)).sum())
 
@@ -127,13 +128,16 @@ def build_item_texts(config):
         phrase_index=[row_of[title] for title in titles.values() if title],
         phrases=distinct,
         embeddings=encoder.encode(distinct),
-        history_hashes=np.frombuffer(
-            b"".join(history_hash([title]) for title in titles.values()), np.uint8
-        ).reshape(-1, HASH_BYTES),
+        history_hashes=item_texts.title_hashes(titles),
         statuses=[0] * len(titles),
         status_names=[COMPLETE],
-        fingerprint={"dataset": config["dataset"], "encoder": encoder.fingerprint()},
+        fingerprint={
+            "dataset": config["dataset"],
+            "encoder": encoder.fingerprint(),
+            "made_of": item_texts.digest(config, titles),
+        },
         dtype=config["interest_dtype"],
+        kind=ITEM_TEXTS,
     )
     getLogger().info(
         f"Item texts: {sum(has_text):,} of {len(titles):,} items have one, encoded by "
@@ -168,6 +172,7 @@ def build(config, dry_run=False):
     generator = configured_generator(config, dry_run)
     titles = item_titles(config)
     path = store_location.path(config)
+    check_replaceable(path)  # before anybody is asked
     logger = getLogger()
     logger.info(
         "Stage 1: interests of '%s' from its training items, generator %s, text encoder %s",

@@ -11,12 +11,13 @@ Reference:
 import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.model.layers import FeedForward, MultiHeadAttention
-from recbole.model.loss import BPRLoss
 from torch import nn
 
 from recbole_sam.errors import SettingError
 from recbole_sam.models import sizes
 from recbole_sam.models.frequency import split_frequencies
+from recbole_sam.models.initialisation import normal_weights
+from recbole_sam.models.loss_function import loss_function
 from recbole_sam.models.padding import causal_mask, left_pad
 
 
@@ -99,17 +100,10 @@ class BSARec(SequentialRecommender):
         self.dropout = nn.Dropout(self.hidden_dropout_prob)
         self.blocks = nn.ModuleList(BSARecBlock(config) for _ in range(self.n_layers))
 
-        if self.loss_type == "BPR":
-            self.loss_fct = BPRLoss()
-        elif self.loss_type == "CE":
-            self.loss_fct = nn.CrossEntropyLoss()
-        else:
-            raise SettingError(
-                f"loss_type={self.loss_type!r} is no loss of BSARec: set it to CE or BPR."
-            )
+        self.loss_fct = loss_function(self)
 
         # parameters initialization
-        self.apply(self._init_weights)
+        self.apply(normal_weights(self.initializer_range))
 
     @staticmethod
     def _check_settings(config):
@@ -117,17 +111,6 @@ class BSARec(SequentialRecommender):
         if not 0 <= config["alpha"] <= 1:
             raise SettingError(f"alpha={config['alpha']} is no share: set it from 0 to 1.")
         sizes.check(config, "cutoff", least=0)
-
-    def _init_weights(self, module):
-        if isinstance(module, (nn.Linear, nn.Embedding)):
-            module.weight.data.normal_(mean=0.0, std=self.initializer_range)
-            if isinstance(module, nn.Embedding) and module.padding_idx is not None:
-                module.weight.data[module.padding_idx].zero_()
-        elif isinstance(module, nn.LayerNorm):
-            module.bias.data.zero_()
-            module.weight.data.fill_(1.0)
-        if isinstance(module, nn.Linear) and module.bias is not None:
-            module.bias.data.zero_()
 
     def forward(self, item_seq, item_seq_len):
         item_seq = left_pad(item_seq, item_seq_len, self.max_seq_length)

@@ -10,12 +10,12 @@ Reference:
 
 import torch
 from recbole.model.abstract_recommender import SequentialRecommender
-from recbole.model.loss import BPRLoss
 from torch import nn
 
 from recbole_sam.errors import SettingError
 from recbole_sam.models import sizes
 from recbole_sam.models.capsule import best_matches, matches, nearest_interest, route
+from recbole_sam.models.loss_function import loss_function
 from recbole_sam.models.padding import left_pad
 
 
@@ -89,14 +89,7 @@ class ComiRec(SequentialRecommender):
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)
         self.extractor = EXTRACTORS[self.interest_extractor](config)
 
-        if self.loss_type == "BPR":
-            self.loss_fct = BPRLoss()
-        elif self.loss_type == "CE":
-            self.loss_fct = nn.CrossEntropyLoss()
-        else:
-            raise SettingError(
-                f"loss_type={self.loss_type!r} is no loss of ComiRec: set it to CE or BPR."
-            )
+        self.loss_fct = loss_function(self)
 
         # parameters initialization
         self.apply(self._init_weights)

@@ -12,12 +12,12 @@ import math
 
 import torch
 from recbole.model.abstract_recommender import SequentialRecommender
-from recbole.model.loss import BPRLoss
 from torch import nn
 
 from recbole_sam.errors import SettingError
 from recbole_sam.models import sizes
 from recbole_sam.models.capsule import best_matches, matches, nearest_interest, route
+from recbole_sam.models.loss_function import loss_function
 from recbole_sam.models.padding import left_pad
 
 
@@ -96,14 +96,7 @@ class MIND(SequentialRecommender):
         self.dense = nn.Linear(self.hidden_size, self.hidden_size)
         self.register_buffer("routing_logits", torch.randn(self.interest_size, self.max_seq_length))
 
-        if self.loss_type == "BPR":
-            self.loss_fct = BPRLoss()
-        elif self.loss_type == "CE":
-            self.loss_fct = nn.CrossEntropyLoss()
-        else:
-            raise SettingError(
-                f"loss_type={self.loss_type!r} is no loss of MIND: set it to CE or BPR."
-            )
+        self.loss_fct = loss_function(self)
 
         # parameters initialization
         self.apply(self._init_weights)

@@ -26,8 +26,6 @@ def check(config):
     """
     _check_model(config)
     _check_loss(config)
-    if config["autocast"] not in (None, "bf16"):
-        raise SettingError(f"autocast is '{config['autocast']}'; it must be bf16 or left out.")
 
 
 def _check_model(config):

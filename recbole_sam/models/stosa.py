@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from recbole_sam.errors import SettingError
 from recbole_sam.models import sizes
+from recbole_sam.models.initialisation import normal_weights
 from recbole_sam.models.padding import causal_mask, left_pad
 from recbole_sam.models.wasserstein import all_distances, as_points, paired_distances, positive
 
@@ -153,18 +154,7 @@ class STOSA(SequentialRecommender):
         self.blocks = nn.ModuleList(STOSABlock(config) for _ in range(self.n_layers))
 
         # parameters initialization
-        self.apply(self._init_weights)
-
-    def _init_weights(self, module):
-        if isinstance(module, (nn.Linear, nn.Embedding)):
-            module.weight.data.normal_(mean=0.0, std=self.initializer_range)
-            if isinstance(module, nn.Embedding) and module.padding_idx is not None:
-                module.weight.data[module.padding_idx].zero_()
-        elif isinstance(module, nn.LayerNorm):
-            module.bias.data.zero_()
-            module.weight.data.fill_(1.0)
-        if isinstance(module, nn.Linear) and module.bias is not None:
-            module.bias.data.zero_()
+        self.apply(normal_weights(self.initializer_range))
 
     def items(self, item_ids):
         """Items as points of the Wasserstein space, shape [..., 2 d]."""

@@ -21,7 +21,7 @@ import re
 
 from recbole_sam.data import skips as reasons
 from recbole_sam.data.items import Item
-from recbole_sam.data.lines import open_bytes
+from recbole_sam.data.lines import byte_lines, open_bytes
 from recbole_sam.data.sources.table import LATEST_SECOND, parse_number, parse_price, parse_time
 from recbole_sam.data.text import clean_token
 from recbole_sam.errors import DataError
@@ -108,12 +108,12 @@ def read_metadata(path, skips, wanted):
 
 def _records(path, skips, wanted=None):
     with open_bytes(path) as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(byte_lines(file, path), 1):
             if wanted is not None and _passed_over(line, wanted):
                 continue
             try:
                 record = _loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):  # the latter of brackets in brackets
                 record = _parse_odd(line)
             if isinstance(record, dict):
                 yield number, record
@@ -130,6 +130,8 @@ def _parse_odd(line):
     try:
         # orjson refuses halves of surrogate pairs, which json reads and `text` then removes.
         return json.loads(text)
+    except RecursionError:
+        return None
     except ValueError:
         pass
     if not text.startswith("{'"):

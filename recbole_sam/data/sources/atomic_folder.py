@@ -25,7 +25,10 @@ def inter_file(folder):
     Raises:
         DataError: there is none, or several.
     """
-    found = sorted(folder.glob("*.inter"))
+    try:
+        found = [path for path in sorted(folder.iterdir()) if path.suffix == ".inter"]
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read as a RecBole dataset folder ({error.strerror}).") from error
     if len(found) != 1:
         raise DataError(
             f"{folder} holds {len(found)} .inter files, where a RecBole dataset folder has one."

@@ -99,6 +99,28 @@ def _refuse_unread(args, way):
         raise SettingError(f"--{way} does not read {', '.join(unread)}: leave that out.")
     if args.items and args.meta:
         raise SettingError("--items and --meta both describe the items; give one.")
+    _refuse_pointless(args, way)
+
+
+def _refuse_pointless(args, way):
+    """Refuses options that would change nothing beside the others."""
+    log, items = Path(args.interactions or ""), Path(args.items or "")
+    tables = [path for path, given in ((log, args.interactions), (items, args.items)) if given]
+    pointless = {
+        "--behaviour-column names a column that only --behaviours reads": args.behaviour_column
+        and not args.behaviours,
+        f"--header is for a file without column names, and {log} is Parquet": args.header
+        and table.is_parquet(log),
+        "--delimiter is for CSV and TSV, and the tables are Parquet": args.delimiter
+        and tables and all(map(table.is_parquet, tables)),
+        "--cache and --offline are for downloads, and the files are given": getattr(args, way)
+        and (args.cache or args.offline),
+        f"--preset={args.preset} does not describe --{way}": args.preset
+        and way not in (_PRESET_WAYS.get(presets.load(args.preset).reader), "atomic"),
+    }  # fmt: skip
+    for why, is_pointless in pointless.items():
+        if is_pointless:
+            raise SettingError(f"{why}: leave it out.")
 
 
 def _title_field(preset):
@@ -176,6 +198,8 @@ def _open_atomic(args, preset, skips, item_skips):
         title = args.title_column or _title_field(preset)
         items = partial(atomic_folder.read_items, item, title)
         known = item
+    elif args.title_column:
+        raise DataError(f"{item} does not exist, so it has no column {args.title_column!r} of titles.")
     else:
         items = known = None
     lost = ", ".join(atomic_folder.lost_fields(inter, title))
@@ -196,7 +220,7 @@ def _open_atomic(args, preset, skips, item_skips):
 
 def _open_tables(args, preset, skips, item_skips):
     columns = _columns(args, preset)
-    names = args.header.split(",") if args.header else None
+    names = _listed(args.header, "--header", "column", empty=True)
     path = Path(args.interactions)
     rows = table.read_interactions(path, columns, skips, args.delimiter, names, _behaviours(args))
     if args.items and Path(args.items).resolve() == path.resolve():
@@ -208,6 +232,10 @@ def _open_tables(args, preset, skips, item_skips):
             lambda wanted: table.read_items(path, columns, Skips(), args.delimiter, names),
             path,
         )
+    unread = [name for name in _OF_ITEM_TABLES if name != "delimiter" and getattr(args, name)]
+    if items is None and unread:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in unread)
+        raise SettingError(f"{options} would do nothing: {path} has no titles, and there is no --items.")
     return Source(
         preset.title if preset and preset.reader == "table" else "table",
         rows,
@@ -238,7 +266,21 @@ def _columns(args, preset):
 
 
 def _behaviours(args):
-    return set(args.behaviours.split(",")) if args.behaviours else None
+    names = _listed(args.behaviours, "--behaviours", "behaviour")
+    return set(names) if names else None
+
+
+def _listed(text, option, what, empty=False):
+    """The names in a comma-separated option, each once; empty ones where columns may go without a name."""
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if not name and not empty:
+            raise SettingError(f"{option}={text} has an empty name: put one comma between two names.")
+        if name and names.count(name) > 1:
+            raise SettingError(f"{option}={text} names the {what} {name!r} twice.")
+    return names
 
 
 _WAYS = {
@@ -248,6 +290,9 @@ _WAYS = {
     "archive": _open_movielens,
 }
 """The option that gives a source -> what opens it."""
+
+_PRESET_WAYS = {"amazon": "reviews", "movielens": "archive", "table": "interactions"}
+"""The reader of a preset -> the option that gives its source."""
 
 _OF_LOGS = (
     "header", "behaviours", "user_column", "item_column", "rating_column", "time_column", "behaviour_column",

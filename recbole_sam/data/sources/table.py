@@ -1,13 +1,14 @@
 """CSV, TSV and Parquet tables, one row an interaction or an item, with columns of any name."""
 
-import csv
 import math
+import re
 from datetime import datetime, timezone
 from typing import NamedTuple
 
+from recbole_sam.data import delimited
 from recbole_sam.data import skips as reasons
 from recbole_sam.data.items import Item
-from recbole_sam.data.lines import text_lines
+from recbole_sam.data.lines import reading, refuse_irregular
 from recbole_sam.data.text import clean_token
 from recbole_sam.errors import DataError, SettingError, nearest
 
@@ -32,11 +33,7 @@ ITEM_NAMES = {
 REVIEW_NAMES = "text review_text review_body overall".split()
 """Columns of reviews: beside one of them, ``title`` is the headline of the review, not the product."""
 
-QUOTES = (
-    'A cell that begins with " ends at the next one, and a " inside it is written "". In a table without '
-    "quoting (many logs are TSV like that) remove such quotes, or quote the cells."
-)
-"""What to do about a quote that makes no sense."""
+_WHOLE = re.compile(r"-?\d+\.0+")
 
 LATEST_SECOND = 1e11
 """The year 5138; a larger number counts milliseconds or microseconds."""
@@ -77,9 +74,10 @@ def read_interactions(path, columns, skips, delimiter=None, names=None, behaviou
         tuple: user token, item token, rating (NaN when empty or without such a column), time.
 
     Raises:
-        DataError: the file cannot be read, or has no column for user, item or time.
+        DataError: the file cannot be read, has no column for user, item or time, or one column would be
+            used twice.
     """
-    table = _rows(path, delimiter, names)
+    given, table = names, _rows(path, delimiter, names)
     names = next(table)
     user, item, time = (
         _find(
@@ -94,11 +92,17 @@ def read_interactions(path, columns, skips, delimiter=None, names=None, behaviou
             path, names, "behaviour", columns.behaviour,
             INTERACTION_NAMES["behaviour"], "--behaviour-column",
         )  # fmt: skip
+    roles = {"user": user, "item": item, "time": time, "rating": rating, "behaviour": behaviour}
+    _refuse_twice(path, names, roles)
+    floats = _float_ids(path, delimiter, given, {user, item})
+    found = set()
     for line, cells in table:
-        if behaviour is not None and _text(cells[behaviour]) not in behaviours:
-            skips.pass_over(reasons.OTHER_BEHAVIOUR, path, line)
-            continue
-        user_token, item_token = clean_token(_text(cells[user])), clean_token(_text(cells[item]))
+        if behaviour is not None:
+            found.add(_text(cells[behaviour]))
+            if _text(cells[behaviour]) not in behaviours:
+                skips.pass_over(reasons.OTHER_BEHAVIOUR, path, line)
+                continue
+        user_token, item_token = _id(cells[user], user in floats), _id(cells[item], item in floats)
         if not user_token or not item_token:
             skips.add(reasons.NO_ITEM if user_token else reasons.NO_USER, path, line)
             continue
@@ -113,7 +117,14 @@ def read_interactions(path, columns, skips, delimiter=None, names=None, behaviou
             if stars is None:
                 skips.add(reasons.BAD_RATING, path, line)
                 continue
+        if floats:
+            skips.repair(reasons.FLOAT_ID)
         yield user_token, item_token, stars, seconds
+    for name in sorted((behaviours or set()) - found):
+        skips.note(
+            f"{path.name} has no row with the behaviour {name!r}; it has {', '.join(sorted(found)[:10])}."
+            f"{nearest(name, found)}"
+        )
 
 
 def read_items(path, columns, skips, delimiter=None, names=None):
@@ -131,7 +142,7 @@ def read_items(path, columns, skips, delimiter=None, names=None):
     Raises:
         DataError: the file cannot be read, or has no column for the item or the title.
     """
-    table = _rows(path, delimiter, names)
+    given, table = names, _rows(path, delimiter, names)
     names = next(table)
     token = _find(path, names, "item", columns.item_id, ITEM_NAMES["item"], "--item-id-column")
     title = _find_title(path, names, columns, "--title-column")
@@ -139,8 +150,9 @@ def read_items(path, columns, skips, delimiter=None, names=None):
         _find(path, names, part, getattr(columns, part), ITEM_NAMES[part])
         for part in ("brand", "category", "price")
     )
+    floats = _float_ids(path, delimiter, given, {token})
     for line, cells in table:
-        item = clean_token(_text(cells[token]))
+        item = _id(cells[token], token in floats)
         if not item:
             skips.add(reasons.NO_ITEM, path, line)
             continue
@@ -159,6 +171,46 @@ def has_titles(path, columns, delimiter=None, names=None):
     found = _find_title(path, next(table), columns)
     table.close()
     return found is not None
+
+
+def _float_ids(path, delimiter, names, columns):
+    """Of the id columns, those whose ids are all whole numbers written as floats.
+
+    A spreadsheet or pandas writes ids so when one of them is missing. A file without such ids costs one row,
+    one with them a second reading.
+    """
+    if is_parquet(path):  # floats are floats there
+        return set()
+    found, table = set(), _rows(path, delimiter, names)
+    next(table)
+    for _, cells in table:
+        for column in tuple(columns):
+            token = clean_token(cells[column])
+            if _WHOLE.fullmatch(token):
+                found.add(column)
+            elif token:
+                columns = columns - {column}
+        if not columns:
+            break
+    table.close()
+    return found & columns
+
+
+def _id(cell, is_float):
+    """The id in a cell, of a column that :func:`_float_ids` named or not."""
+    token = clean_token(_text(cell))
+    return token.partition(".")[0] if is_float else token
+
+
+def _refuse_twice(path, names, columns):
+    """Refuses one column in two roles, which makes a user of every item, say."""
+    roles = {}
+    for role, column in columns.items():
+        if column is not None and roles.setdefault(column, role) != role:
+            raise DataError(
+                f"{path}: the column {names[column]!r} would be both {roles[column]} and {role}. Name "
+                f"another one with --{role}-column=."
+            )
 
 
 def parse_number(cell):
@@ -230,13 +282,13 @@ def _find(path, names, part, wanted, usual, option=None):
     plain = [_plain(name) for name in names]
     if wanted is not None:
         if wanted in names:
-            return names.index(wanted)
+            return _only(path, names, names.index(wanted))
         raise DataError(
             f"{path} has no column {wanted!r}; it has {', '.join(names)}.{nearest(wanted, names)}"
         )
     for name in usual:
         if _plain(name) in plain:
-            return plain.index(_plain(name))
+            return _only(path, names, plain.index(_plain(name)))
     if option is None:
         return None
     raise DataError(
@@ -261,6 +313,13 @@ def _find_title(path, names, columns, option=None):
     return found
 
 
+def _only(path, names, column):
+    """The position of a column whose name no other one has."""
+    if names.count(names[column]) > 1:
+        raise DataError(f"{path} has more than one column named {names[column]!r}: rename the others.")
+    return column
+
+
 def _plain(name):
     # "user_id:token" is how atomic files spell it.
     return "".join(c for c in name.partition(":")[0].lower() if c.isalnum())
@@ -268,44 +327,17 @@ def _plain(name):
 
 def _rows(path, delimiter, names):
     """Yields the column names, then line number and cells of each row."""
-    if path.suffix in (".parquet", ".pq"):
+    if is_parquet(path):
         yield from _parquet_rows(path)
     else:
-        yield from _text_rows(path, delimiter, names)
+        if delimiter is not None:
+            delimiter = _one_character(delimiter)
+        yield from delimited.read_rows(path, delimiter, names, "Is {} the delimiter (--delimiter=)?")
 
 
-def _text_rows(path, delimiter, names):
-    lines = text_lines(path)
-    head = next(lines)
-    delimiter = max(",\t;|", key=head.count) if delimiter is None else _one_character(delimiter)
-    # A quoted column name may hold a line end, so the header goes through the same reader. It is strict
-    # because a stray quote at the start of a cell would else swallow the rows up to the next one.
-    reader = csv.reader(_chain(head, lines), delimiter=delimiter, strict=True)
-    end = 0  # the last line of the row before
-    try:
-        names = names or next(reader)
-        yield [name.strip() for name in names]
-        end = reader.line_num
-        for cells in reader:
-            start, end = end + 1, reader.line_num
-            if not cells:
-                continue
-            if len(cells) != len(names):
-                raise DataError(
-                    f"{path}, line {reader.line_num}: {len(cells)} columns, where the header has "
-                    f"{len(names)} ({', '.join(names)}). "
-                    f"Is {delimiter!r} the delimiter (--delimiter=)?"
-                    + (f" The row begins in line {start}: {QUOTES}" if end > start else "")
-                )
-            if delimiter == "\t" and end > start and _holds_rows(cells):
-                raise DataError(
-                    f"{path}, line {end}: a quoted cell holds whole rows, from line {start} on. {QUOTES}"
-                )
-            yield end, cells
-    except csv.Error as error:
-        raise DataError(
-            f"{path}, line {reader.line_num}, in a row that begins in line {end + 1}: {error}. {QUOTES}"
-        ) from None
+def is_parquet(path):
+    """bool: whether the name says that a table is Parquet."""
+    return path.suffix in (".parquet", ".pq")
 
 
 def _one_character(delimiter):
@@ -317,20 +349,6 @@ def _one_character(delimiter):
             f"--delimiter={delimiter} is no delimiter: give one character such as , or ; or \\t for a tab."
         )
     return delimiter
-
-
-def _holds_rows(cells):
-    """Whether each line of a row has as many tabs as a row: two stray quotes with rows in between.
-
-    Only tabs tell: commas are common in a text of several lines.
-    """
-    lines = "\t".join(cells).split("\n")
-    return all(line.count("\t") == len(cells) - 1 for line in lines)
-
-
-def _chain(head, lines):
-    yield head
-    yield from lines
 
 
 def _parquet_rows(path):
@@ -347,11 +365,11 @@ def _parquet_rows(path):
             f"{path} is a folder of Parquet files, where one file is needed. Join them: python -c \"import "
             f"pyarrow.parquet as p; p.write_table(p.read_table('{path}'), '{path.stem}.joined.parquet')\""
         )
+    with reading(path):
+        refuse_irregular(path)
     try:
         file = pyarrow.parquet.ParquetFile(path)
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist.") from None
-    except pyarrow.ArrowInvalid as error:
+    except pyarrow.ArrowException as error:
         raise DataError(f"{path} is not a Parquet file ({error}).") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error}).") from None
@@ -363,5 +381,5 @@ def _parquet_rows(path):
                 for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                     line += 1
                     yield line, cells
-        except (pyarrow.ArrowException, OSError) as error:
+        except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
             raise DataError(f"{path} is damaged after row {line:,} ({error}): fetch it again.") from None

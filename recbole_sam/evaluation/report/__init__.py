@@ -1,7 +1,11 @@
 """What a comparison looks like: on the terminal, in files, on a page."""
 
 import csv
+import re
 
+import pandas as pd
+
+from recbole_sam.data.delimited import as_text
 from recbole_sam.evaluation.report import html, latex, markdown, plots, provenance, terminal
 
 __all__ = ["terminal", "write_all"]
@@ -34,7 +38,16 @@ def write_all(results, folder):
 def _csv(results, frame):
     """A table that ``pandas.read_csv(file, comment="#")`` reads, under lines that say where it comes from.
 
-    Texts are quoted, so that a # in one of them begins no comment.
+    Texts are quoted, so that a # in one of them begins no comment, and none is a formula to a spreadsheet.
     """
-    lines = [f"# {name}: {' '.join(text.split())}" for name, text in provenance.lines(results)]
-    return "\n".join(lines) + "\n" + frame.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
+    lines = [f"# {name}: {_plain(text)}" for name, text in provenance.lines(results)]
+    safe = frame.copy()
+    for column, cells in frame.items():
+        if any(as_text(cell) is not cell for cell in cells):
+            safe[column] = pd.Series(map(as_text, cells), frame.index, cells.dtype)
+    return "\n".join(lines) + "\n" + safe.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
+
+
+def _plain(text):
+    """A comment on one line; a spreadsheet splits it into cells, none of which may be a formula."""
+    return re.sub(r"([,;])(?=[=+\-@])", r"\1 ", " ".join(text.split()))

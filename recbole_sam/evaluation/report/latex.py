@@ -20,7 +20,7 @@ def text(results):
         and, in short, in the captions.
     """
     head = [f"% {name}: {told}" for name, told in provenance.lines(results)]
-    parts = ["\n".join(line.replace("\n", " ") for line in head), r"% needs \usepackage{booktabs}"]
+    parts = ["\n".join(" ".join(line.split()) for line in head), r"% needs \usepackage{booktabs}"]
     for protocol in results.protocols:
         parts.append(table(views.main(results, protocol), _caption(results, protocol), f"tab:{protocol}"))
         parts.append(

@@ -1,5 +1,7 @@
 """The whole comparison as Markdown."""
 
+import re
+
 from recbole_sam.evaluation.metrics import names
 from recbole_sam.evaluation.report import provenance, views
 
@@ -13,7 +15,7 @@ def text(results):
     Returns:
         str: Markdown that GitHub renders.
     """
-    parts = [f"# Comparison on {results.run['dataset']}"]
+    parts = [f"# Comparison on {_escaped(results.run['dataset'])}"]
     if results.run["synthetic"]:
         parts.append(f"**{provenance.SYNTHETIC}**")
     for protocol in results.protocols:
@@ -28,7 +30,8 @@ def text(results):
     parts.append(
         "\n".join(f"- **{name}**: {_escaped(told)}" for name, told in provenance.lines(results)[:-1])
     )
-    parts.append(f"    {results.run['command']}")
+    # one line: a second one would end the block, and be read as Markdown
+    parts.append(f"    {' '.join(results.run['command'].split())}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -41,14 +44,16 @@ def table(shown):
         )
     lines = ["| " + " | ".join(_cell(cell) for cell in cells) + " |" for cells in rows]
     notes = "\n\n" + "\n".join(f"- {_escaped(note)}" for note in shown.notes) if shown.notes else ""
-    return f"## {shown.title}\n\n" + "\n".join(lines) + notes
+    return f"## {_escaped(shown.title)}\n\n" + "\n".join(lines) + notes
 
 
 def _cell(cell):
     bold = cell.startswith("**") and cell.endswith("**") and len(cell) > 4
-    inner = _escaped(cell[2:-2] if bold else cell).replace("|", "\\|")
+    inner = _escaped(cell[2:-2] if bold else cell)
     return f"**{inner}**" if bold else inner
 
 
 def _escaped(value):
-    return value.replace("*", "\\*").replace("<", "&lt;").replace("_", "\\_")
+    """Text that Markdown shows as it is: no HTML, link, picture, code or further line comes out of it."""
+    value = " ".join(value.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", value)

@@ -142,8 +142,8 @@ def _footer(results):
 
 
 def _wrapped(name, width):
-    """A model's name in lines, broken between settings where there are some."""
-    return textwrap.fill(name.replace(":", ": "), width).replace(": ", ":")
+    """A model's name in lines, broken between settings where there are some, and no formula to matplotlib."""
+    return textwrap.fill(name.replace(":", ": "), width).replace(": ", ":").replace("$", r"\$")
 
 
 def _colours(results):

@@ -13,13 +13,16 @@ import filelock
 from recbole_sam.interests.cache import CachedAnswer
 from recbole_sam.interests.failures import (
     CacheError,
-    MalformedFailure,
     ProviderStopError,
     RefusedFailure,
     TransientFailure,
+    UsedFailure,
 )
 from recbole_sam.interests.generate.batch_service import ENDPOINT, DeclinedError, NothingAcceptedError
-from recbole_sam.interests.generate.openai import chat_failure, error_of, read_completion
+from recbole_sam.interests.generate.openai import chat_failure
+from recbole_sam.interests.generate.reading import embedded_error, error_of, read_completion
+from recbole_sam.interests.generate.served import usage
+from recbole_sam.interests.private import open_private, private_folder
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +37,15 @@ class Jobs:
         service (Service): sends them.
         asked_of (AskedOf): model and parameters of every line.
         settings (LLMSettings): the completion window.
+        report (RunReport): of the run; counts answers that are too long.
     """
 
-    def __init__(self, cache, service, asked_of, settings):
+    def __init__(self, cache, service, asked_of, settings, report):
         self._cache = cache
         self._service = service
         self._asked_of = asked_of
         self._settings = settings
+        self._report = report
         self._folder = cache.folder / "batches"
 
     def make(self, lines):
@@ -54,8 +59,8 @@ class Jobs:
         """
         job = uuid.uuid4().hex
         try:
-            self._folder.mkdir(exist_ok=True)
-            with open(self._requests(job), "w", encoding="utf-8") as file:
+            private_folder(self._folder)
+            with open_private(self._requests(job), "w", encoding="utf-8") as file:
                 for key, prompt in lines.items():
                     body = {
                         "model": self._asked_of.model,
@@ -138,7 +143,7 @@ class Jobs:
         """The results of a job that is over, kept in the cache, and the job forgotten.
 
         Returns:
-            list or None: (key, failure or None, (input tokens, output tokens)) of each prompt; None
+            list or None: (key, failure or None, its :func:`usage`) of each prompt; None
             while the job is being worked on. Empty when another process has collected it.
 
         Raises:
@@ -156,7 +161,7 @@ class Jobs:
                 state = self._service.show(row[1])
                 status = state.get("status")
                 if status not in _OVER:
-                    logger.info("batch job %s: %s", row[1], status)
+                    logger.info("batch job %s: %s", row[1], self._service.scrub(status)[:100])
                     return None
                 results, left = self._results(job, state)
             except DeclinedError as refusal:
@@ -174,7 +179,7 @@ class Jobs:
         keys = dict.fromkeys(self._cache.call(_keys, job).result())
         results = []
         for kind in ("output_file_id", "error_file_id"):
-            if state.get(kind):
+            if isinstance(state.get(kind), str) and state[kind]:
                 path = self._folder / f"{job}.{kind}"
                 self._service.download(state[kind], path)
                 results += self._read(path, keys)
@@ -182,7 +187,10 @@ class Jobs:
         return results, keys
 
     def _declined_job(self, batch_id, state):
-        error = ((state.get("errors") or {}).get("data") or [{}])[0]
+        error = state.get("errors")
+        error = error.get("data") if isinstance(error, dict) else error
+        error = error[0] if isinstance(error, list) and error else error
+        error = error if isinstance(error, dict) else {}
         said = f"{error.get('code') or ''}: {error.get('message') or 'no reason given'}"
         said = " ".join(self._service.scrub(said).split())[:300]
         return ProviderStopError(
@@ -208,23 +216,17 @@ class Jobs:
                 try:
                     entry = json.loads(line)
                     key = entry["custom_id"]
-                except (ValueError, KeyError, TypeError):
+                    known = keys.pop(key, self) is not self
+                except (ValueError, KeyError, TypeError, RecursionError):
                     continue
-                if keys.pop(key, self) is self:
+                if not known:
                     continue
-                answer, failure = read_line(entry, self._service.scrub)
+                answer, failure = read_line(entry, self._service.scrub, self._service.scrub_answer)
                 if isinstance(failure, RefusedFailure):
                     stored.append((key, CachedAnswer(str(failure), True, 0, 0)))
                 elif answer is not None:
-                    stored.append((key, answer))
-                used = answer or failure
-                results.append(
-                    (
-                        key,
-                        failure,
-                        (getattr(used, "input_tokens", 0), getattr(used, "output_tokens", 0)),
-                    )
-                )
+                    stored.append((key, self._report.limited(answer)))
+                results.append((key, failure, usage(answer or failure)))
         for future in [self._cache.store(key, self._asked_of, answer) for key, answer in stored]:
             future.result()
         return results
@@ -261,29 +263,36 @@ def _unknown_job(batch_id):
     )
 
 
-def read_line(entry, clean=str):
+def read_line(entry, clean=str, clean_answer=str):
     """One line of a result file.
 
     Args:
         entry (dict): decoded.
         clean (callable): takes what must not be shown out of the vendor's words.
+        clean_answer (callable): takes it out of an answer.
 
     Returns:
         tuple: a CachedAnswer and None, or None and the failure.
     """
-    response = entry.get("response") or {}
-    status = response.get("status_code", 0)
-    try:
-        if status == 200:
-            return read_completion(response.get("body")), None
-        code, message = error_of(response.get("body") or {})
+    response = entry.get("response")
+    response = response if isinstance(response, dict) else {}
+    status, body = response.get("status_code"), response.get("body")
+    good = isinstance(status, int) and 200 <= status < 300
+    error = embedded_error(body) if good else None
+    if good and error is None:
+        try:
+            answer = read_completion(body)
+        except UsedFailure as failure:
+            return None, failure
+        return answer._replace(text=clean_answer(answer.text)), None
+    if error is None:
+        code, message = error_of(body)
         if not code:
-            code, message = error_of(entry.get("error") or {})
-        return None, chat_failure(
-            "DashScope's batch service", status or 500, clean(code), clean(message)
-        )
-    except (MalformedFailure, RefusedFailure) as failure:
-        return None, failure
+            code, message = error_of(entry.get("error"))
+        error = status if isinstance(status, int) and status else 500, code, message
+    failure = chat_failure("DashScope's batch service", error[0], clean(error[1]), clean(error[2]))
+    failure.sent = good  # the vendor says that this line failed, and bills those that did not
+    return None, failure
 
 
 # Operations on the cache's file; each runs in a transaction of its writing thread.

@@ -3,21 +3,25 @@
 Protocol: https://www.alibabacloud.com/help/en/model-studio/batch-interfaces-compatible-with-openai
 """
 
-import logging
 import random
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 from recbole_sam.errors import SettingError
-from recbole_sam.interests.failures import CacheError, ProviderStopError, TransientFailure, scrub
+from recbole_sam.interests.failures import CacheError, ProviderStopError, TransientFailure
 from recbole_sam.interests.generate.dashscope import FATAL, find_key, sdk
 from recbole_sam.interests.generate.http_client import decoded, http_client, http_library
-from recbole_sam.interests.generate.openai import chat_failure, error_of
-from recbole_sam.interests.limits import backoff
+from recbole_sam.interests.generate.openai import chat_failure
+from recbole_sam.interests.generate.reading import embedded_error, error_of, redirected
+from recbole_sam.interests.limits import Patience, backoff, retry_after
+from recbole_sam.interests.private import open_private
+from recbole_sam.interests.scrub import scrub, scrub_answer
 
 ENDPOINT = "/v1/chat/completions"
 _PASSES = (408, 409, 425, 429)
 """4xx that say nothing about the request itself."""
+_NAME = "DashScope's batch service"
 _FATAL_HERE = {404: (("", "check the endpoint, DASHSCOPE_COMPATIBLE_BASE_URL."),)}
 
 
@@ -55,8 +59,8 @@ class Service:
     def __init__(self, settings):
         self._settings = settings
         self._random = random.Random()
+        self._patience = Patience(settings.max_wait, _NAME)
         httpx = http_library("dashscope")
-        logging.getLogger("httpx").setLevel(logging.WARNING)
         self._key = find_key()
         address = sdk().base_compatible_api_url.rstrip("/")
         try:
@@ -80,6 +84,10 @@ class Service:
     def scrub(self, text):
         """``text`` without the key, should the vendor repeat it."""
         return scrub(text, self._key)
+
+    def scrub_answer(self, text):
+        """A model's answer without the key."""
+        return scrub_answer(text, self._key)
 
     def upload(self, path):
         """Sends a request file and returns its id. Sending one twice costs nothing.
@@ -137,15 +145,18 @@ class Service:
             query = {"input_file_ids": file_id, "limit": 100, **({"after": after} if after else {})}
             content = self._call(lambda query=query: self._http.get("/batches", params=query))
             entries = content.get("data") or []
+            entries = entries if isinstance(entries, list) else []
+            entries = [entry for entry in entries if isinstance(entry, dict)]
             for entry in entries:
                 if entry.get("input_file_id") == file_id:
                     return entry
-            if not content.get("has_more") or not entries:
+            last = entries[-1].get("id") if entries else None
+            if not content.get("has_more") or last in (None, after):
                 return None
-            after = entries[-1].get("id")
+            after = last
 
     def show(self, batch_id):
-        """A job's state, a dict."""
+        """A job's state as the vendor describes it, a dict."""
         return self._call(lambda: self._http.get(f"/batches/{batch_id}"))
 
     def download(self, file_id, path):
@@ -161,9 +172,9 @@ class Service:
                 if response.status_code != 200:
                     response.read()
                     return response
-                with open(path, "wb") as file:
-                    for block in response.iter_bytes():
-                        file.write(block)
+                with open_private(path, "wb") as file:
+                    for line in _lines(response.iter_bytes()):
+                        file.write(self.scrub_answer(line.decode("utf-8", "replace")).encode())
             return {}
 
         try:
@@ -176,8 +187,8 @@ class Service:
 
     def _field(self, content, name):
         value = content.get(name)
-        if not isinstance(value, str) or not value:
-            raise ProviderStopError(f"DashScope's batch service answered without an {name}.")
+        if not isinstance(value, str) or not value or self.scrub(value) != value:  # we keep and show it
+            raise ProviderStopError(f"{_NAME} answered without an {name} that can be used.")
         return value
 
     def _call(self, send):
@@ -190,34 +201,55 @@ class Service:
                 response = send()
             except httpx.TransportError as error:
                 failure = TransientFailure(f"connection lost ({type(error).__name__})")
+            except httpx.DecodingError:
+                failure = TransientFailure("unreadable answer")
             else:
                 if isinstance(response, dict):
                     return response
                 content = decoded(response)
-                if response.status_code == 200 and isinstance(content, dict):
+                error = embedded_error(content) if response.status_code == 200 else None
+                if response.status_code == 200 and isinstance(content, dict) and error is None:
                     return content
-                failure = self._failure(response.status_code, content)
+                failure = self._failure(response, content, error)
             if isinstance(failure, ProviderStopError):
                 raise failure
+            wait = self._patience.check(failure.retry_after, str(failure))
             if attempt < self._settings.tries:
-                time.sleep(backoff(attempt, self._random, self._settings.backoff))
+                time.sleep(max(wait, backoff(attempt, self._random, self._settings.backoff)))
         raise ProviderStopError(
             f"DashScope's batch service cannot be reached ({failure}); jobs that are under way are "
             "remembered, so try the same command later."
         )
 
-    def _failure(self, status, content):
+    def _failure(self, response, content, error):
         """What an answer that is none means: a TransientFailure, or a ProviderStopError to be raised."""
-        if status == 200:
+        status = response.status_code
+        if 300 <= status < 400:
+            target = self.scrub(response.headers.get("Location", ""))
+            advice = "set DASHSCOPE_COMPATIBLE_BASE_URL to the address that answers."
+            return redirected(_NAME, status, str(response.request.url), target, advice)
+        if 200 <= status < 300 and error is None:
             return TransientFailure("unreadable answer")
-        provider = "DashScope's batch service"
-        code, message = map(self.scrub, error_of(content))
-        failure = chat_failure(provider, status, code, message, fatal=FATAL + _FATAL_HERE.get(status, ()))
+        definite = error is None and _definite(status)  # after a good status it is open what was done
+        status, code, message = error or (status, *error_of(content))
+        code, message = self.scrub(code), self.scrub(message)
+        wait = retry_after(response.headers, datetime.now(timezone.utc))
+        failure = chat_failure(_NAME, status, code, message, wait, FATAL + _FATAL_HERE.get(status, ()))
         if isinstance(failure, TransientFailure):
             return failure
         if not isinstance(failure, ProviderStopError):
-            failure = ProviderStopError(f"{provider}: {failure}.")
-        return DeclinedError(str(failure), status) if _definite(status) else failure
+            failure = ProviderStopError(f"{_NAME}: {failure}.")
+        return DeclinedError(str(failure), status) if definite else failure
+
+
+def _lines(blocks):
+    """The lines in blocks of bytes, each with its end."""
+    rest = b""
+    for block in blocks:
+        *lines, rest = (rest + block).split(b"\n")
+        yield from (line + b"\n" for line in lines)
+    if rest:
+        yield rest
 
 
 def _definite(status):

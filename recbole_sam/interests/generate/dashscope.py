@@ -6,6 +6,8 @@ is handed to the SDK and to nobody else.
 """
 
 import asyncio
+import contextvars
+import json
 import logging
 import os
 import re
@@ -13,24 +15,31 @@ import ssl
 from datetime import datetime, timezone
 
 from recbole_sam.interests.budget import read_price
-from recbole_sam.interests.cache import AskedOf, CachedAnswer
+from recbole_sam.interests.cache import AskedOf
 from recbole_sam.interests.failures import (
     MalformedFailure,
     ProviderStopError,
     RefusedFailure,
     RejectedFailure,
     TransientFailure,
-    scrub,
 )
 from recbole_sam.interests.generate.extractive import central_titles
+from recbole_sam.interests.generate.reading import (
+    LONGEST_MESSAGE,
+    embedded_error,
+    error_of,
+    outline,
+    read_generation,
+    redirected,
+)
 from recbole_sam.interests.generate.served import ServedGenerator, stop_error
 from recbole_sam.interests.limits import retry_after
-from recbole_sam.interests.parse import kept
+from recbole_sam.interests.parse import LONGEST
+from recbole_sam.interests.scrub import scrub, scrub_answer
 
 DEFAULT_MODEL = "qwen-flash"
 DEFAULT_TEMPERATURE = 0.3  # paper
 PROVIDER = "dashscope"
-CUT = "length"  # the finish_reason of an answer that ran into its token limit, here and at OpenAI
 
 # Codes of the vendor after which no call can succeed, and what to do. The first match counts.
 # https://help.aliyun.com/en/model-studio/error-code
@@ -143,6 +152,52 @@ def find_key():
     return key
 
 
+class _LostError(Exception):
+    """A connection broke after the request had gone out. The SDK would send it again, unasked and uncounted,
+    had it been aiohttp's own error."""
+
+
+class _RedirectError(Exception):
+    """The endpoint wants to send us elsewhere."""
+
+    def __init__(self, status, asked, target):
+        super().__init__("redirect")
+        self.status, self.asked, self.target = status, asked, target
+
+
+# What came back to the call that the current task makes: the SDK passes on only a part of it.
+_seen = contextvars.ContextVar("response", default=None)
+
+
+def _watch():
+    """An aiohttp ``TraceConfig`` that keeps the SDK's calls to one request each, and to one address."""
+    import aiohttp
+
+    async def keep_head(session, context, given):
+        if (seen := _seen.get()) is not None:
+            seen.update(status=given.response.status, headers=given.response.headers)
+
+    async def keep_body(session, context, given):
+        if (seen := _seen.get()) is not None:
+            seen["body"].append(given.chunk)
+
+    async def refuse_redirect(session, context, given):
+        response = given.response
+        raise _RedirectError(response.status, str(given.url), response.headers.get("Location"))
+
+    async def send_once(session, context, given):
+        unsent = isinstance(given.exception, aiohttp.ClientConnectorError)
+        if isinstance(given.exception, aiohttp.ClientConnectionError) and not unsent:
+            raise _LostError(type(given.exception).__name__)
+
+    watch = aiohttp.TraceConfig()
+    watch.on_request_end.append(keep_head)
+    watch.on_response_chunk_received.append(keep_body)
+    watch.on_request_redirect.append(refuse_redirect)
+    watch.on_request_exception.append(send_once)
+    return watch
+
+
 class DashScopeClient:
     """A :class:`~recbole_sam.interests.generate.served.ChatClient` on the SDK's ``AioGeneration``.
 
@@ -177,6 +232,7 @@ class DashScopeClient:
                 ssl=ssl.create_default_context(cafile=certifi.where()),
             ),
             trust_env=True,
+            trace_configs=[_watch()],
         )
 
     async def close(self):
@@ -190,9 +246,11 @@ class DashScopeClient:
         import aiohttp
         from dashscope.common.error import DashScopeException
 
-        response = failure = None
+        failure = None
+        seen = {"status": None, "headers": {}, "body": []}
+        _seen.set(seen)
         try:
-            response = await sdk().AioGeneration.call(
+            await sdk().AioGeneration.call(
                 model=self.asked_of.model,
                 messages=[{"role": "user", "content": prompt}],
                 result_format="message",
@@ -201,57 +259,58 @@ class DashScopeClient:
                 session=self._session,
                 **self.asked_of.parameters,
             )
+        except _RedirectError as error:
+            target = scrub(error.target or "", self._key)
+            advice = "set DASHSCOPE_HTTP_BASE_URL to the address that answers."
+            failure = redirected("DashScope", error.status, error.asked, target, advice)
+        except _LostError as error:
+            failure = TransientFailure(f"connection lost ({error})", sent=True)
         except asyncio.TimeoutError:  # noqa: UP041 - not the builtin before Python 3.11
             failure = TransientFailure(f"no answer within {self._settings.timeout:g} s", sent=True)
+        except aiohttp.ClientResponseError:  # JSON under another type, broken compression
+            failure = MalformedFailure("unreadable answer")
         except aiohttp.ClientError as error:
             sent = not isinstance(error, aiohttp.ClientConnectorError)
             failure = TransientFailure(f"connection lost ({type(error).__name__})", sent=sent)
         except DashScopeException as error:  # of the SDK's own settings, such as a region without a workspace
             said = scrub(error, self._key)
             failure = stop_error("The DashScope SDK", said, "check the variables DASHSCOPE_... it names.")
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except Exception as error:
             # What the SDK makes of a body that is not the JSON it should be.
             failure = MalformedFailure(f"unreadable answer ({type(error).__name__})")
+        if isinstance(failure, MalformedFailure) and seen["body"]:
+            failure = None  # we read it ourselves
         if failure is not None:
             # Raised out here, unchained: those errors carry the request, and the request the key.
             raise failure
-        if response.status_code == 200:
-            return _read(response)
-        raise failure_of(
-            response.status_code,
-            scrub(response.code or "", self._key),
-            scrub(response.message or "", self._key),
-            retry_after(response.headers, datetime.now(timezone.utc)),
-        )
+        return self._read(seen["status"], seen["headers"], b"".join(seen["body"]))
+
+    def _read(self, status, headers, body):
+        """The answer in a response, whose status may be None; raises what else it means."""
+        content = _decoded(body)
+        if status is not None and 300 <= status < 400:
+            target = scrub(headers.get("Location", ""), self._key)
+            advice = "set DASHSCOPE_HTTP_BASE_URL to the address that answers."
+            raise redirected("DashScope", status, sdk().base_http_api_url, target, advice)
+        good = status is None or 200 <= status < 300
+        error = embedded_error(content) if good else (status, *error_of(content))
+        if error is None:
+            answer = read_generation(content)
+            return answer._replace(text=scrub_answer(answer.text, self._key))
+        status, code, message = error
+        message = message or body[:LONGEST].decode(errors="replace")
+        wait = retry_after(headers, datetime.now(timezone.utc))
+        failure = failure_of(status, scrub(code, self._key), scrub(message, self._key), wait)
+        failure.sent = failure.sent or good  # an error after a good status: who knows what was done
+        raise failure
 
 
-def _read(response):
-    usage = response.usage or {}
-    used = (whole_number(usage.get("input_tokens")), whole_number(usage.get("output_tokens")))
+def _decoded(body):
+    """The JSON of a response's body (bytes), or None when it is none."""
     try:
-        choice = response.output.choices[0]
-        text = choice.message.content
-    except (AttributeError, IndexError, KeyError, TypeError):
-        choice, text = {}, None
-    return readable(text, *used, choice.get("finish_reason") == CUT)
-
-
-def readable(text, input_tokens, output_tokens, cut):
-    """An answer that holds text, or MalformedFailure with what it cost.
-
-    Args:
-        text: of any kind.
-        input_tokens, output_tokens (int): as reported.
-        cut (bool): whether ``llm_max_tokens`` ended it.
-    """
-    if not isinstance(text, str) or not text.strip():
-        raise MalformedFailure("empty answer", input_tokens, output_tokens)
-    return CachedAnswer(kept(text, cut), False, input_tokens, output_tokens)
-
-
-def whole_number(value):
-    """A token count as reported; 0 for anything that is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def failure_of(status, code, message, wait=None):
@@ -266,20 +325,25 @@ def failure_of(status, code, message, wait=None):
     Returns:
         Exception: to be raised: a CallFailure about this prompt, or a ProviderStopError.
     """
+    message = message[:LONGEST_MESSAGE]
     said = f"{status} {code}".strip()
     if _REFUSED.search(code) or _REFUSED.search(message):
-        return RefusedFailure("refused by the provider's moderation")
+        return RefusedFailure("refused by the provider's moderation", sent=False)
     for pattern, advice in FATAL:
         if re.search(pattern, code):
             return stop_error("DashScope", f"{said}: {message}", advice)
     if status == 401:
         return stop_error("DashScope", f"{said}: {message}", FATAL[0][1])
+    if status == 402:
+        return stop_error("DashScope", f"{said}: {message}", FATAL[1][1])
     if status == 403:
         return stop_error("DashScope", f"{said}: {message}", FATAL[4][1])
     if status == 404 or _MODEL_MISSING.search(message):
         return stop_error("DashScope", f"{said}: {message}", FATAL[3][1])
     if status == 429 or code.startswith("Throttling"):
-        return TransientFailure(f"throttled ({said})", wait, throttled=True)
+        return TransientFailure(f"throttled ({outline(status, code, message)})", wait, throttled=True)
     if status in (408, 409, 425) or status >= 500:
-        return TransientFailure(f"the provider failed ({said})", wait)
-    return RejectedFailure(f"rejected ({said}: {' '.join(message.split())[:120]})")
+        # Whatever failed on its side may have been done, and billed, before.
+        sent = status == 408 or status >= 500
+        return TransientFailure(f"the provider failed ({outline(status, code, message)})", wait, sent=sent)
+    return RejectedFailure(f"rejected ({outline(status, code, message)})")

@@ -19,10 +19,12 @@ import time
 from collections import Counter
 from itertools import islice
 
+from recbole_sam.errors import RecBoleSAMError
 from recbole_sam.interests.budget import TOKENS_PER_PHRASE, Spending, TokenCounter
 from recbole_sam.interests.cache import MINE, AnswerCache, CachedAnswer, InBatch
 from recbole_sam.interests.contract import exchange
 from recbole_sam.interests.failures import (
+    BrokenRunError,
     InterruptedRunError,
     LimitReachedError,
     ProviderStopError,
@@ -93,6 +95,10 @@ class BatchGenerator:
                     f"{self.report.asked:,} answers have been collected into {cache.path}. The same "
                     "command collects the rest; nothing is submitted twice."
                 ) from None
+            except RecBoleSAMError:
+                raise
+            except Exception as error:
+                raise BrokenRunError.of("The run of batch jobs", error, cache.path) from error
             for answer in rounds.answers():
                 self.report.statuses[answer.status] += 1
                 yield answer
@@ -122,7 +128,7 @@ class _Rounds:
         self._paid_users = set()
         self._limit = None
         self._counter = TokenCounter(self.asked_of.model)
-        self._jobs = Jobs(cache, service, self.asked_of, self.settings)
+        self._jobs = Jobs(cache, service, self.asked_of, self.settings, self.report)
 
     def run(self):
         """Asks everything that is not answered.
@@ -268,7 +274,11 @@ class _Rounds:
         reserved = self._reserved.pop(job, {})
         for key, failure, used in results:
             tokens = reserved.pop(key, None)
-            if tokens is None:  # no ceiling, or an earlier run's that did not fit under this one
+            if used is None and tokens is None:
+                self.spending.count_unreported(0)
+            elif used is None:
+                self.spending.settle_unreported(tokens)
+            elif tokens is None:  # no ceiling, or an earlier run's that did not fit under this one
                 self.spending.input_tokens += used[0]
                 self.spending.output_tokens += used[1]
             else:

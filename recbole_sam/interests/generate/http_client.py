@@ -1,5 +1,6 @@
 """What the generators that speak HTTP themselves share: httpx, its clients and their answers."""
 
+import logging
 import os
 
 from recbole_sam.errors import SettingError
@@ -35,8 +36,13 @@ def http_client(kind, **options):
     """
     import httpx
 
+    # RecBole shows everything from INFO up, and httpx has a line for every call; httpcore shows, from DEBUG
+    # up, all headers of a response, and servers may repeat a key there.
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
-        return kind(**options)
+        # A redirect would take key and prompts to whoever it names.
+        return kind(follow_redirects=False, **options)
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         names = ", ".join(sorted(name for name in os.environ if name.lower() in _PROXIES))
         advice = (

@@ -7,15 +7,16 @@ its neighbours. Answers are kept in the same cache as paid ones; a local model c
 
 import hashlib
 import heapq
+import re
 from pathlib import Path
 from typing import NamedTuple
 
-from recbole_sam.errors import DataError, SettingError
+from recbole_sam.errors import DataError, RecBoleSAMError, SettingError
 from recbole_sam.interests import pretrained
 from recbole_sam.interests.budget import Spending
 from recbole_sam.interests.cache import AnswerCache, AskedOf, CachedAnswer
 from recbole_sam.interests.contract import exchange
-from recbole_sam.interests.failures import InterruptedRunError, LimitReachedError
+from recbole_sam.interests.failures import BrokenRunError, InterruptedRunError, LimitReachedError
 from recbole_sam.interests.generate.extractive import central_titles
 from recbole_sam.interests.generate.served import fingerprint
 from recbole_sam.interests.parse import kept
@@ -200,7 +201,11 @@ class _Work:
             generator.settings.batch_size, self.waiting, key=lambda k: len(self.waiting[k].ids)
         )
         chosen = [self.waiting.pop(key) for key in keys]
-        answers = generator.answer([waiting.ids for waiting in chosen])
+        try:
+            answers = generator.answer([waiting.ids for waiting in chosen])
+        except Exception as error:
+            raise _unanswered(error, generator.settings, len(chosen), self._cache.path) from error
+        answers = [generator.report.limited(answer) for answer in answers]
         stored = [
             self._cache.store(key, generator.asked_of, answer)
             for key, answer in zip(keys, answers, strict=True)
@@ -250,6 +255,18 @@ class _Work:
             yield end.value
             return
         yield from self._advance(steps, prompt)
+
+
+def _unanswered(error, settings, count, path):
+    """What ended a batch of prompts, as the user may see it."""
+    if isinstance(error, RecBoleSAMError):
+        return error
+    if isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", str(error)):
+        return SettingError(
+            f"{count} prompts at once (llm_batch_size={settings.batch_size}) need more memory than there is: "
+            f"set a smaller llm_batch_size. What was answered is kept in {path}."
+        )
+    return BrokenRunError.of("A batch of prompts", error, path)
 
 
 def find_folder(name):

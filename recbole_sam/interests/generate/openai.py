@@ -3,7 +3,6 @@ mode, OpenAI itself. One POST a call, so plain ``httpx`` (which Transformers ins
 """
 
 import asyncio
-import logging
 import os
 import re
 from datetime import datetime, timezone
@@ -18,20 +17,22 @@ from recbole_sam.interests.failures import (
     RefusedFailure,
     RejectedFailure,
     TransientFailure,
-    scrub,
 )
-from recbole_sam.interests.generate.dashscope import (
-    CUT,
-    DEFAULT_TEMPERATURE,
-    FATAL,
-    price_region,
-    readable,
-    whole_number,
-)
+from recbole_sam.interests.generate.dashscope import DEFAULT_TEMPERATURE, FATAL, price_region
 from recbole_sam.interests.generate.extractive import central_titles
 from recbole_sam.interests.generate.http_client import decoded, http_client, http_library
+from recbole_sam.interests.generate.reading import (
+    LONGEST_MESSAGE,
+    embedded_error,
+    error_of,
+    outline,
+    read_completion,
+    redirected,
+)
 from recbole_sam.interests.generate.served import ServedGenerator, stop_error
 from recbole_sam.interests.limits import retry_after
+from recbole_sam.interests.parse import LONGEST
+from recbole_sam.interests.scrub import scrub, scrub_answer
 
 DEFAULT_URL = "https://api.openai.com/v1"
 PROVIDER = "openai "
@@ -121,8 +122,6 @@ class OpenAIClient:
                 f"The API key in {self._settings.api_key_env} holds blanks or other characters no key "
                 "has; set it again."
             )
-        # RecBole shows everything from INFO up, and httpx has a line for every call.
-        logging.getLogger("httpx").setLevel(logging.WARNING)
         self._http = http_client(
             httpx.AsyncClient,
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
@@ -146,9 +145,10 @@ class OpenAIClient:
             **self.asked_of.parameters,
         }
         response = failure = None
+        address = f"{self._server}/chat/completions"
         try:
             response = await asyncio.wait_for(
-                self._http.post(f"{self._server}/chat/completions", json=body), self._settings.timeout
+                self._http.post(address, json=body), self._settings.timeout
             )
         except asyncio.TimeoutError:  # noqa: UP041 - not the builtin before Python 3.11
             failure = TransientFailure(f"no answer within {self._settings.timeout:g} s", sent=True)
@@ -159,58 +159,27 @@ class OpenAIClient:
             failure = TransientFailure(f"connection lost ({type(error).__name__})", sent=sent)
         if failure is not None:
             raise failure  # unchained: the original carries the request, and the request the key
-        content = decoded(response)
-        if response.status_code == 200:
-            return read_completion(content)
-        code, message = error_of(content)
-        wait = retry_after(response.headers, datetime.now(timezone.utc))
-        raise chat_failure(
-            f"The server at {self._server}",
-            response.status_code,
+        provider, status, content = f"The server at {self._server}", response.status_code, decoded(response)
+        if 300 <= status < 400:
+            target = scrub(response.headers.get("Location", ""), self._key)
+            advice = "set llm_base_url to the address that answers."
+            raise redirected(provider, status, address, target, advice)
+        good = 200 <= status < 300
+        error = embedded_error(content) if good else (status, *error_of(content))
+        if error is None:
+            answer = read_completion(content)
+            return answer._replace(text=scrub_answer(answer.text, self._key))
+        status, code, message = error
+        failure = chat_failure(
+            provider,
+            status,
             scrub(code, self._key),
-            scrub(message, self._key) or scrub(response.text, self._key)[:200],
-            wait,
+            scrub(message or response.text[:LONGEST], self._key),
+            retry_after(response.headers, datetime.now(timezone.utc)),
             fatal_codes(self.asked_of.provider),
         )
-
-
-def read_completion(content):
-    """The answer in a chat completion.
-
-    Args:
-        content: decoded JSON of any kind.
-
-    Returns:
-        CachedAnswer: with the usage it reports.
-
-    Raises:
-        MalformedFailure: there is no text in it.
-        RefusedFailure: a content filter ended it.
-    """
-    if not isinstance(content, dict):
-        raise MalformedFailure("unreadable answer")
-    usage = content.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    used = [whole_number(usage.get(name)) for name in ("prompt_tokens", "completion_tokens")]
-    try:
-        choice = content["choices"][0]
-        text = choice["message"]["content"]
-        ended = choice.get("finish_reason")
-    except (KeyError, IndexError, TypeError, AttributeError):
-        text = ended = None
-    if ended == "content_filter":
-        raise RefusedFailure("refused by the provider's moderation", *used)
-    return readable(text, *used, ended == CUT)
-
-
-def error_of(content):
-    """Code and message of an error body, two str, whatever form it has."""
-    error = content.get("error", content) if isinstance(content, dict) else {}
-    if isinstance(error, str):
-        return "", error
-    if not isinstance(error, dict):
-        return "", ""
-    return str(error.get("code") or error.get("type") or ""), str(error.get("message") or "")
+        failure.sent = failure.sent or good  # an error after a good status: who knows what was done
+        raise failure
 
 
 def fatal_codes(provider):
@@ -237,9 +206,10 @@ def chat_failure(provider, status, code, message, wait=None, fatal=FATAL):
     Returns:
         Exception: to be raised: a CallFailure about this prompt, or a ProviderStopError.
     """
+    message = message[:LONGEST_MESSAGE]
     said = f"{status} {code}".strip()
     if _REFUSED.search(code) or _REFUSED.search(message):
-        return RefusedFailure("refused by the provider's moderation")
+        return RefusedFailure("refused by the provider's moderation", sent=False)
     for pattern, advice in fatal:
         if re.search(pattern, code):
             return stop_error(provider, f"{said}: {message}", advice)
@@ -252,7 +222,9 @@ def chat_failure(provider, status, code, message, wait=None, fatal=FATAL):
     if advice:
         return stop_error(provider, f"{said}: {message}", advice)
     if status == 429:
-        return TransientFailure(f"throttled ({said})", wait, throttled=True)
+        return TransientFailure(f"throttled ({outline(status, code, message)})", wait, throttled=True)
     if status in (408, 409, 425) or status >= 500:
-        return TransientFailure(f"the provider failed ({said})", wait)
-    return RejectedFailure(f"rejected ({said}: {' '.join(message.split())[:120]})")
+        # Whatever failed on its side may have been done, and billed, before.
+        sent = status == 408 or status >= 500
+        return TransientFailure(f"the provider failed ({outline(status, code, message)})", wait, sent=sent)
+    return RejectedFailure(f"rejected ({outline(status, code, message)})")

@@ -11,27 +11,30 @@ still on the wire.
 """
 
 import asyncio
+import concurrent.futures
 import queue
 import random
 import threading
 from typing import Protocol
 
+from recbole_sam.errors import RecBoleSAMError
 from recbole_sam.interests.budget import TOKENS_PER_PHRASE, Spending, TokenCounter
 from recbole_sam.interests.cache import THEIRS, AnswerCache, AskedOf, CachedAnswer, InBatch
 from recbole_sam.interests.contract import exchange
 from recbole_sam.interests.failures import (
+    BrokenRunError,
+    CallFailure,
     InterruptedRunError,
     LimitReachedError,
     MalformedFailure,
     PendingBatchError,
     ProviderStopError,
     RefusedFailure,
-    RejectedFailure,
     TooManyFailuresError,
     TransientFailure,
 )
 from recbole_sam.interests.generate.extractive import central_titles
-from recbole_sam.interests.limits import Throttle, backoff
+from recbole_sam.interests.limits import Patience, Throttle, backoff
 from recbole_sam.interests.report import RunReport
 
 MALFORMED_TRIES = 3
@@ -96,6 +99,7 @@ class ServedGenerator:
             TooManyFailuresError: the share of users without an answer is too high.
             InterruptedRunError: Ctrl-C.
             CacheError: the cache cannot be used.
+            BrokenRunError: something that nobody foresaw.
         """
         self.report = RunReport(self._spending())
         with AnswerCache(self.settings.cache_dir) as cache:
@@ -206,17 +210,21 @@ class _Run:
         self._shared = {}
         self._paid_users = set()
         self._reserved = 0
+        self._patience = Patience(settings.max_wait, "The provider")
         self._finished = False
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="llm-calls", daemon=True
-        )
+        self._thread = threading.Thread(target=self._work, name="llm-calls", daemon=True)
 
     # in the caller's thread
 
     def open(self):
         self._thread.start()
-        self._await(self._open())
+        try:
+            self._await(self._open())
+        except RecBoleSAMError:
+            raise
+        except Exception as error:
+            raise self._broken("Getting ready to ask the language model", error) from error
 
     def submit(self, request):
         self.waiting += 1
@@ -245,9 +253,23 @@ class _Run:
         self._loop.close()
 
     def _await(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        while not future.done() and self._thread.is_alive():
+            concurrent.futures.wait([future], timeout=1.0)
+        if not future.done():
+            return None  # the thread has left its error among the news
+        return future.result()
+
+    def _broken(self, what, error):
+        return BrokenRunError.of(what, error, self.cache.path)
 
     # in the loop's thread
+
+    def _work(self):
+        try:
+            self._loop.run_forever()
+        except BaseException as error:
+            self._news.put(self._broken("The thread that asks the language model", error))
 
     async def _open(self):
         self._stop = asyncio.Event()
@@ -269,13 +291,20 @@ class _Run:
         await self.client.close()
 
     def _begin(self, request):
-        task = self._loop.create_task(self._answer(request))
+        try:
+            task = self._loop.create_task(self._answer(request), name=request.user)
+        except Exception as error:
+            self._news.put(self._broken("Asking for a user", error))
+            return
         self._tasks.add(task)
         task.add_done_callback(self._end)
 
     def _end(self, task):
         self._tasks.discard(task)
-        error = task.exception()
+        error = asyncio.CancelledError("cancelled") if task.cancelled() else task.exception()
+        if error is not None:
+            if not isinstance(error, RecBoleSAMError | _Stopped):
+                error = self._broken(f"Asking for user {task.get_name()}", error)
         if error is None:
             self._news.put(task.result())
         elif not isinstance(error, _Stopped):
@@ -340,10 +369,12 @@ class _Run:
         failures = malformed = throttled = 0
         while True:
             await self._afford(tokens, request)
-            used = 0, 0
+            used = None  # whatever ends a call in another way: it may have been sent
             try:
-                answer, failure = await self._call(key, prompt, expected)
-                used = usage(answer, failure)
+                answer, failure, used = await self._call(key, prompt, expected, tokens)
+            except (ProviderStopError, _Stopped) as stop:
+                used = None if getattr(stop, "sent", False) else (0, 0)
+                raise
             finally:
                 if used is None:
                     self.spending.settle_unreported(tokens)
@@ -357,6 +388,7 @@ class _Run:
             self.report.reasons[str(failure)] += 1
             if not isinstance(failure, TransientFailure):
                 return None
+            asked_wait = self._patience.check(failure.retry_after, str(failure))
             throttled += failure.throttled
             malformed += isinstance(failure, MalformedFailure)
             failures += not failure.throttled
@@ -368,37 +400,40 @@ class _Run:
                 return None
             self.report.retries += 1
             wait = backoff(failures + throttled, self._random, self.settings.backoff)
-            await self._pause(max(wait, failure.retry_after or 0.0))
+            await self._pause(max(wait, asked_wait))
 
-    async def _call(self, key, prompt, expected):
-        """One call under the limits: an answer that is on disk and None, or None and the failure.
+    async def _call(self, key, prompt, expected, tokens):
+        """One call under the limits: an answer that is on disk and None, or None and the failure; and its
+        :func:`usage`.
 
         The place among the calls in flight is held until the answer is on disk, so a killed process
         loses ``llm_concurrency`` answers at the very most.
         """
         started = await self._throttle.enter(expected)
-        used = None
+        taken = None
         try:
             self._check_stop()
             try:
-                answer = await self.client.ask(prompt)
-                used = answer.input_tokens + answer.output_tokens
+                answer = self.report.limited(await self.client.ask(prompt))
+                used = usage(answer, tokens)
+                taken = sum(used) if used else None
             except RefusedFailure as refusal:
                 self.report.reasons[str(refusal)] += 1
+                used = usage(refusal, tokens)
                 answer = CachedAnswer(str(refusal), True, refusal.input_tokens, refusal.output_tokens)
             await asyncio.wrap_future(self.cache.store(key, self.client.asked_of, answer))
             self.report.asked += 1
             self._throttle.went_well()
-            return answer, None
-        except (TransientFailure, RejectedFailure) as failure:
+            return answer, None, used
+        except CallFailure as failure:
             if isinstance(failure, TransientFailure) and failure.throttled:
                 self._throttle.slow_down(started, failure.retry_after or self.settings.backoff)
-            return None, failure
+            return None, failure, usage(failure, tokens)
         except ProviderStopError:
             self._stop.set()
             raise
         finally:
-            self._throttle.leave(expected, used)
+            self._throttle.leave(expected, taken)
 
     async def _afford(self, tokens, request):
         """Waits until the dearest outcome of one more call is within the ceilings."""
@@ -441,22 +476,22 @@ class _Run:
         raise _Stopped
 
 
-def usage(answer, failure):
-    """What a call cost.
+def usage(came, tokens=0):
+    """What a call cost. Nothing that was sent is free.
 
     Args:
-        answer (CachedAnswer or None): what came.
-        failure (CallFailure or None): or why nothing did.
+        came (CachedAnswer or CallFailure): what came of it.
+        tokens (int): of its prompt, as we count them; taken where the provider counts only the output.
 
     Returns:
         tuple or None: input and output tokens, 0 for what costs nothing; None when the provider may bill the
         call and said no number.
     """
-    if answer is None and not isinstance(failure, MalformedFailure):
-        return None if getattr(failure, "sent", False) else (0, 0)
-    came = failure if answer is None else answer
+    answered = isinstance(came, CachedAnswer)
     told = came.input_tokens, came.output_tokens
-    return told if any(told) or (answer is not None and answer.refused) else None
+    if told[1] or (told[0] and not answered):
+        return told[0] or tokens, told[1]
+    return None if answered or came.sent else (0, 0)
 
 
 def stop_error(provider, hint, what):
