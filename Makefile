@@ -14,6 +14,14 @@ test: $(READY)
 lint: $(READY)
 	$(VENV)/bin/ruff check .
 
+.PHONY: docs
+docs: $(VENV)/docs
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+
+$(VENV)/docs: $(READY)
+	$(VENV)/bin/python -m pip install --quiet --constraint requirements.lock --editable ".[docs]"
+	touch $(VENV)/docs
+
 environment: $(READY)
 
 # torch first and pinned: a bare "torch" would fetch gigabytes where a CPU build is at hand.

@@ -1,13 +1,16 @@
-"""The tables of accuracy.md, options.md, llm.md and README.md, from the ranks in ``benchmarks/accuracy``.
+"""The tables of the README and of the benchmark pages, from the ranks in ``benchmarks/accuracy``.
 
-    python -m benchmarks.pages            # says which tables are not what the ranks give
-    python -m benchmarks.pages --write    # puts them in
+    python -m benchmarks.pages            # names the pages whose tables differ from the ranks
+    python -m benchmarks.pages --write    # updates them
 
-A table stands between ``<!-- table NAME -->`` and ``<!-- end of table -->``. Nobody types a number.
+A table stands between ``<!-- table NAME -->`` or ``<!-- short NAME -->`` and ``<!-- end of table -->``. Pages
+that people read first have the short form; the full one stands in ``benchmarks/details``. Nobody types a
+number.
 """
 
 import argparse
 import functools
+import math
 import re
 import statistics
 import sys
@@ -22,13 +25,23 @@ from recbole_sam.evaluation.report.views import number
 from recbole_sam.evaluation.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = (*(ROOT / "benchmarks" / f"{name}.md" for name in ("accuracy", "options", "llm")), ROOT / "README.md")
 FOLDER = ROOT / "benchmarks" / "accuracy"
-TABLE = re.compile(r"(<!-- table (\S+) -->\n\n)(.*?)(<!-- end of table -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- (table|short) (\S+) -->\n\n)(.*?)(<!-- end of table -->)", re.DOTALL)
+SIGNIFICANT = 0.05
+
+
+def _pages():
+    """The README and every benchmark page with a mark (tuple of pathlib.Path)."""
+    found = [*(ROOT / "benchmarks").glob("*.md"), *(ROOT / "benchmarks" / "details").glob("*.md")]
+    marked = (page for page in sorted(found) if TABLE.search(page.read_text(encoding="utf-8")))
+    return (ROOT / "README.md", *marked)
+
+
+PAGES = _pages()
 
 MODELS = ("BSARec", "SASRec", "GRU4Rec", "SINE", "STOSA", "ComiRec", "MIND")
 BEFORE = "SAM:final_norm=False"
-"""SAM as it was by default until 2026-11-26."""
+"""SAM with the default of until 2026-11-26."""
 PUBLISHED = f"{BEFORE}:item_text=False:newest_item=False:repeat_bias=False:interest_evidence=False"
 MINILM = f"{BEFORE}:text_encoder=all-MiniLM-L6-v2:text_pooling=mean:text_normalize=True"
 NO_SEMANTICS = "interest_control=constant:item_text=False"
@@ -55,16 +68,16 @@ NAMES = {
     "SAM:interest_attention=False": "without interest-aware attention: `interest_attention=False`",
     "SAM:interest_k_min=4:interest_k_max=4": "without adaptive K: `interest_k_min=4:interest_k_max=4`",
 }
-"""Label to what readers see, where :func:`shown` would say it worse."""
+"""Names for readers where :func:`shown` would give a worse one."""
 
 WORDS = {"interest_generator=imported": "SmolLM2's phrases"}
-"""What readers see for a single setting, where that says more than the setting."""
+"""Names for readers of single settings."""
 
 MARKS = {
     "SASRecText": " (reads titles too)", "UniSRec": " (reads titles too)", "EIMF": " (our reading)",
     **{model: " (RecBole)" for model in ("SASRec", "GRU4Rec", "SINE")},
 }  # fmt: skip
-"""What is said behind the settings of a model."""
+"""Remarks behind a model's name."""
 
 
 class Table(NamedTuple):
@@ -73,9 +86,11 @@ class Table(NamedTuple):
     folder: str
     """Of the comparison, in ``benchmarks/accuracy``."""
     base: str
-    """The label that all others are held to."""
+    """The label that all others are compared with."""
     rows: tuple = ()
     """The other labels; default: all of the folder."""
+    left_out: tuple = ()
+    """Labels that the short form leaves out; the correction of p values still counts them."""
 
 
 def of_width(*labels, width=128):
@@ -92,7 +107,7 @@ ABLATION = (BEFORE, *_WITHOUT, *_WITH_TEXTS)
 ABLATION_BEFORE = tuple(label.replace("SAM", BEFORE, 1) for label in ABLATION[1:])
 
 TABLES = {
-    "industrial-scientific": Table(SCIENTIFIC, "SAM", MAIN),
+    "industrial-scientific": Table(SCIENTIFIC, "SAM", MAIN, left_out=(BEFORE,)),
     "precision": Table(
         SCIENTIFIC, *of_width(BEFORE), of_width(f"{BEFORE}:autocast=bf16", f"{BEFORE}:compile=True")
     ),
@@ -138,12 +153,23 @@ TABLES = {
 }  # fmt: skip
 
 
+README_ROWS = (
+    (SCIENTIFIC, "SAM", "**SAM**"),
+    (SCIENTIFIC, RIVAL, "SASRecText with `repeat_bias`: best rival that reads titles"),
+    ("ablation", "SAM:repeat_bias=False", "SAM without `repeat_bias`"),
+    (SCIENTIFIC, "BSARec", "BSARec: best ID-only rival by NDCG@10"),
+    (SCIENTIFIC, "ComiRec", "ComiRec: best ID-only rival by HR@10"),
+    (SCIENTIFIC, "SASRec", "SASRec (RecBole)"),
+)
+"""Folder, label and name for readers."""
+
+
 def shown(label, base="SAM"):
     """``MODEL:a=True:b=1`` as "MODEL, `a`, `b=1`", or its name (str).
 
     Args:
         label (str): of an entry.
-        base (str): that of the table; where it is of before ``final_norm``, all are, and the page says so.
+        base (str): that of the table; if it is without ``final_norm``, all rows are, and the page says so.
     """
     if label not in NAMES and base.startswith(BEFORE):
         label = label.replace(BEFORE, "SAM", 1)
@@ -161,20 +187,16 @@ def accuracy_table(table):
     Returns:
         str: Markdown, best first.
     """
-    ranks, trials, head_from = _load(table.folder, table.rows and (table.base, *table.rows))
-    tail, short = (group_of(name, ranks, head_from) for name in ("tail", "short"))
     columns = {
-        "HR@10": ("full", "hit@10", None),
-        "NDCG@10": ("full", "ndcg@10", None),
-        "NDCG@20": ("full", "ndcg@20", None),
-        "NDCG@20, 1 + 100": ("uni100", "ndcg@20", None),
-        "NDCG@20, tail items": ("full", "ndcg@20", tail),
-        "NDCG@20, shortest histories": ("full", "ndcg@20", short),
+        "HR@10": ("full", "hit@10", "all"),
+        "NDCG@10": ("full", "ndcg@10", "all"),
+        "NDCG@20": ("full", "ndcg@20", "all"),
+        "NDCG@20, 1 + 100": ("uni100", "ndcg@20", "all"),
+        "NDCG@20, tail items": ("full", "ndcg@20", "tail"),
+        "NDCG@20, shortest histories": ("full", "ndcg@20", "short"),
     }
-    found = {
-        name: {label: rest for label, *rest in differences(ranks, protocol, metric, table.base, group)}
-        for name, (protocol, metric, group) in columns.items()
-    }
+    _, trials, _ = _rows_of(table)
+    found = {name: _compared(table, *column) for name, column in columns.items()}
     rows = []
     for label in sorted(found["NDCG@20"], key=lambda label: -found["NDCG@20"][label][0]):
         cells = [
@@ -188,37 +210,50 @@ def accuracy_table(table):
     return _markdown(["model", "seeds", "validation, NDCG@20", *columns, "s/epoch, best"], rows)
 
 
+def short_table(table):
+    """The same comparison in six columns: means, and the difference in NDCG@20 to the base.
+
+    Args:
+        table (Table): what it shows.
+
+    Returns:
+        str: Markdown, best first; a star marks p < .05 by the test of :func:`accuracy_table`.
+    """
+    ranks, trials, _ = _rows_of(table)
+    means = {metric: _compared(table, "full", metric, "all") for metric in ("hit@10", "ndcg@10", "ndcg@20")}
+    spread = _of_seeds(ranks, "ndcg@20")
+    rows = []
+    for label in sorted(means["ndcg@20"], key=lambda label: -means["ndcg@20"][label][0]):
+        if label not in table.left_out:
+            values = [number(means[metric][label][0]) for metric in ("hit@10", "ndcg@10")]
+            difference = _marked(*means["ndcg@20"][label][1:])
+            name, seeds = shown(label, table.base), str(len(trials[label]))
+            rows.append([name, seeds, *values, spread[label], difference])
+    return _markdown(["model", "seeds", "HR@10", "NDCG@10", "NDCG@20", "difference"], rows)
+
+
+def _marked(relative, p):
+    """``-1.2% *`` with a star for a significant difference; p is None for the base itself."""
+    if p is None:
+        return "base"
+    return f"{relative:+.1%}" + (" *" if p < SIGNIFICANT else " (one seed)" if math.isnan(p) else "")
+
+
 def readme_table():
     """README's table of Industrial & Scientific: means and deviations over seeds (str, Markdown)."""
-    ranks, trials, _ = _load(SCIENTIFIC, (BEST, BEST_RIVAL, *MAIN))
-    columns = [
-        ("full", "hit@10", "HR@10 full"), ("full", "ndcg@10", "NDCG@10 full"),
-        ("full", "hit@20", "HR@20 full"), ("full", "ndcg@20", "NDCG@20 full"),
-        ("uni100", "ndcg@20", "NDCG@20 1 + 100"), ("uni100", "mrr@20", "MRR@20 1 + 100"),
-    ]  # fmt: skip
-    seeds = {}
-    for protocol, metric, name in columns:
-        table = aligned(ranks, protocol)
-        of_models = table.by_seed(value(metric, table.ranks))
-        seeds[name] = {
-            label: own.mean(axis=1) for label, own in zip(table.models, of_models, strict=True)
-        }
     rows = []
-    for label in sorted(trials, key=lambda label: -seeds["NDCG@20 full"][label].mean()):
-        cells = []
-        for means in seeds.values():
-            own = means[label]
-            text = number(own.mean()) + (f" ± {number(own.std(ddof=1))}" if len(own) > 1 else "")
-            best = own.mean() == max(other.mean() for other in means.values())
-            cells.append(f"**{text}**" if best else text)
-        time = f"{_median(trials[label], 'seconds_per_epoch'):.1f}"
-        rows.append([shown(label), str(len(trials[label])), *cells, time])
-    return _markdown(["model", "seeds", *seeds, "s/epoch"], rows)
+    for folder, label, name in README_ROWS:
+        ranks, trials, _ = _load(folder, (label,))
+        cells = [_of_seeds(ranks, metric)[label] for metric in ("hit@10", "ndcg@10")]
+        rows.append([name, str(len(trials[label])), *cells])
+    return _markdown(["model", "seeds", "HR@10", "NDCG@10"], rows)
 
 
-def made(name):
-    """The table of that name (str, Markdown)."""
-    return readme_table() if name == "readme" else accuracy_table(TABLES[name])
+def made(name, form="table"):
+    """The table of that name in one of its forms, ``table`` or ``short`` (str, Markdown)."""
+    if name == "readme":
+        return readme_table()
+    return (short_table if form == "short" else accuracy_table)(TABLES[name])
 
 
 def filled(page):
@@ -230,7 +265,19 @@ def filled(page):
     Returns:
         str: the same page, other tables.
     """
-    return TABLE.sub(lambda found: f"{found[1]}{made(found[2])}\n{found[4]}", page)
+    return TABLE.sub(lambda found: f"{found[1]}{made(found[3], found[2])}\n{found[5]}", page)
+
+
+def _rows_of(table):
+    return _load(table.folder, table.rows and (table.base, *table.rows))
+
+
+@functools.cache
+def _compared(table, protocol, metric, group):
+    """Label to mean, relative difference and p, once for both forms of a table."""
+    ranks, _, head_from = _rows_of(table)
+    found = differences(ranks, protocol, metric, table.base, group_of(group, ranks, head_from))
+    return {label: rest for label, *rest in found}
 
 
 @functools.cache
@@ -252,6 +299,17 @@ def _load(folder, rows):
     return ranks[ranks.model.isin(trials)], trials, head_from
 
 
+def _of_seeds(ranks, metric, protocol="full"):
+    """Label to mean and deviation over seeds, as text."""
+    table = aligned(ranks, protocol)
+    by_seed = zip(table.models, table.by_seed(value(metric, table.ranks)), strict=True)
+    means = {label: own.mean(axis=1) for label, own in by_seed}
+    return {
+        label: number(own.mean()) + (f" ± {number(own.std(ddof=1))}" if len(own) > 1 else "")
+        for label, own in means.items()
+    }
+
+
 def _median(trials, name):
     return statistics.median(trial[name] for trial in trials)
 
@@ -262,13 +320,13 @@ def _markdown(head, rows):
 
 
 def main(words=None):
-    """Compares or writes; 1 when a page had another table and it was not written.
+    """Compare or update the pages; the exit code is 1 if a page differs and was not updated.
 
     Args:
         words (list of str, optional): of the command line; default: this process's.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pages", description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true", help="put the tables into the pages")
+    parser.add_argument("--write", action="store_true", help="update the tables in the pages")
     args = parser.parse_args(words)
     changed = False
     for page in PAGES:
@@ -276,7 +334,7 @@ def main(words=None):
         new = filled(old)
         if new != old:
             changed = True
-            print(f"{page.relative_to(ROOT)}: {'written' if args.write else 'not what the ranks give'}")
+            print(f"{page.relative_to(ROOT)}: {'updated' if args.write else 'differs from the ranks'}")
             if args.write:
                 page.write_text(new, encoding="utf-8")
     return int(changed and not args.write)

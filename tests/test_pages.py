@@ -1,38 +1,60 @@
 """The tables of the pages are what the kept ranks give."""
 
+import math
+
 import pytest
 
 from benchmarks import pages
 
 
-@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_tables_are_what_the_ranks_give(page):
     text = page.read_text(encoding="utf-8")
-    assert text.count("<!-- table ") == len(pages.TABLE.findall(text)) > 0
+    assert text.count("<!-- table ") + text.count("<!-- short ") == len(pages.TABLE.findall(text)) > 0
     assert pages.filled(text) == text, "python -m benchmarks.pages --write"
 
 
-def test_every_table_has_its_place():
-    names = [name for page in pages.PAGES for _, name, *_ in pages.TABLE.findall(page.read_text("utf-8"))]
-    assert sorted(names) == sorted([*pages.TABLES, "readme"])
+def test_every_table_stands_once_in_full():
+    found = [mark for page in pages.PAGES for mark in pages.TABLE.findall(page.read_text("utf-8"))]
+    assert sorted(name for _, form, name, *_ in found if form == "table") == sorted([*pages.TABLES, "readme"])
+    assert {name for _, form, name, *_ in found if form == "short"} <= {*pages.TABLES}
 
 
-def test_a_changed_number_is_found_and_mended(tmp_path, monkeypatch, capsys):
+def test_a_changed_number_is_found_and_fixed(tmp_path, monkeypatch, capsys):
     page = tmp_path / "accuracy.md"
     right = pages.made("ml-100k-20")
     page.write_text("<!-- table ml-100k-20 -->\n\n" + right.replace(".1", ".2") + "\n<!-- end of table -->\n")
     monkeypatch.setattr(pages, "ROOT", tmp_path)
     monkeypatch.setattr(pages, "PAGES", (page,))
-    assert pages.main([]) == 1 and "accuracy.md: not what the ranks give" in capsys.readouterr().out
+    assert pages.main([]) == 1 and "accuracy.md: differs from the ranks" in capsys.readouterr().out
     assert pages.main(["--write"]) == 0
     assert right in page.read_text() and pages.main([]) == 0
     head, line, *rows = right.splitlines()
-    assert head.count("|") == line.count("|") == rows[0].count("|") == rows[1].count("|") == 11
-    assert rows[2].startswith("| SAM, `final_norm=False`, `text_encoder_dim=128` | 5 | .1413 | .1818 ")
-    assert "(-4.5%, p .697)" in rows[3]
+    assert all(row.count("|") == 11 for row in (head, line, *rows))
+    assert rows[0].startswith("| SAM | 5 | ") and " (" not in rows[0]
 
 
-def test_a_row_without_a_trial_is_told(monkeypatch):
+def cells(name, form):
+    rows = (row.strip("| ").split(" | ") for row in pages.made(name, form).splitlines())
+    return [row for row in rows if not row[0].startswith("---")]
+
+
+def test_the_short_form_shows_the_same_comparison():
+    full, short = cells("precision", "table"), cells("precision", "short")
+    assert [row[:2] for row in full] == [row[:2] for row in short] and {len(row) for row in short} == {6}
+    for (*_, hit, ndcg, long, _, _, _, _), (_, _, *few, spread, difference) in zip(full, short, strict=True):
+        assert [hit, ndcg] == few and long.split(" ")[0] == spread.split(" ")[0]
+        assert difference in ("base", "difference") or difference.split("%")[0] in long
+
+
+@pytest.mark.parametrize(
+    "p, text", [(None, "base"), (0.04, "-1.2% *"), (0.05, "-1.2%"), (math.nan, "-1.2% (one seed)")]
+)
+def test_a_star_marks_what_is_significant(p, text):
+    assert pages._marked(-0.0123, p) == text
+
+
+def test_a_row_without_a_trial_is_refused(monkeypatch):
     monkeypatch.setitem(pages.TABLES, "few", pages.Table("ml-100k-20", "SAM", ("SAM:n_layers=7",)))
     with pytest.raises(KeyError, match=r"ml-100k-20 holds no trial of \['SAM:n_layers=7'\]"):
         pages.made("few")
@@ -52,7 +74,7 @@ def test_entries_are_named_for_readers(label, text):
     assert pages.shown(label) == text
 
 
-def test_a_table_of_before_final_norm_does_not_repeat_it():
+def test_a_table_without_final_norm_does_not_repeat_it():
     label = f"{pages.KNN}:text_encoder_dim=128"
     assert pages.shown(label) == "SAM, `final_norm=False`, `item_knn`, `text_encoder_dim=128`"
     assert pages.shown(label, pages.KNN) == "SAM, `item_knn`, `text_encoder_dim=128`"

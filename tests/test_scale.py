@@ -182,12 +182,13 @@ def test_the_ray_file_is_accepted_by_the_ray_engine(shop):
 
 def test_the_page_has_the_tables_of_the_command(capsys):
     command.main([])
-    page = (ROOT / "docs" / "scale.md").read_text()
+    page = command.PAGE.read_text()
     printed = capsys.readouterr().out.strip()
     between = page.split(command.BEGIN)[1].split(command.END)[0].strip()
     assert between == printed, "python -m benchmarks.scale --write"
-    for name in ("ddp.yaml", "ray.yaml", "faiss_serving.py"):
-        assert f"scale/{name}" in page
+    explained = (ROOT / "docs" / "scale.md").read_text()
+    for name in ("ddp.yaml", "ray.yaml", "faiss_serving.py", "tables.md"):
+        assert f"scale/{name}" in explained
 
 
 def test_json_has_numbers_and_options_are_assumptions(capsys):

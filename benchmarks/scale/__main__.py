@@ -2,7 +2,7 @@
 
     python -m benchmarks.scale
     python -m benchmarks.scale --users=2000000 --items=500000 --width=128 --json
-    python -m benchmarks.scale --write            # puts the tables into docs/scale.md
+    python -m benchmarks.scale --write            # updates the tables of docs/scale/tables.md
 
 Nothing is measured here. Rates come from ``speed.json`` and, where that has none, from the constants of
 ``assumptions``, each with the file it was copied from; prices and limits from ``properties``. Where no rate
@@ -18,7 +18,7 @@ from benchmarks.scale.assumptions import Assumptions
 from benchmarks.scale.tables import tables
 from benchmarks.scale.words import markdown
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "scale.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "scale" / "tables.md"
 BEGIN, END = "<!-- tables: python -m benchmarks.scale --write -->", "<!-- end of the tables -->"
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 MEASURED = Path(__file__).resolve().parent.parent / "speed.json"
 
 INPUT_TOKENS = 201_207 / 943
-"""Of a prompt: README.md, dry run on ml-100k, counted with the vendor's tokenizer."""
+"""Of a prompt: docs/stage1.md, dry run on ml-100k, counted with the vendor's tokenizer."""
 ASKED_A_SECOND = 413
 """Users asked by one process when the server answers at once: benchmarks/stage1.md, 100,000 users."""
 CACHE_BYTES = 34e6 / 100_000
