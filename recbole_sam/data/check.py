@@ -10,6 +10,7 @@ from recbole.utils import ModelType
 
 from recbole_sam import properties, settings
 from recbole_sam.data.card import card_line, read_card
+from recbole_sam.data.columns import check_header
 from recbole_sam.data.folder import is_synthetic
 from recbole_sam.errors import DataError, SettingError, UnknownNameError, nearest
 from recbole_sam.registry import can_read_item_texts
@@ -107,9 +108,13 @@ def loading(config):
             f"dataset '{config['dataset']}' is not in {config['data_path']}, and RecBole cannot download it "
             f"({error.reason}): check the network, or put the files there by hand."
         ) from error
-    except (ValueError, KeyError) as error:  # pandas' parser errors are ValueErrors
+    except OSError as error:
+        raise DataError(f"cannot read {error.filename or config['data_path']} ({error.strerror}).") from error
+    # pandas' parser errors are ValueErrors; RecBole's code fails in other ways at what it does not expect
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
+        said = " ".join(str(error).split())[:160]
         raise DataError(
-            f"cannot read dataset '{config['dataset']}' in {config['data_path']}: {error}"
+            f"cannot read dataset '{config['dataset']}' in {config['data_path']}: {said or type(error).__name__}"
         ) from error
 
 
@@ -170,5 +175,6 @@ def _check_columns(file, config):
             for name in columns
         )
         raise DataError(f"the header of {file} has no types (it is '{header}'): write '{typed}'.")
+    check_header(file, header, config["field_separator"])
     if not has_rows:
         raise DataError(f"{file} holds no interactions.")
