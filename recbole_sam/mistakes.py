@@ -122,18 +122,17 @@ def not_a_number(config):
     )
 
 
-def check_topk(config, train_data):
+def check_topk(config, items):
     """Refuses lists that are longer than there are items.
 
     Args:
         config (Config): of the run.
-        train_data (AbstractDataLoader): for its dataset.
+        items (int): of the filtered dataset, RecBole's padding included.
 
     Raises:
         SettingError: RecBole would fail at the first evaluation.
     """
-    items = getattr(getattr(train_data, "_dataset", None), "item_num", None)
-    if items and max(config["topk"]) > items:
+    if max(config["topk"]) > items:
         raise SettingError(
             f"topk asks for {max(config['topk'])} items, but '{config['dataset']}' has {items - 1} after its "
             "filters: ask for fewer."

@@ -219,7 +219,7 @@ def _register_dataset_checks():
 
     @functools.wraps(data_collect)
     def collect_of_enough_items(self, train_data):  # before the first epoch
-        mistakes.check_topk(self.config, train_data)
+        mistakes.check_topk(self.config, train_data._dataset.item_num)
         data_collect(self, train_data)
 
     @functools.wraps(batch_collect)

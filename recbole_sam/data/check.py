@@ -80,7 +80,7 @@ def has_training_samples(splits, config):
     Raises:
         DataError: there is no training sample.
     """
-    if not len(splits[0]):
+    if not len(splits[0]) or sum(map(len, splits)) < 2:  # RecBole counts a model's operations on the second
         raise DataError(
             f"dataset '{config['dataset']}' leaves no training sample under the current split and filters: "
             f"{config['model']} needs users with more interactions (two items give one sample)."
@@ -158,7 +158,7 @@ def _check_columns(file, config):
     for column in filter(None, needed):
         if column not in columns:
             raise DataError(
-                f"{file} has no column '{column}' (its header is '{header}'): {config['model']} needs "
+                f"{file} has no column '{column}' (its header is '{_shown(header)}'): {config['model']} needs "
                 f"{', '.join(needed)}."
             )
     load_col = config["load_col"] or {}
@@ -174,7 +174,12 @@ def _check_columns(file, config):
             f"{name}:{'float' if name in (config['TIME_FIELD'], config['RATING_FIELD']) else 'token'}"
             for name in columns
         )
-        raise DataError(f"the header of {file} has no types (it is '{header}'): write '{typed}'.")
+        raise DataError(f"the header of {file} has no types (it is '{_shown(header)}'): write '{typed}'.")
     check_header(file, header, config["field_separator"])
     if not has_rows:
         raise DataError(f"{file} holds no interactions.")
+
+
+def _shown(header):
+    """A first line for a sentence: of a file that is no text, it may be anything."""
+    return "".join(letter if letter.isprintable() or letter == "\t" else "?" for letter in header[:160])
