@@ -9,6 +9,7 @@ import importlib
 import sys
 
 from recbole_sam import compat, properties, settings
+from recbole_sam.compat.literals import identifier
 from recbole_sam.errors import SettingError
 from recbole_sam.interests.address import server_address
 
@@ -120,6 +121,7 @@ def _register_properties():
         if model_class.type == ModelType.SEQUENTIAL:
             _mend_sequential_defaults(internal, given, loss)
         _check_loss(model, model_class, loss)
+        _check_teacher(given.get("teacher"))
         if model in properties.model_names():
             if loss in _INPUT_TYPES:
                 internal["MODEL_INPUT_TYPE"] = InputType[_INPUT_TYPES[loss]]
@@ -174,6 +176,12 @@ def _check_loss(model, model_class, loss):
         allowed = ("CE", "BPR")  # of another RecBole makes no kind of samples, and fails much later
     if loss not in allowed:
         raise SettingError(f"loss_type is '{loss}'; {model} knows {', '.join(allowed)}.")
+
+
+def _check_teacher(name):
+    """KD_DAGFM of RecBole evaluates this setting as Python."""
+    if name is not None and not identifier(name):
+        raise SettingError(f"teacher is {name!r}; it must be the name of a network, such as CrossNet.")
 
 
 def _register_dataset_checks():

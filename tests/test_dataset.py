@@ -204,7 +204,8 @@ def test_saved_dataloaders_hold_no_interests_and_find_them_again(shop):
     file = shop.parents[1] / "saved" / "shop-for-SAM-dataloader.pth"
     blob = file.read_bytes()
     assert b"embeddings" not in blob
-    again = data_preparation(make_config(), create_dataset(make_config()))[0]
+    config = make_config(save_dataloaders=True)
+    again = data_preparation(config, create_dataset(config))[0]
     assert torch.equal(again._dataset.interests.user_phrases, model.user_phrases)
     assert torch.equal(again._dataset.interests.embeddings, model.phrase_embeddings)
 
@@ -214,8 +215,9 @@ def test_saved_dataloaders_do_not_get_around_the_leak_guard(shop, tmp_path):
     experiment(save_dataloaders=True, **given)
     leaky = {"split": {"LS": "test_only"}, "order": "TO", "group_by": "user", "mode": "full"}
     build_interests(make_config(eval_args=leaky, **given))  # of validation items too, in the same file
+    config = make_config(save_dataloaders=True, **given)
     with pytest.raises(LeakGuardError, match="built again, from other training histories"):
-        data_preparation(make_config(**given), create_dataset(make_config(**given)))
+        data_preparation(config, create_dataset(config))
 
 
 def test_interests_are_mapped_and_pickled_as_a_path(shop):

@@ -42,6 +42,7 @@ CASES = [
     Case("SAM"),
     Case("SAM", SAMPLED),
     Case("SAM", SAMPLED | {"loss_distribution": "uniform"}),
+    Case("SAM", {"item_knn": True}),
     Case("SAM", {"item_text": False, "newest_item": False, "repeat_bias": False}),
     Case("SASRecText"),
     Case("SASRecText", {"loss_type": "BPR", "repeat_bias": True}),
@@ -200,6 +201,16 @@ def test_histories_of_one_item(world):
     assert world.model.calculate_loss(batch).isfinite()
     different = scores(world.model, batch).unique(dim=0)
     assert len(different) > 1
+
+
+def test_a_session_of_a_stranger_is_scored(world):
+    """Without a user, or with a user number that nobody has, a model knows the history alone."""
+    without = Interaction({k: v for k, v in world.batch.interaction.items() if k != "user_id"})
+    beyond = changed(world.batch, user_id=torch.full_like(world.batch["user_id"], 10**6))
+    anonymous = scores(world.model, without)
+    assert anonymous.isfinite().all()
+    torch.testing.assert_close(scores(world.model, beyond), anonymous)
+    torch.testing.assert_close(world.model.predict(beyond), world.model.predict(without))
 
 
 @pytest.mark.gpu

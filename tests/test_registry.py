@@ -150,12 +150,12 @@ def test_saved_dataset_is_used_again_unless_our_settings_differ(shop, caplog):
     config = make_config(save_dataset=True, state="INFO")
     create_dataset(config)
     assert "Load filtered dataset" not in caplog.text
-    create_dataset(make_config(state="INFO"))
+    create_dataset(make_config(save_dataset=True, state="INFO"))
     assert "Load filtered dataset" in caplog.text
     other_split = {"split": {"RS": [0.5, 0.2, 0.3]}, "order": "TO", "group_by": "user", "mode": "full"}
     for other in ({"train_targets": "last"}, {"eval_args": other_split}, {"item_text": False}):
         caplog.clear()
-        create_dataset(make_config(state="INFO", **other))
+        create_dataset(make_config(save_dataset=True, state="INFO", **other))
         assert "Load filtered dataset" not in caplog.text
 
 

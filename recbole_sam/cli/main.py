@@ -4,10 +4,9 @@ import argparse
 import sys
 
 from recbole_sam.cli import compare, doctor, interests, prepare, run
-from recbole_sam.errors import RecBoleSAMError
+from recbole_sam.cli.boundary import guarded
 
 COMMANDS = (run, prepare, interests, compare, doctor)
-USER_ERROR = 2
 
 
 def main(words=None):
@@ -17,7 +16,7 @@ def main(words=None):
         words (list of str, optional): without the program's name; default: of this process.
 
     Returns:
-        int: the exit code; 2 when the user has to mend something, which is then said in one sentence.
+        int: the exit code, as of :func:`recbole_sam.cli.boundary.guarded`.
     """
     parser = argparse.ArgumentParser(
         prog="recbole-sam",
@@ -57,15 +56,3 @@ def split_settings(words, parser):
         key, equals, _ = word.partition("=")
         (settings if equals and key.startswith("--") and key not in options else others).append(word)
     return others, settings
-
-
-def guarded(function, *args):
-    """Calls a function; a user's mistake becomes one sentence on standard error and exit code 2."""
-    try:
-        return function(*args)
-    except RecBoleSAMError as error:
-        print(f"recbole-sam: {error}", file=sys.stderr)
-        return USER_ERROR
-    except KeyboardInterrupt:
-        print("recbole-sam: interrupted.", file=sys.stderr)
-        return 130

@@ -1,6 +1,5 @@
 """Errors of RecBole's own, on any stack."""
 
-import contextlib
 import functools
 import importlib
 
@@ -41,21 +40,3 @@ def anomaly_detection():
     after = torch.is_anomaly_enabled()
     torch.autograd.set_detect_anomaly(before)
     return after and not before
-
-
-@step("a setting such as --llm_prompt_file=next.txt stops the run: RecBole evaluates it as Python, to "
-      "which it is an attribute of the builtin 'next'", "none yet")
-def words_with_dots():
-    from recbole.config import Config
-
-    convert = Config._convert_config_dict
-
-    @functools.wraps(convert)
-    def convert_each(self, config_dict):
-        for key, value in config_dict.items():
-            with contextlib.suppress(AttributeError):  # then it is a text, and stays one
-                config_dict[key] = convert(self, {key: value})[key]
-        return config_dict
-
-    Config._convert_config_dict = convert_each
-    return True

@@ -3,10 +3,6 @@
 RecBole reads them by ``pandas.read_csv(delimiter="\\t", engine="python")``, that is with Python's
 ``csv`` rules. They are written and read with the same rules here, so a title with quotes comes back
 as it went in.
-
-RecBole turns timestamps into float32, which today cannot tell apart two moments less than 128
-seconds apart, and then sorts stably. The order of rows in the ``.inter`` file is therefore what
-breaks the tie: rows have to be written in time order.
 """
 
 import csv

@@ -80,8 +80,11 @@ class SAMDataset(ItemTextDataset):
         fields = {self.item_list_length_field: torch.from_numpy(samples.lengths)}
         for field in self.inter_feat:
             if field != self.uid_field:
+                values = self.inter_feat[field]
+                if values.is_floating_point():
+                    values = values.float()  # times are float64 while rows are sorted (compat/times.py)
                 fields[getattr(self, f"{field}_list_field")] = augmentation.padded_histories(
-                    self.inter_feat[field], samples, self.max_item_list_len
+                    values, samples, self.max_item_list_len
                 )
         # Interaction's own [] would make a list of the index, which took half of the time
         targets = torch.from_numpy(samples.targets)

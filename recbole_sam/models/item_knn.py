@@ -56,6 +56,7 @@ class ItemNeighbours(nn.Module):
             strict=True,
         ):
             self.register_buffer(name, torch.from_numpy(table), persistent=False)
+        self.n_users = dataset.user_num
         age = torch.arange(model.max_seq_length)
         self.log_weights = nn.Parameter(math.log(NEWEST_WEIGHT) + math.log(FADING) * age)
 

@@ -28,6 +28,7 @@ from recbole_sam.models.attention import (
 from recbole_sam.models.compilation import compiled
 from recbole_sam.models.controls import CONSTANT, controlled
 from recbole_sam.models.item_text import ProjectedTexts
+from recbole_sam.models.known_users import known_users
 from recbole_sam.models.linear_cross_entropy import linear_cross_entropy
 from recbole_sam.models.padding import real_items
 from recbole_sam.models.sampled_softmax import NegativeSampler, negative_weights, sampled_softmax
@@ -50,7 +51,8 @@ class SAM(SequentialRecommender):
 
     Differences to the reference implementation, all of them the paper's meaning: padded interests are
     masked in the attention and in the mean; positions are counted from the newest item, because RecBole
-    pads on the right; a user without interests gets one learned default interest.
+    pads on the right; a user without interests, also one that the dataset does not know or that an interaction
+    does not name, gets one learned default interest.
 
     Beyond the paper, each a setting (docs/method.md; ``SAM-paper.yaml`` turns all of them off):
     ``item_text`` (an item is also its title), ``newest_item`` (the newest item is added to every view),
@@ -288,10 +290,13 @@ class SAM(SequentialRecommender):
     def _history(self, interaction):
         return real_items(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
 
+    def _users(self, interaction):
+        return known_users(interaction, self, len(self.user_k))
+
     def _represent(self, interaction, item_vectors=None):
         if item_vectors is None:
             item_vectors = self.item_vectors()
-        inputs = interaction[self.USER_ID], self._history(interaction), interaction[self.ITEM_SEQ_LEN]
+        inputs = self._users(interaction), self._history(interaction), interaction[self.ITEM_SEQ_LEN]
         with self._autocast():
             if self.compiled_forward is not None:
                 user_output = self.compiled_forward(self, *inputs, item_vectors)
@@ -340,7 +345,7 @@ class SAM(SequentialRecommender):
             scores = repeats.add_to_all(scores, self.repeat_bias, history)
         if self.item_knn is not None:
             scores = self.item_knn.add_to_all(
-                scores, interaction[self.USER_ID], history, interaction[self.ITEM_SEQ_LEN]
+                scores, self._users(interaction), history, interaction[self.ITEM_SEQ_LEN]
             )
         return scores
 
@@ -351,7 +356,7 @@ class SAM(SequentialRecommender):
         if self.item_knn is not None:
             history = self._history(interaction)
             score = self.item_knn.add_to_one(
-                score, interaction[self.USER_ID], history, interaction[self.ITEM_SEQ_LEN], item
+                score, self._users(interaction), history, interaction[self.ITEM_SEQ_LEN], item
             )
         return score
 

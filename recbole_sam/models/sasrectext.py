@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from recbole_sam.data.dataset import ItemTextDataset
 from recbole_sam.models import item_knn, repeats, sizes
 from recbole_sam.models.item_text import ProjectedTexts
+from recbole_sam.models.known_users import known_users
 from recbole_sam.models.padding import real_items
 from recbole_sam.models.unsaved import unsaved_buffers
 
@@ -79,7 +80,8 @@ class SASRecText(SASRec):
         if self.repeat_bias is not None:
             scores = repeats.add_to_all(scores, self.repeat_bias, history)
         if self.item_knn is not None:
-            scores = self.item_knn.add_to_all(scores, interaction[self.USER_ID], history, item_seq_len)
+            user = known_users(interaction, self, self.item_knn.n_users)
+            scores = self.item_knn.add_to_all(scores, user, history, item_seq_len)
         return scores  # [B n_items]
 
 
