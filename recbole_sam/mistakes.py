@@ -4,7 +4,11 @@ Each function is a context for one step of a run. An error that no person caused
 """
 
 import contextlib
+import errno
+import logging
+import os
 import re
+import sys
 
 from recbole_sam import settings
 from recbole_sam.errors import DataError, RecBoleSAMError, SettingError
@@ -24,6 +28,9 @@ _OF_DATA = (
     "item_inter_num_interval", "load_col", "unload_col", "unused_col", "seq_len", "additional_feat_suffix",
     "benchmark_filename", "eval_args", "MAX_ITEM_LIST_LENGTH", "LIST_SUFFIX", "NEG_PREFIX",
 )  # fmt: skip
+_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+_CUT_SHORT = re.compile("PytorchStreamWriter failed|inline_container|iostream error")  # torch.save, disk full
+_SAVES = ("_save_checkpoint", "save_pretrained_model", "save", "save_split_dataloaders")
 
 
 class TrainingError(RecBoleSAMError):
@@ -62,16 +69,18 @@ def running(config):
     """A whole run: data, model, training and test.
 
     Raises:
-        DataError: the data cannot be split or sampled with these settings.
+        DataError: the data cannot be split or sampled with these settings, or a disk is full or read-only.
         SettingError: the model cannot be built with the settings that were given for it.
         TrainingError: the memory does not suffice.
     """
     try:
-        yield
+        with _logs_are_written():
+            yield
     except RecBoleSAMError:
         raise
     except Exception as error:
         raise_memory(error, config)
+        raise_disk(error, config)
         if isinstance(error, _RAISED):
             given = _given(config, settings.of_model(config["model"]))
             if given and _passed(error, _builds_a_model):
@@ -139,17 +148,72 @@ def check_topk(config, items):
         )
 
 
-def of_worker(error):
-    """What a process of distributed training raised, as this process would have.
+@contextlib.contextmanager
+def whole_file(path):
+    """Gives the name of a file beside ``path``, which takes its place when all went well.
+
+    A checkpoint replaces that of the best epoch so far, which a full disk must not cost.
 
     Args:
-        error (Exception): of torch's ``spawn``, which gives only the text of the traceback.
+        path (str): of the file.
 
-    Returns:
-        RecBoleSAMError or None: None when it is of another kind.
+    Yields:
+        str: where to write; nothing may be written either.
     """
-    found = re.findall(r"^recbole_sam\.(?:errors|mistakes)\.\w+: (.+)", str(error), re.MULTILINE)
-    return RecBoleSAMError(found[-1]) if found else None
+    partial = f"{path}.partial"
+    try:
+        yield partial
+        if os.path.exists(partial):
+            os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
+
+
+def raise_disk(error, config):
+    """Raises an error of a disk again, as a sentence that says which folder it was.
+
+    Args:
+        error (Exception): of any kind; nothing happens when no disk is full or read-only.
+        config (Config): of the run.
+
+    Raises:
+        DataError: one is.
+    """
+    is_disk = isinstance(error, OSError) and error.errno in _OF_DISKS
+    if not is_disk and not (isinstance(error, RuntimeError) and _CUT_SHORT.search(str(error))):
+        return
+    if _passed(error, lambda frame: frame.f_code.co_name in _SAVES):
+        where = f"checkpoint_dir {config['checkpoint_dir']}"
+    elif _passed(error, lambda frame: "tensorboard" in frame.f_globals.get("__name__", "")):
+        where = "./log_tensorboard"
+    elif getattr(error, "filename", None):
+        where = error.filename
+    else:
+        where = f"beside the dataset in {config['data_path']}"
+    reason = getattr(error, "strerror", None) or "is the disk full?"
+    raise DataError(f"cannot write {where} ({reason}): make room there, or name another folder.") from error
+
+
+@contextlib.contextmanager
+def _logs_are_written():
+    """An entry of RecBole's log that cannot be written is an error, not a traceback between the lines."""
+    handle_error = logging.Handler.handleError
+
+    def raise_again(handler, record):
+        error = sys.exc_info()[1]
+        if isinstance(handler, logging.FileHandler) and isinstance(error, OSError):
+            raise DataError(
+                f"cannot write the log {handler.baseFilename} ({error.strerror}): make room there, or start in "
+                "another folder."
+            ) from error
+        handle_error(handler, record)
+
+    logging.Handler.handleError = raise_again
+    try:
+        yield
+    finally:
+        logging.Handler.handleError = handle_error
 
 
 def _given(config, names):

@@ -195,6 +195,7 @@ def _register_dataset_checks():
     load_data, init_alias = Dataset._load_data, Dataset._init_alias
     from_scratch, reset_index, build = Dataset._from_scratch, Dataset._reset_index, Dataset.build
     data_collect, batch_collect = Collector.data_collect, Collector.eval_batch_collect
+    save_checkpoint = Trainer._save_checkpoint
 
     @functools.wraps(load_data)
     def load_checked_data(self, token, dataset_path):
@@ -236,6 +237,14 @@ def _register_dataset_checks():
             raise mistakes.not_a_number(self.config)
         batch_collect(self, scores_tensor, *args)
 
+    @functools.wraps(save_checkpoint)
+    def save_whole_checkpoint(self, epoch, verbose=True, **kwargs):
+        file = kwargs.pop("saved_model_file", self.saved_model_file)
+        with mistakes.whole_file(file) as partial:
+            save_checkpoint(self, epoch, verbose=False, saved_model_file=partial, **kwargs)
+        if verbose and (self.config["single_spec"] or self.config["local_rank"] == 0):
+            self.logger.info(f"Saving current: {file}")
+
     def check_nan(self, loss):
         if loss.isnan():
             raise mistakes.not_a_number(self.config)
@@ -244,7 +253,7 @@ def _register_dataset_checks():
     Dataset._from_scratch, Dataset._reset_index = prepared_from_scratch, reset_what_is_left
     Dataset.build = build_with_samples
     Collector.data_collect, Collector.eval_batch_collect = collect_of_enough_items, collect_numbers
-    Trainer._check_nan = check_nan
+    Trainer._check_nan, Trainer._save_checkpoint = check_nan, save_whole_checkpoint
 
 
 def _register_workers():

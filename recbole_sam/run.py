@@ -1,6 +1,5 @@
 """What ``run_recbole_sam.py`` does: check, build missing interests, hand over to RecBole."""
 
-import contextlib
 import socket
 import sys
 import tempfile
@@ -61,7 +60,7 @@ def main(words=None):
 
     # RecBole logs this, and reads the settings from it
     sys.argv = [sys.argv[0], *(f"--{key}={value}" for key, value in given.items())]
-    with mistakes.running(config), _workers():
+    with mistakes.running(config):
         result = run(
             config["model"],
             config["dataset"],
@@ -148,14 +147,3 @@ def _check_devices(config, nproc):
             f"--nproc={nproc} needs as many GPUs, but gpu_id names {gpus}: give --gpu_id=0,1,..., or "
             "--use_gpu=False."
         )
-
-
-@contextlib.contextmanager
-def _workers():
-    """The error of a process of distributed training as if it had happened here."""
-    from torch.multiprocessing import ProcessRaisedException
-
-    try:
-        yield
-    except ProcessRaisedException as error:
-        raise mistakes.of_worker(error) or error from error

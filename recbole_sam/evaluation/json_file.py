@@ -4,6 +4,7 @@ import contextlib
 import json
 
 from recbole_sam.errors import DataError
+from recbole_sam.files import replacing
 
 
 def write(path, content):
@@ -16,10 +17,9 @@ def write(path, content):
     Raises:
         DataError: the disk is full, or may not be written.
     """
-    partial = path.with_name(f"{path.name}.partial")
-    with writing(path):
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
+    text = json.dumps(content, indent=1) + "\n"
+    with writing(path), replacing(path, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 @contextlib.contextmanager

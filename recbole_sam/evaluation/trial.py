@@ -49,11 +49,14 @@ def main(folder):
         write_result(folder, {**head, "status": "done", **result})
         return 0
     except RecBoleSAMError as error:
-        write_result(folder, {**head, "status": "failed", "reason": str(error)})
-        return FAILED
+        why, fault = str(error), None
     except Exception as error:  # whatever a model raises is the reason why this trial failed; the rest go on
-        write_result(folder, {**head, "status": "failed", "reason": reason(error, folder / LOG)})
-        raise
+        why, fault = reason(error, folder / LOG), error
+    # Not before: an exception holds on to what it was about, such as a checkpoint that filled the disk.
+    write_result(folder, {**head, "status": "failed", "reason": why})
+    if fault is not None:
+        raise fault
+    return FAILED
 
 
 def reason(error, log):
