@@ -154,9 +154,12 @@ def _is_encoding(value):
 
 
 def _is_topk(value):
-    return is_count(value, 1) or isinstance(value, list | tuple) and value and all(
-        is_count(one, 1) for one in value
-    )  # fmt: skip
+    return (
+        is_count(value, 1)
+        or isinstance(value, list | tuple)
+        and value
+        and all(is_count(one, 1) for one in value)
+    )
 
 
 def _is_folder_name(value):
@@ -195,9 +198,10 @@ _NAME = Form(is_word, "the name of a column, such as 'user_id'", optional=True)
 _PATH = Form(is_word, "a path; write ./5 for one that reads like a number", optional=True)
 _COLUMNS = Form(is_words, "a list of columns, such as \"['rating']\"", optional=True)
 _COLUMNS_BY_FILE = Form(
-    table(is_word, is_words), "a dictionary from file to columns, such as \"{'inter': ['rating']}\"",
+    table(is_word, is_words),
+    "a dictionary from file to columns, such as \"{'inter': ['rating']}\"",
     optional=True,
-)  # fmt: skip
+)
 _INTERVAL = Form(is_interval, 'an interval such as "[5,inf)" or "[5,20]"', optional=True)
 
 FORMS = {
@@ -221,7 +225,9 @@ FORMS = {
     "POSITION_FIELD": _NAME,
     "LIST_SUFFIX": _WORD,
     "NEG_PREFIX": _WORD,
-    "field_separator": Form(lambda value: isinstance(value, str) and bool(value), "the letters between cells"),
+    "field_separator": Form(
+        lambda value: isinstance(value, str) and bool(value), "the letters between cells"
+    ),
     "seq_separator": Form(lambda value: isinstance(value, str) and bool(value), "the letters between words"),
     "encoding": Form(_is_encoding, "the name of an encoding, such as utf-8 or latin1", optional=True),
     "load_col": Form(
@@ -230,16 +236,19 @@ FORMS = {
     "unload_col": _COLUMNS_BY_FILE,
     "unused_col": _COLUMNS_BY_FILE,
     "additional_feat_suffix": Form(
-        lambda value: is_word(value) or is_words(value), "a list of endings of files, such as \"['emb']\"",
+        lambda value: is_word(value) or is_words(value),
+        "a list of endings of files, such as \"['emb']\"",
         optional=True,
     ),
     "benchmark_filename": Form(
         lambda value: is_words(value) and len(value) == 3,
-        "the three parts of a split, such as \"['train','valid','test']\"", optional=True,
+        "the three parts of a split, such as \"['train','valid','test']\"",
+        optional=True,
     ),
     "seq_len": Form(
         table(is_word, lambda value: is_count(value, 1)),
-        "a dictionary from column to length, such as \"{'words': 10}\"", optional=True,
+        "a dictionary from column to length, such as \"{'words': 10}\"",
+        optional=True,
     ),
     "numerical_features": _COLUMNS,
     # filters
@@ -247,7 +256,8 @@ FORMS = {
     "val_interval": Form(
         table(is_word, lambda value: is_interval(value) or is_words(value) and len(value) > 0),
         "a dictionary from column to an interval, or to a list of words, such as "
-        "\"{'rating': '[3,5]', 'item_id': ['i1','i2']}\"", optional=True,
+        "\"{'rating': '[3,5]', 'item_id': ['i1','i2']}\"",
+        optional=True,
     ),
     "user_inter_num_interval": _INTERVAL,
     "item_inter_num_interval": _INTERVAL,
@@ -257,7 +267,8 @@ FORMS = {
     # other steps on the data
     "threshold": Form(
         lambda value: table(is_word, is_number)(value) and len(value) == 1,
-        "a dictionary of one column of numbers and its least value, such as \"{'rating': 3}\"", optional=True,
+        "a dictionary of one column of numbers and its least value, such as \"{'rating': 3}\"",
+        optional=True,
     ),
     "normalize_field": _COLUMNS,
     "normalize_all": _FLAG,
@@ -267,8 +278,9 @@ FORMS = {
         optional=True,
     ),
     "preload_weight": Form(
-        table(is_word, is_word), "a dictionary from column of IDs to column of numbers, such as "
-        "\"{'ent_id': 'ent_emb'}\"", optional=True,
+        table(is_word, is_word),
+        "a dictionary from column of IDs to column of numbers, such as \"{'ent_id': 'ent_emb'}\"",
+        optional=True,
     ),
     "alias_of_user_id": _COLUMNS,
     "alias_of_item_id": _COLUMNS,
@@ -277,11 +289,14 @@ FORMS = {
     # training and evaluation
     "learner": one_of("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam"),
     "train_neg_sample_args": Form(
-        record(_NEGATIVES), "None, or a dictionary with some of distribution (uniform or popularity), "
-        "sample_num, alpha, dynamic and candidate_num", optional=True,
+        record(_NEGATIVES),
+        "None, or a dictionary with some of distribution (uniform or popularity), "
+        "sample_num, alpha, dynamic and candidate_num",
+        optional=True,
     ),
     "clip_grad_norm": Form(
-        record(_CLIP, ["max_norm"]), "a dictionary such as {'max_norm': 1.0}, with norm_type where it is not 2",
+        record(_CLIP, ["max_norm"]),
+        "a dictionary such as {'max_norm': 1.0}, with norm_type where it is not 2",
         optional=True,
     ),
     "transform": one_of(
@@ -291,37 +306,57 @@ FORMS = {
         lambda value: isinstance(value, dict) and set(value) <= set(_EVAL),
         "a dictionary with some of split, order, group_by and mode",
     ),
-    "metrics": Form(lambda value: is_word(value) and value.isalnum() or is_words(value) and len(value) > 0,
-                    "a list of metrics, such as \"['Hit','NDCG']\""),
+    "metrics": Form(
+        lambda value: is_word(value) and value.isalnum() or is_words(value) and len(value) > 0,
+        "a list of metrics, such as \"['Hit','NDCG']\"",
+    ),
     "topk": Form(_is_topk, "whole numbers from 1, such as [10,20]"),
     "valid_metric": Form(is_word, "the name of a metric, such as NDCG@10"),
     "valid_metric_bigger": _FLAG,
-}  # fmt: skip
+}
 
 IN_EVAL_ARGS = {
     "split": Form(
         _EVAL["split"],
-        "{'LS': 'valid_and_test'} (or valid_only, test_only), or {'RS': [0.8,0.1,0.1]} or {'TS': [0.8,0.1,0.1]} "
+        "{'LS': 'valid_and_test'} (or valid_only, test_only), {'RS': [0.8,0.1,0.1]} or {'TS': ...}, "
         "with three shares from 0 that add up to 1",
     ),
     "order": Form(_EVAL["order"], "RO (random) or TO (by time)"),
     "group_by": Form(_EVAL["group_by"], "user or None"),
-    "mode": Form(_EVAL["mode"], "full, labeled, uni100 or pop100 (any number), or a dictionary of these for "
-                 "valid and test"),
-}  # fmt: skip
+    "mode": Form(
+        _EVAL["mode"],
+        "full, labeled, uni100 or pop100 (any number), or a dictionary of these for valid and test",
+    ),
+}
 
 COUNTS = {
-    "epochs": 0, "stopping_step": 0, "eval_step": 0, "worker": 0, "train_batch_size": 1, "eval_batch_size": 1,
-    "MAX_ITEM_LIST_LENGTH": 1, "metric_decimal_place": 0, "loss_decimal_place": 0, "hidden_size": 1,
-    "embedding_size": 1, "inner_size": 1, "kg_embedding_size": 1, "attention_size": 1, "n_heads": 1,
-    "num_heads": 1, "n_layers": 0, "num_layers": 1,
-}  # fmt: skip
+    "epochs": 0,
+    "stopping_step": 0,
+    "eval_step": 0,
+    "worker": 0,
+    "train_batch_size": 1,
+    "eval_batch_size": 1,
+    "MAX_ITEM_LIST_LENGTH": 1,
+    "metric_decimal_place": 0,
+    "loss_decimal_place": 0,
+    "hidden_size": 1,
+    "embedding_size": 1,
+    "inner_size": 1,
+    "kg_embedding_size": 1,
+    "attention_size": 1,
+    "n_heads": 1,
+    "num_heads": 1,
+    "n_layers": 0,
+    "num_layers": 1,
+}
 """Settings of RecBole that are whole numbers, and their least."""
 
 RANGES = {
-    "learning_rate": (0, math.inf), "weight_decay": (0, math.inf), "initializer_range": (0, math.inf),
+    "learning_rate": (0, math.inf),
+    "weight_decay": (0, math.inf),
+    "initializer_range": (0, math.inf),
     "layer_norm_eps": (0, math.inf),
-}  # fmt: skip
+}
 """Settings that are numbers between two, both allowed; so is whatever has "dropout" in its name: 0 and 1."""
 
 NEEDS = {"log_wandb": "wandb"}

@@ -5,10 +5,8 @@ Each function is a context for one step of a run. An error that no person caused
 
 import contextlib
 import errno
-import logging
 import os
 import re
-import sys
 
 from recbole_sam import settings
 from recbole_sam.errors import DataError, RecBoleSAMError, SettingError
@@ -74,8 +72,7 @@ def running(config):
         TrainingError: the memory does not suffice.
     """
     try:
-        with _logs_are_written():
-            yield
+        yield
     except RecBoleSAMError:
         raise
     except Exception as error:
@@ -84,7 +81,9 @@ def running(config):
         if isinstance(error, _RAISED):
             given = _given(config, settings.of_model(config["model"]))
             if given and _passed(error, _builds_a_model):
-                raise SettingError(f"{config['model']} cannot be built with {given}: {_said(error)}") from error
+                raise SettingError(
+                    f"{config['model']} cannot be built with {given}: {_said(error)}"
+                ) from error
             if _passed(error, lambda frame: frame.f_code.co_name == "data_preparation"):
                 raise _not_prepared(error, config) from error
         raise
@@ -193,27 +192,6 @@ def raise_disk(error, config):
         where = f"beside the dataset in {config['data_path']}"
     reason = getattr(error, "strerror", None) or "is the disk full?"
     raise DataError(f"cannot write {where} ({reason}): make room there, or name another folder.") from error
-
-
-@contextlib.contextmanager
-def _logs_are_written():
-    """An entry of RecBole's log that cannot be written is an error, not a traceback between the lines."""
-    handle_error = logging.Handler.handleError
-
-    def raise_again(handler, record):
-        error = sys.exc_info()[1]
-        if isinstance(handler, logging.FileHandler) and isinstance(error, OSError):
-            raise DataError(
-                f"cannot write the log {handler.baseFilename} ({error.strerror}): make room there, or start in "
-                "another folder."
-            ) from error
-        handle_error(handler, record)
-
-    logging.Handler.handleError = raise_again
-    try:
-        yield
-    finally:
-        logging.Handler.handleError = handle_error
 
 
 def _given(config, names):

@@ -98,12 +98,14 @@ def _processes(given):
     """The arguments of RecBole's ``run`` that say how many processes train, and where."""
     for name in ("local_rank", "offset"):
         if name in given:
-            raise SettingError(f"--{name} is RecBole's own: give --nproc, and --group_offset on later machines.")
+            raise SettingError(f"--{name} is RecBole's own: give --nproc, and --group_offset beside it.")
     numbers = {"nproc": 1, "world_size": -1, "group_offset": 0, "port": 5678}
     try:
         chosen = {name: int(given.get(name, default)) for name, default in numbers.items()}
     except ValueError as error:
-        raise SettingError(f"--nproc, --world_size, --group_offset and --port are whole numbers: {error}") from None
+        raise SettingError(
+            f"--nproc, --world_size, --group_offset and --port are whole numbers: {error}"
+        ) from None
     nproc, world, offset, port = chosen.values()
     if nproc < 1:
         raise SettingError(f"--nproc is the number of processes that train, from 1, not {nproc}.")

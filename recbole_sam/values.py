@@ -5,7 +5,17 @@ import math
 
 from recbole_sam import properties
 from recbole_sam.errors import SettingError
-from recbole_sam.forms import COUNTS, FORMS, IN_EVAL_ARGS, MOST, NEEDS, RANGES, is_count, is_installed, is_interval
+from recbole_sam.forms import (
+    COUNTS,
+    FORMS,
+    IN_EVAL_ARGS,
+    MOST,
+    NEEDS,
+    RANGES,
+    is_count,
+    is_installed,
+    is_interval,
+)
 
 _SHAPES = {"[": "['a', 'b']", "{": "{'a': 'b'}"}
 _OF_TRANSFORM = {"mask_itemseq": "mask_ratio", "crop_itemseq": "eta", "reorder_itemseq": "beta"}
@@ -200,7 +210,7 @@ def _check_together(config):
     if given.get("unload_col") and config["load_col"] is not None:
         raise SettingError("unload_col does nothing beside load_col: give --load_col=None with it.")
     if config["normalize_field"] and config["normalize_all"]:
-        raise SettingError("normalize_all is for all columns, normalize_field for some: leave one of them out.")
+        raise SettingError("normalize_all is for all columns, normalize_field for some: leave one out.")
     for name in config["discretization"] or {}:
         if name not in (config["numerical_features"] or []):
             raise SettingError(
@@ -211,7 +221,7 @@ def _check_together(config):
         raise SettingError("train_neg_sample_args is dynamic, which needs a candidate_num from 1.")
     needed = _OF_TRANSFORM.get(config["transform"])
     if needed and config[needed] is None:
-        raise SettingError(f"transform {config['transform']} needs {needed}, which {config['model']} has not.")
+        raise SettingError(f"transform {config['transform']} needs {needed}: give it, or leave both out.")
     _check_fields(config)
 
 
@@ -242,7 +252,7 @@ def check_file(content, file):
     """
     for name in content:
         if not isinstance(name, str):
-            raise SettingError(f"the configuration file {file} has the key {name!r}: keys are names of settings.")
+            raise SettingError(f"the configuration file {file} has the key {name!r}: keys are words.")
         if name in (*_OF_PROCESSES, "config_files"):
             raise SettingError(
                 f"{name} in {file} does nothing: it is a word of the command line, --{name}=..."

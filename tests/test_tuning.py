@@ -53,8 +53,8 @@ def test_finds_the_best_on_validation_and_goes_on(job, tmp_path):
 
 @pytest.mark.parametrize(
     "text, sentence",
-    [("", "holds no line of the form"), ("n_layers choice [1,2\n", "cannot read the search ranges"),
-     ("n_layers oneof [1,2]\n", "cannot read the search ranges")],
+    [("", "holds no line of the form"), ("n_layers choice [1,2\n", "cannot be read"),
+     ("n_layers oneof [1,2]\n", "cannot be read")],
 )  # fmt: skip
 def test_ranges_that_cannot_be_read(job, tmp_path, text, sentence):
     code, found = search(tmp_path / "tuning", job, text)

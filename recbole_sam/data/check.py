@@ -112,9 +112,9 @@ def loading(config):
         raise DataError(f"cannot read {error.filename or config['data_path']} ({error.strerror}).") from error
     # pandas' parser errors are ValueErrors; RecBole's code fails in other ways at what it does not expect
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
-        said = " ".join(str(error).split())[:160]
+        said = " ".join(str(error).split())[:160] or type(error).__name__
         raise DataError(
-            f"cannot read dataset '{config['dataset']}' in {config['data_path']}: {said or type(error).__name__}"
+            f"cannot read dataset '{config['dataset']}' in {config['data_path']}: {said}"
         ) from error
 
 
@@ -158,8 +158,8 @@ def _check_columns(file, config):
     for column in filter(None, needed):
         if column not in columns:
             raise DataError(
-                f"{file} has no column '{column}' (its header is '{_shown(header)}'): {config['model']} needs "
-                f"{', '.join(needed)}."
+                f"{file} has no column '{column}' (its header is '{_shown(header)}'): {config['model']} "
+                f"needs {', '.join(needed)}."
             )
     load_col = config["load_col"] or {}
     chosen = load_col.get("inter", needed) if isinstance(load_col, dict) else needed

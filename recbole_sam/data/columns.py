@@ -77,7 +77,9 @@ def check_loaded(dataset):
                 raise SettingError(f"{setting} names '{name}', which is a column of numbers, not of words.")
     for name in given.get("seq_len") or {}:
         if not _typed(dataset, "seq_len", name).value.endswith("seq"):
-            raise SettingError(f"seq_len names '{name}', which is no column of sequences (token_seq, float_seq).")
+            raise SettingError(
+                f"seq_len names '{name}', which is no column of sequences (token_seq, float_seq)."
+            )
     for ids, numbers in (config["preload_weight"] or {}).items():
         _typed(dataset, "preload_weight", ids)
         if _typed(dataset, "preload_weight", numbers) not in _NUMBERS:
@@ -103,7 +105,9 @@ def _listed(dataset):
 
 def _check_wanted(dataset, suffix, names):
     source = {"inter": dataset.inter_feat, "user": dataset.user_feat, "item": dataset.item_feat}.get(suffix)
-    if source is None or names == "*":  # a file that is not there is RecBole's way to say there are no features
+    if (
+        source is None or names == "*"
+    ):  # a file that is not there is RecBole's way to say there are no features
         return
     missing = [name for name in names if name not in source]
     if missing:
@@ -125,7 +129,9 @@ def _check_interval(kind, name, interval):
             f"\"{{'{name}': ['1','2']}}\"."
         )
     if kind not in (FeatureType.FLOAT, FeatureType.TOKEN):
-        raise SettingError(f"val_interval names '{name}', a column of sequences, which RecBole cannot filter.")
+        raise SettingError(
+            f"val_interval names '{name}', a column of sequences, which RecBole cannot filter."
+        )
 
 
 def _check_unused(dataset, suffix, names):
@@ -152,6 +158,6 @@ def _check_times(dataset):
     missing = int((~np.isfinite(dataset.inter_feat[name].to_numpy())).sum())
     if missing:
         raise DataError(
-            f"{missing:,} rows of the .inter file of '{dataset.dataset_name}' have no finite '{name}': correct "
-            "or drop them."
+            f"{missing:,} rows of the .inter file of '{dataset.dataset_name}' have no finite '{name}': "
+            "correct or drop them."
         )

@@ -36,8 +36,8 @@ def writing(path):
         yield
     except OSError as error:
         raise DataError(
-            f"cannot write {path} ({error.strerror or error}): make room there, and give the same command again; "
-            "what is finished is kept."
+            f"cannot write {path} ({error.strerror or error}): make room there, and give the same command "
+            "again; what is finished is kept."
         ) from error
 
 

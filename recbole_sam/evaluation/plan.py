@@ -107,7 +107,7 @@ def _check(config):
     if config["epochs"] < 1:
         raise SettingError(f"epochs is {config['epochs']}: a comparison trains for at least one.")
     if config["eval_step"] < 1:
-        raise SettingError(f"eval_step is {config['eval_step']}: a comparison validates, to take the best epoch.")
+        raise SettingError(f"eval_step is {config['eval_step']}: a comparison validates its epochs.")
     if config["save_dataset"] or config["save_dataloaders"]:
         raise SettingError("save_dataset and save_dataloaders are for a single run: leave them out.")
     modes = config["eval_args"]["mode"]

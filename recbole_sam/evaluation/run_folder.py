@@ -93,8 +93,8 @@ class RunFolder:
         if named != ranked:
             label, seed = sorted(named ^ ranked)[0]
             raise DataError(
-                f"{self.path / PER_USER} and {TRIALS} do not belong together ({label} with seed {seed} is in one "
-                "of them alone): copy both files from one comparison."
+                f"{self.path / PER_USER} and {TRIALS} do not belong together ({label} with seed {seed} is in "
+                "one of them alone): copy both files from one comparison."
             )
         return run, trials, ranks
 

@@ -182,13 +182,13 @@ def load(path):
             values = {name: arrays[name] for name in Split._fields}
             values["interactions"] = int(values["interactions"])
             values["parts"] = dict(part.split(" ") for part in values["parts"].tolist())
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError, RuntimeError,
-            zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError,
+            RuntimeError, zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
         said = " ".join(str(error).split())[:200]
         raise DataError(f"{path} is not a split of compare ({said}): give another --run folder.") from error
     split = Split(**values)
     if not _fits_together(split):
-        raise DataError(f"{path} is not a split of compare (its parts do not fit): give another --run folder.")
+        raise DataError(f"{path} is not a split of compare (its parts differ): give another --run folder.")
     return split
 
 

@@ -43,8 +43,10 @@ WORDS = [
     ([], ["--models=SASRec:learning_rate=inf"], "learning_rate must be a"),
     ([], ["--models=SASRec:user_inter_num_interval=5"], "user_inter_num_interval must be an interval"),
     ([], ["--models=SASRec:loss_type=MSE"], "loss_type"),
-    *[([], [f"--seeds={wrong}"], "--seeds is a count") for wrong in
-      ("none", "-1", "1.5", "2020", "1,,2", "1;2", "0", "4294967296,", "-3,")],
+    *[
+        ([], [f"--seeds={wrong}"], "--seeds is a count")
+        for wrong in ("none", "-1", "1.5", "2020", "1,,2", "1;2", "0", "4294967296,", "-3,")
+    ],
     *[([], [f"--jobs={wrong}"], "--jobs") for wrong in ("0", "-1", "two", "1.5")],
     *[([], [f"--devices={wrong}"], "--devices") for wrong in ("gpu", "99", "0;1", "-1", "0,first")],
     *[([], [f"--tune={wrong}"], "--tune") for wrong in ("0", "-3", "many", "1.5")],
@@ -67,7 +69,11 @@ WORDS = [
     ([], ["--topk=[0]"], "topk must be whole numbers from 1"),
     ([], ["--topk=[100]", "--valid_metric=NDCG@100"], "topk asks for 100 items"),
     ([], ["--valid_metric=NDCG@7"], "valid_metric is"),
-    ([], ["--eval_args={'split':{'RS':[0.4,0.3,0.3]},'order':'TO','group_by':'user','mode':'full'}"], "leave one out"),
+    (
+        [],
+        ["--eval_args={'split':{'RS':[0.4,0.3,0.3]},'order':'TO','group_by':'user','mode':'full'}"],
+        "leave one out",
+    ),
     ([], ["--eval_args={'split':{'LS':'valid_and_test'},'order':'TO','mode':'uni100'}"], "leave 'mode' out"),
     ([], ["--dataset=shopp"], "Did you mean shop"),
     ([], ["--dataset=a/b"], "dataset must be the name of a folder"),
@@ -82,7 +88,7 @@ WORDS = [
     ([], ["--tune=2", "--ranges=none"], "--ranges is a folder"),
     ([], ["--tune=2", "--ranges=taken.txt"], "--ranges is a folder"),
     ([], ["--tune=2", "--models=BERT4Rec"], "there are no search ranges for BERT4Rec"),
-]  # fmt: skip
+]
 
 
 def words_of(changed):
@@ -119,12 +125,27 @@ def finished(tmp_path_factory):
 
 def a_result(label):
     return {
-        "model": label, "class": label, "seed": 2020, "status": "done", "settings": {}, "tuned": None,
-        "parameters": 10, "flops": 1.0, "epochs": 1, "best_epoch": 1, "seconds_per_epoch": 0.1,
-        "users_per_second": 9.0, "peak_memory_mb": 1.0, "memory_of": "process", "train_batch_size": 8,
-        "learning_rate": 0.1, "valid": {"ndcg@20": 0.1}, "test": {"ndcg@20": 0.1}, "interests": None,
+        "model": label,
+        "class": label,
+        "seed": 2020,
+        "status": "done",
+        "settings": {},
+        "tuned": None,
+        "parameters": 10,
+        "flops": 1.0,
+        "epochs": 1,
+        "best_epoch": 1,
+        "seconds_per_epoch": 0.1,
+        "users_per_second": 9.0,
+        "peak_memory_mb": 1.0,
+        "memory_of": "process",
+        "train_batch_size": 8,
+        "learning_rate": 0.1,
+        "valid": {"ndcg@20": 0.1},
+        "test": {"ndcg@20": 0.1},
+        "interests": None,
         "curve": [{"epoch": 1, "loss": 1.0, "valid_score": 0.1, "seconds": 0.1}],
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture
@@ -167,7 +188,7 @@ AGAIN = [
     (ADD, ["--learning_rate=0.1"], "other settings"),
     (ADD, ["--epochs=2"], "--epochs is given twice"),
     (TRAIN, ["--learning_rate=0.1"], "other settings"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("command, words, sentence", AGAIN, ids=lambda value: " ".join(value)[:50])
@@ -235,30 +256,106 @@ DEEP = "[" * 100_000
 
 BROKEN = [
     # run.json
-    *[(DRAW, text(RUN, wrong), RUN) for wrong in ("", "{", "[]", "3", "null", '"x"', "{}", DEEP, '{"key": ' + DEEP,
-                                                  b"\xff\xfe\x00", "[{}]", "nan")],
-    *[(DRAW, changed(RUN, key, wrong), RUN) for key, wrong in (
-        ("topk", 3), ("topk", []), ("topk", [0]), ("topk", ["a"]), ("topk", None), ("given", []), ("given", None),
-        ("budget", {}), ("budget", 3), ("versions", "x"), ("card", {}), ("card", [1]), ("card", {"counts": 3}),
-        ("checksums", []), ("dataset", 3), ("key", None), ("head_from", "x"), ("users", "x"), ("synthetic", 3),
-        ("split", None), ("command", ...), ("machine", ...), ("date", 3), ("history_length", ...),
-        ("valid_metric", None))],
+    *[
+        (DRAW, text(RUN, wrong), RUN)
+        for wrong in (
+            "",
+            "{",
+            "[]",
+            "3",
+            "null",
+            '"x"',
+            "{}",
+            DEEP,
+            '{"key": ' + DEEP,
+            b"\xff\xfe\x00",
+            "[{}]",
+            "nan",
+        )
+    ],
+    *[
+        (DRAW, changed(RUN, key, wrong), RUN)
+        for key, wrong in (
+            ("topk", 3),
+            ("topk", []),
+            ("topk", [0]),
+            ("topk", ["a"]),
+            ("topk", None),
+            ("given", []),
+            ("given", None),
+            ("budget", {}),
+            ("budget", 3),
+            ("versions", "x"),
+            ("card", {}),
+            ("card", [1]),
+            ("card", {"counts": 3}),
+            ("checksums", []),
+            ("dataset", 3),
+            ("key", None),
+            ("head_from", "x"),
+            ("users", "x"),
+            ("synthetic", 3),
+            ("split", None),
+            ("command", ...),
+            ("machine", ...),
+            ("date", 3),
+            ("history_length", ...),
+            ("valid_metric", None),
+        )
+    ],
     (DRAW, special(RUN, os.mkdir), RUN),
     (DRAW, special(RUN, os.mkfifo), RUN),
     (DRAW, lambda run: (run / RUN).unlink(), "holds no comparison"),
     # trials.json
-    *[(DRAW, text(TRIALS, wrong), TRIALS) for wrong in ("", "{", "{}", "3", "null", "[3]", "[[]]", "[{}]", DEEP,
-                                                        '[{"model": "SASRec"}]', b"\xff")],
-    *[(DRAW, changed(TRIALS, key, wrong), TRIALS) for key, wrong in (
-        ("model", 3), ("model", None), ("seed", "x"), ("seed", ...), ("status", "begun"), ("status", ...),
-        ("status", "failed"), ("class", ...), ("settings", []), ("settings", ...), ("tuned", "x"), ("curve", {}),
-        ("curve", [3]), ("curve", [{}]), ("curve", ...), ("epochs", "many"), ("parameters", []), ("interests", "x"),
-        ("model", "SINE"), ("seed", 7))],
+    *[
+        (DRAW, text(TRIALS, wrong), TRIALS)
+        for wrong in (
+            "",
+            "{",
+            "{}",
+            "3",
+            "null",
+            "[3]",
+            "[[]]",
+            "[{}]",
+            DEEP,
+            '[{"model": "SASRec"}]',
+            b"\xff",
+        )
+    ],
+    *[
+        (DRAW, changed(TRIALS, key, wrong), TRIALS)
+        for key, wrong in (
+            ("model", 3),
+            ("model", None),
+            ("seed", "x"),
+            ("seed", ...),
+            ("status", "begun"),
+            ("status", ...),
+            ("status", "failed"),
+            ("class", ...),
+            ("settings", []),
+            ("settings", ...),
+            ("tuned", "x"),
+            ("curve", {}),
+            ("curve", [3]),
+            ("curve", [{}]),
+            ("curve", ...),
+            ("epochs", "many"),
+            ("parameters", []),
+            ("interests", "x"),
+            ("model", "SINE"),
+            ("seed", 7),
+        )
+    ],
     (DRAW, special(TRIALS, os.mkdir), TRIALS),
     (DRAW, lambda run: (run / TRIALS).unlink(), "trials.json is missing"),
     (DRAW, text(TRIALS, "[]"), "do not belong together"),
     # ranks.parquet
-    *[(DRAW, text(PER_USER, wrong), PER_USER) for wrong in ("", "PAR1", "rubbish", b"PAR1" + b"\0" * 99 + b"PAR1")],
+    *[
+        (DRAW, text(PER_USER, wrong), PER_USER)
+        for wrong in ("", "PAR1", "rubbish", b"PAR1" + b"\0" * 99 + b"PAR1")
+    ],
     (DRAW, cut(PER_USER, 0.5), PER_USER),
     (DRAW, special(PER_USER, os.mkdir), PER_USER),
     (DRAW, special(PER_USER, os.mkfifo), PER_USER),
@@ -276,8 +373,19 @@ BROKEN = [
     (DRAW, ranks(lambda table: table.iloc[3:]), "has no rank for the user"),
     (DRAW, ranks(lambda table: table.iloc[[0, *range(len(table))]]), "ranks for the user"),
     # where the run goes on
-    *[(TRAIN, text(A_RESULT, wrong), RESULT) for wrong in ("", "{", "[]", "3", "{}", DEEP, b"\xff",
-                                                           '{"model": "SASRec", "seed": 2020, "status": 3}')],
+    *[
+        (TRAIN, text(A_RESULT, wrong), RESULT)
+        for wrong in (
+            "",
+            "{",
+            "[]",
+            "3",
+            "{}",
+            DEEP,
+            b"\xff",
+            '{"model": "SASRec", "seed": 2020, "status": 3}',
+        )
+    ],
     (TRAIN, special(A_RESULT, os.mkdir), RESULT),
     *[(TRAIN, text(RUN, wrong), RUN) for wrong in ("", "[]", "{}")],
     (TRAIN, changed(RUN, "checksums", {}), "was made from other data"),
@@ -299,7 +407,7 @@ BROKEN = [
     (ADD, changed(RUN, "budget", {"epochs": 1, "stopping_step": 10, "eval_step": 1, "tuning": "x"}), RUN),
     (ADD, text(TRIALS, "[]"), "give --seeds=N"),
     (ADD, text(TRIALS, "3"), TRIALS),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("command, change, sentence", BROKEN, ids=range(len(BROKEN)))
@@ -314,8 +422,8 @@ def test_a_broken_run_folder_is_one_sentence(here, command, change, sentence):
 RANGES = [
     ("", "holds no line of the form"),
     ("# nothing\n", "holds no line of the form"),
-    ("n_layers choice [1,2\n", "cannot read the search ranges"),
-    ("n_layers oneof [1,2]\n", "cannot read the search ranges"),
+    ("n_layers choice [1,2\n", "SASRec.hyper cannot be read"),
+    ("n_layers oneof [1,2]\n", "SASRec.hyper cannot be read"),
     ("n_layers\n", "SASRec.hyper"),
     ("n_layers choice\n", "SASRec.hyper"),
     ("learning_rate uniform 0.1\n", "SASRec.hyper"),
@@ -330,16 +438,25 @@ RANGES = [
 def test_broken_search_ranges_are_one_sentence(here, content, sentence):
     pytest.importorskip("hyperopt", reason="hyperopt is not installed")
     (here / "ranges").mkdir()
-    (here / "ranges" / "SASRec.hyper").write_bytes(content if isinstance(content, bytes) else content.encode())
+    (here / "ranges" / "SASRec.hyper").write_bytes(
+        content if isinstance(content, bytes) else content.encode()
+    )
     words = words_of(["--models=SASRec", "--tune=2", "--ranges=ranges"])
     assert_one_sentence(words, sentence)
     assert not list(here.glob("other/tuning/*/log.txt"))
 
 
-@pytest.mark.parametrize("name, content", [
-    (tuning.OUTCOME, "{"), (tuning.OUTCOME, "[]"), (tuning.OUTCOME, '{"best": 3}'), (tuning.OUTCOME, DEEP),
-    (tuning.RANGES, "n_layers choice [9]\n"),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        (tuning.OUTCOME, "{"),
+        (tuning.OUTCOME, "[]"),
+        (tuning.OUTCOME, '{"best": 3}'),
+        (tuning.OUTCOME, DEEP),
+        (tuning.RANGES, "n_layers choice [9]\n"),
+    ],
+    ids=str,
+)
 def test_a_broken_search_is_one_sentence(here, name, content):
     pytest.importorskip("hyperopt", reason="hyperopt is not installed")
     (here / "ranges").mkdir()

@@ -62,13 +62,32 @@ TABLE = [
     (inter(b"\x1f\x8b\x08\x00rubbish"), [], "no column 'user_id'"),
     (inter("user_id,item_id,timestamp\nu1,i1,1\n"), [], "no column"),
     (inter("user_id\titem_id\ttimestamp\nu1\ti1\t1\n"), [], "has no types"),
-    (inter("user_id:token\titem_id\ttimestamp:float\nu1\ti1\t1\n"), [], "has the column 'item_id': it must be name"),
-    (inter("user_id:token\titem_id:tokens\ttimestamp:float\nu1\ti1\t1\n"), [], "has the column 'item_id:tokens'"),
-    (inter("user_id:token\titem_id:token\ttimestamp:date\nu1\ti1\t1\n"), [], "has the column 'timestamp:date'"),
+    (
+        inter("user_id:token\titem_id\ttimestamp:float\nu1\ti1\t1\n"),
+        [],
+        "has the column 'item_id': it must be name",
+    ),
+    (
+        inter("user_id:token\titem_id:tokens\ttimestamp:float\nu1\ti1\t1\n"),
+        [],
+        "has the column 'item_id:tokens'",
+    ),
+    (
+        inter("user_id:token\titem_id:token\ttimestamp:date\nu1\ti1\t1\n"),
+        [],
+        "has the column 'timestamp:date'",
+    ),
     (inter("user_id:token\titem_id:token\ttimestamp:float:x\nu1\ti1\t1\n"), [], "timestamp:float:x"),
-    (inter("user_id:token\titem_id:token\ttimestamp:float\titem_id:token\nu1\ti1\t1\ti1\n"), [], "'item_id' twice"),
-    (inter("user_id:token\titem_id:token\ttimestamp:token\nu1\ti1\t1\nu1\ti2\t2\nu1\ti3\t3\n"), [],
-     "its type must be float"),
+    (
+        inter("user_id:token\titem_id:token\ttimestamp:float\titem_id:token\nu1\ti1\t1\ti1\n"),
+        [],
+        "'item_id' twice",
+    ),
+    (
+        inter("user_id:token\titem_id:token\ttimestamp:token\nu1\ti1\t1\nu1\ti2\t2\nu1\ti3\t3\n"),
+        [],
+        "its type must be float",
+    ),
     (inter("user:token\titem_id:token\ttimestamp:float\nu1\ti1\t1\n"), [], "no column 'user_id'"),
     (inter("user_id:token\titem_id:token\nu1\ti1\nu1\ti2\n"), [], "no column 'timestamp'"),
     (inter("user_id:float\titem_id:token\ttimestamp:float\n1\ti1\t1\n1\ti2\t2\n1\ti3\t3\n"), [], "shop"),
@@ -76,7 +95,11 @@ TABLE = [
     (inter(HEADER + "u1\ti1\t1,5\nu1\ti2\t2\n"), [], "cannot read dataset 'shop'"),
     (inter(HEADER + "u1\ti1\t2020-01-01\nu1\ti2\t2\n"), [], "cannot read dataset 'shop'"),
     (inter(HEADER + "u1\ti1\t1\t9\t9\nu1\ti2\t2\n"), [], "shop"),
-    (inter(HEADER + "u1\ti1\nu1\ti2\t2\nu1\ti3\t3\n"), [], "1 rows of the .inter file of 'shop' have no finite"),
+    (
+        inter(HEADER + "u1\ti1\nu1\ti2\t2\nu1\ti3\t3\n"),
+        [],
+        "1 rows of the .inter file of 'shop' have no finite",
+    ),
     (inter(HEADER + "u1\ti1\tnan\nu1\ti2\t2\nu1\ti3\t3\n"), [], "no finite 'timestamp'"),
     (inter(HEADER + "u1\ti1\tinf\nu1\ti2\t2\nu1\ti3\t3\n"), [], "no finite 'timestamp'"),
     (inter(HEADER + 'u1\t"i1\t1\nu1\ti2\t2\nu1\ti3\t3\n'), [], "shop"),
@@ -92,23 +115,53 @@ TABLE = [
     (special("inter", os.mkfifo), [], "shop.inter is missing"),
     (special("inter", lambda path: path.symlink_to("nowhere")), [], "shop.inter is missing"),
     (special("inter", lambda path: path.symlink_to("shop.inter")), [], "shop.inter is missing"),
-    (beside("item", ""), ["load_col={'inter':['user_id','item_id','timestamp'],'item':['item_id','title']}"], "shop"),
-    (beside("item", "item_id\ttitle\ni1\tx\n"),
-     ["load_col={'inter':['user_id','item_id','timestamp'],'item':['item_id','title']}"], "shop"),
-    (beside("item", "item_id:token\ttitle:token\nzz\tx\n"),
-     ["load_col={'inter':['user_id','item_id','timestamp'],'item':['item_id','title']}"], "no interaction left"),
-    (beside("user", "user_id:token\tage:float\nu1\told\n"),
-     ["load_col={'inter':['user_id','item_id','timestamp'],'user':['user_id','age']}"], "cannot read dataset"),
-    (beside("user", "user:token\tage:float\nu1\t3\n"),
-     ["load_col={'inter':['user_id','item_id','timestamp'],'user':['user','age']}"], "uid_field must be loaded"),
-    (beside("emb", "eid:token\tvec:float_seq\ni1\t0.1 x\n"),
-     ["load_col={'inter':['user_id','item_id','timestamp'],'emb':['eid','vec']}", "additional_feat_suffix=['emb']"],
-     "cannot read dataset"),
-    (beside("emb", "eid:token\tvec:float_seq\ni1\t0.1 0.2\n"), ["additional_feat_suffix=['emb']"],
-     "but load_col loads none of its columns"),
-    (beside("emb", "eid:token\tvec:float_seq\ni1\t0.1 0.2\n"),
-     ["load_col={'inter':['user_id','item_id','timestamp'],'emb':['eid','vec']}", "additional_feat_suffix=['emb']",
-      "preload_weight={'item_id':'vec'}"], "preload"),
+    (
+        beside("item", ""),
+        ["load_col={'inter':['user_id','item_id','timestamp'],'item':['item_id','title']}"],
+        "shop",
+    ),
+    (
+        beside("item", "item_id\ttitle\ni1\tx\n"),
+        ["load_col={'inter':['user_id','item_id','timestamp'],'item':['item_id','title']}"],
+        "shop",
+    ),
+    (
+        beside("item", "item_id:token\ttitle:token\nzz\tx\n"),
+        ["load_col={'inter':['user_id','item_id','timestamp'],'item':['item_id','title']}"],
+        "no interaction left",
+    ),
+    (
+        beside("user", "user_id:token\tage:float\nu1\told\n"),
+        ["load_col={'inter':['user_id','item_id','timestamp'],'user':['user_id','age']}"],
+        "cannot read dataset",
+    ),
+    (
+        beside("user", "user:token\tage:float\nu1\t3\n"),
+        ["load_col={'inter':['user_id','item_id','timestamp'],'user':['user','age']}"],
+        "uid_field must be loaded",
+    ),
+    (
+        beside("emb", "eid:token\tvec:float_seq\ni1\t0.1 x\n"),
+        [
+            "load_col={'inter':['user_id','item_id','timestamp'],'emb':['eid','vec']}",
+            "additional_feat_suffix=['emb']",
+        ],
+        "cannot read dataset",
+    ),
+    (
+        beside("emb", "eid:token\tvec:float_seq\ni1\t0.1 0.2\n"),
+        ["additional_feat_suffix=['emb']"],
+        "but load_col loads none of its columns",
+    ),
+    (
+        beside("emb", "eid:token\tvec:float_seq\ni1\t0.1 0.2\n"),
+        [
+            "load_col={'inter':['user_id','item_id','timestamp'],'emb':['eid','vec']}",
+            "additional_feat_suffix=['emb']",
+            "preload_weight={'item_id':'vec'}",
+        ],
+        "preload",
+    ),
     (beside("train.inter", ONE), ["benchmark_filename=['train','valid','test']"], "shop.valid.inter"),
     # models that read texts
     (special("item", lambda path: None), ["model=SAM"], "shop.item does not exist"),
@@ -118,9 +171,17 @@ TABLE = [
     (beside("item", "item_id:token\ttitle:float\ni1\t3\n"), ["model=SAM"], "numeric"),
     (beside("item", "item_id:token\ttitle:token\ni1\tx\ty\n"), ["model=SAM"], "columns"),
     (replaced("title:token", "titel:token", "item"), ["model=SAM"], "title"),
-    (beside("item", "item_id:token\ttitle:token\n" + "".join(f"i{n}\t\n" for n in range(30))), ["model=SAM"], "title"),
-    (beside("item", "item_id:token\ttitle:token\n" + "".join(f"i{n}\t!!\n" for n in range(30))), ["model=SAM"], "words"),
-]  # fmt: skip
+    (
+        beside("item", "item_id:token\ttitle:token\n" + "".join(f"i{n}\t\n" for n in range(30))),
+        ["model=SAM"],
+        "title",
+    ),
+    (
+        beside("item", "item_id:token\ttitle:token\n" + "".join(f"i{n}\t!!\n" for n in range(30))),
+        ["model=SAM"],
+        "words",
+    ),
+]
 
 
 @pytest.mark.parametrize("change, row, sentence", TABLE, ids=range(len(TABLE)))

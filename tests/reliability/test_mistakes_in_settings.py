@@ -12,17 +12,40 @@ from mistake_helpers import assert_one_sentence, run_command, write_shop
 
 QUICK = ["--dataset=shop", "--epochs=1", "--MAX_ITEM_LIST_LENGTH=8", "--show_progress=False"]
 SIZES = ["--hidden_size=8", "--inner_size=8", "--n_heads=2", "--n_layers=1"]
-LOADED = "load_col={'inter':['user_id','item_id','timestamp','rating','shelf'],'item':['item_id','words','price']}"
+LOADED = (
+    "load_col={'inter':['user_id','item_id','timestamp','rating','shelf'],'item':['item_id','words','price']}"
+)
 
 INTERVALS = [
-    *[([f"{name}={wrong}"], f"{name} must be an interval such as")
-      for name in ("user_inter_num_interval", "item_inter_num_interval")
-      for wrong in ("5", ">=9", "[9,)", "[9 inf)", "[9,3]", "9..", "(5,5)", "[1,2,3]", "[nan,5]", "{2,5}",
-                    "[a,b]", "5,", "[2,5];", "[2,5] [7,9]", "True", "", "inf", "[5", "all")],
+    *[
+        ([f"{name}={wrong}"], f"{name} must be an interval such as")
+        for name in ("user_inter_num_interval", "item_inter_num_interval")
+        for wrong in (
+            "5",
+            ">=9",
+            "[9,)",
+            "[9 inf)",
+            "[9,3]",
+            "9..",
+            "(5,5)",
+            "[1,2,3]",
+            "[nan,5]",
+            "{2,5}",
+            "[a,b]",
+            "5,",
+            "[2,5];",
+            "[2,5] [7,9]",
+            "True",
+            "",
+            "inf",
+            "[5",
+            "all",
+        )
+    ],
     (["user_inter_num_interval=[100,inf)"], "no interaction left"),
     (["item_inter_num_interval=[1000,2000]"], "no interaction left"),
     (["entity_kg_num_interval=3"], "entity_kg_num_interval must be an interval"),
-]  # fmt: skip
+]
 
 FILTERS = [
     (["val_interval={'rating':'[2,inf)'}"], "val_interval names the column 'rating', which is not loaded"),
@@ -49,8 +72,14 @@ FILTERS = [
     (["rm_dup_inter=0"], "rm_dup_inter must be one of"),
     (["filter_inter_by_user_or_item=1"], "filter_inter_by_user_or_item must be True or False"),
     (["filter_inter_by_user_or_item=yes"], "filter_inter_by_user_or_item must be True or False"),
-    (["benchmark_filename=['a','b','c']", "rm_dup_inter=first"], "rm_dup_inter does nothing to the ready parts"),
-    (["benchmark_filename=['a','b','c']", "user_inter_num_interval=[5,inf)"], "does nothing to the ready parts"),
+    (
+        ["benchmark_filename=['a','b','c']", "rm_dup_inter=first"],
+        "rm_dup_inter does nothing to the ready parts",
+    ),
+    (
+        ["benchmark_filename=['a','b','c']", "user_inter_num_interval=[5,inf)"],
+        "does nothing to the ready parts",
+    ),
     (["benchmark_filename=['a','b']"], "benchmark_filename must be the three parts"),
     (["benchmark_filename=train"], "benchmark_filename must be the three parts"),
     (["benchmark_filename=['a','b','c']"], "shop.a.inter"),
@@ -68,12 +97,15 @@ COLUMNS = [
     (["normalize_field=rating"], "normalize_field must be a list of columns"),
     (["normalize_field=['ratng']"], "normalize_field names the column 'ratng', which is not loaded"),
     (["normalize_field=['shelf']", LOADED], "normalize_field names 'shelf', which is no column of numbers"),
-    (["normalize_field=['rating']", "normalize_all=True", LOADED], "leave one of them out"),
+    (["normalize_field=['rating']", "normalize_all=True", LOADED], "leave one out"),
     (["normalize_all=1"], "normalize_all must be True or False"),
     (["numerical_features=price"], "numerical_features must be a list of columns"),
     (["numerical_features=['prise']", LOADED], "numerical_features names the column 'prise'"),
     (["numerical_features=['shelf']", LOADED], "which is no column of numbers"),
-    (["discretization={'price':{'method':'ED'}}", "numerical_features=['price']", LOADED], "discretization must"),
+    (
+        ["discretization={'price':{'method':'ED'}}", "numerical_features=['price']", LOADED],
+        "discretization must",
+    ),
     (["discretization={'price':{'method':'XX','bucket':3}}", LOADED], "the methods being ED and LD"),
     (["discretization={'price':{'method':'LD'}}", LOADED], "which numerical_features does not"),
     (["discretization=price"], "discretization must be a dictionary"),
@@ -91,9 +123,14 @@ COLUMNS = [
     (["load_col=['user_id','item_id']"], "load_col must be a dictionary from file"),
     (["load_col={'inter':'user_id'}"], "load_col must be a dictionary from file"),
     (["load_col={'inter':['user_id','item_id']}"], "load_col leaves out 'timestamp'"),
-    (["load_col={'inter':['user_id','item_id','timestamp','ratng']}"], "load_col names 'ratng', which the .inter"),
-    (["load_col={'inter':['user_id','item_id','timestamp'],'item':['item_id','titel']}"],
-     "load_col names 'titel', which the .item"),
+    (
+        ["load_col={'inter':['user_id','item_id','timestamp','ratng']}"],
+        "load_col names 'ratng', which the .inter",
+    ),
+    (
+        ["load_col={'inter':['user_id','item_id','timestamp'],'item':['item_id','titel']}"],
+        "load_col names 'titel', which the .item",
+    ),
     (["load_col={'inter':['user_id','item_id','timestamp'],'item':['title']}"], "iid_field must be loaded"),
     (["load_col={'inter':[user_id,item_id,timestamp]}"], "load_col cannot be read"),
     (["load_col=*"], "load_col must be a dictionary"),
@@ -111,7 +148,10 @@ COLUMNS = [
     (["USER_ID_FIELD=3"], "USER_ID_FIELD must be the name of a column"),
     (["USER_ID_FIELD=item_id"], "are both 'item_id': name two columns"),
     (["TIME_FIELD=user_id"], "are both 'user_id'"),
-    (["TIME_FIELD=shelf", "load_col={'inter':['user_id','item_id','shelf']}"], "holds times, so its type must"),
+    (
+        ["TIME_FIELD=shelf", "load_col={'inter':['user_id','item_id','shelf']}"],
+        "holds times, so its type must",
+    ),
     (["USER_ID_FIELD=None"], "go together"),
     (["LIST_SUFFIX="], "LIST_SUFFIX must be a word"),
     (["NEG_PREFIX="], "NEG_PREFIX must be a word"),
@@ -119,94 +159,219 @@ COLUMNS = [
     (["field_separator=,"], "no column 'item_id'"),
     (["encoding=utf-9"], "encoding must be the name of an encoding"),
     (["encoding=8"], "encoding must be the name of an encoding"),
-]  # fmt: skip
+]
 
 NUMBERS = [
-    *[([f"learning_rate={wrong}"], "learning_rate must be a") for wrong in
-      ("inf", "-1", "fast", "nan", "", "True", "None", "[0.1]", "1e999", "-inf")],
+    *[
+        ([f"learning_rate={wrong}"], "learning_rate must be a")
+        for wrong in ("inf", "-1", "fast", "nan", "", "True", "None", "[0.1]", "1e999", "-inf")
+    ],
     *[([f"weight_decay={wrong}"], "weight_decay must be a") for wrong in ("inf", "-0.1", "some", "None")],
-    *[([f"epochs={wrong}"], "epochs must be a whole number from 0") for wrong in
-      ("1.5", "-1", "many", "None", "True", "", "[1]", "99999999999")],
+    *[
+        ([f"epochs={wrong}"], "epochs must be a whole number from 0")
+        for wrong in ("1.5", "-1", "many", "None", "True", "", "[1]", "99999999999")
+    ],
     *[([f"eval_step={wrong}"], "eval_step must be a whole number from 0") for wrong in ("-3", "0.5", "x")],
-    *[([f"{name}={wrong}"], f"{name} must be a whole number from 1")
-      for name in ("train_batch_size", "eval_batch_size", "MAX_ITEM_LIST_LENGTH", "hidden_size", "n_heads",
-                   "inner_size", "n_layers") for wrong in ("0", "2.5", "-1", "big")],
-    *[([f"{name}={wrong}"], f"{name} must be a whole number from 0")
-      for name in ("stopping_step", "worker", "metric_decimal_place", "loss_decimal_place")
-      for wrong in ("-1", "x")],
-    *[([f"seed={wrong}"], "seed must be a whole number from 0 to 4294967295") for wrong in
-      ("-1", "4294967296", "1.5", "abc", "True")],
-    *[([f"hidden_dropout_prob={wrong}"], "hidden_dropout_prob must be a") for wrong in ("1.5", "-0.1", "half")],
+    *[
+        ([f"{name}={wrong}"], f"{name} must be a whole number from 1")
+        for name in (
+            "train_batch_size",
+            "eval_batch_size",
+            "MAX_ITEM_LIST_LENGTH",
+            "hidden_size",
+            "n_heads",
+            "inner_size",
+            "n_layers",
+        )
+        for wrong in ("0", "2.5", "-1", "big")
+    ],
+    *[
+        ([f"{name}={wrong}"], f"{name} must be a whole number from 0")
+        for name in ("stopping_step", "worker", "metric_decimal_place", "loss_decimal_place")
+        for wrong in ("-1", "x")
+    ],
+    *[
+        ([f"seed={wrong}"], "seed must be a whole number from 0 to 4294967295")
+        for wrong in ("-1", "4294967296", "1.5", "abc", "True")
+    ],
+    *[
+        ([f"hidden_dropout_prob={wrong}"], "hidden_dropout_prob must be a")
+        for wrong in ("1.5", "-0.1", "half")
+    ],
     (["initializer_range=-1"], "initializer_range must be a number from 0"),
     (["layer_norm_eps=tiny"], "layer_norm_eps must be a number"),
     (["model=BPR", "embedding_size=0"], "embedding_size must be a whole number from 1"),
     (["model=GRU4Rec", "num_layers=0"], "num_layers must be a whole number from 1"),
     (["n_heads=3"], "hidden_size (8) must be a multiple of n_heads (3)"),
     (["model=BERT4Rec", "hidden_size=10", "n_heads=4"], "hidden_size (10) must be a multiple of n_heads (4)"),
-    (["model=CORE", "embedding_size=10", "n_heads=4"], "embedding_size (10) must be a multiple of n_heads (4)"),
+    (
+        ["model=CORE", "embedding_size=10", "n_heads=4"],
+        "embedding_size (10) must be a multiple of n_heads (4)",
+    ),
     (["model=BSARec", "hidden_size=10", "n_heads=4"], "hidden_size (10) must be a multiple of n_heads (4)"),
     (["hidden_act=foo"], "SASRec cannot be built with"),
     (["model=NeuMF", "mlp_hidden_size=64"], "mlp_hidden_size must be a list"),
     (["model=NeuMF", "mlp_hidden_size=[a]"], "mlp_hidden_size cannot be read"),
     (["model=NeuMF", "mlp_hidden_size=[-3]"], "NeuMF cannot be built with"),
     (["model=NARM", "dropout_probs=3"], "dropout_probs must be a list"),
-]  # fmt: skip
+]
 
 EVALUATION = [
     (["eval_args=3"], "eval_args must be a dictionary"),
     (["eval_args={mode: full}"], "eval_args cannot be read"),
-    (["eval_args={'splitt':{'LS':'valid_and_test'},'order':'TO'}"], "eval_args must be a dictionary with some"),
-    *[([f"eval_args={{'split':{wrong},'order':'TO','group_by':'user','mode':'full'}}"], "split in eval_args must")
-      for wrong in ("{'RS':[0.8,-0.1,0.3]}", "{'RS':[0.8,0.1,0.3]}", "{'RS':[0.8,0.2]}", "{'RS':[0,0,0]}",
-                    "{'RS':0.8}", "{'RS':['a','b','c']}", "{'LS':'both'}", "{'LS':[0.8,0.1,0.1]}", "'LS'",
-                    "{'XX':[1,1,1]}", "{'RS':[0.8,0.1,0.1],'LS':'test_only'}", "{}", "None", "{'TS':[0.5,0.5]}",
-                    "{'RS':[0.0,0.5,0.5]}", "{'RS':[1e999,1,1]}", "[0.8,0.1,0.1]")],
+    (
+        ["eval_args={'splitt':{'LS':'valid_and_test'},'order':'TO'}"],
+        "eval_args must be a dictionary with some",
+    ),
+    *[
+        (
+            [f"eval_args={{'split':{wrong},'order':'TO','group_by':'user','mode':'full'}}"],
+            "split in eval_args must",
+        )
+        for wrong in (
+            "{'RS':[0.8,-0.1,0.3]}",
+            "{'RS':[0.8,0.1,0.3]}",
+            "{'RS':[0.8,0.2]}",
+            "{'RS':[0,0,0]}",
+            "{'RS':0.8}",
+            "{'RS':['a','b','c']}",
+            "{'LS':'both'}",
+            "{'LS':[0.8,0.1,0.1]}",
+            "'LS'",
+            "{'XX':[1,1,1]}",
+            "{'RS':[0.8,0.1,0.1],'LS':'test_only'}",
+            "{}",
+            "None",
+            "{'TS':[0.5,0.5]}",
+            "{'RS':[0.0,0.5,0.5]}",
+            "{'RS':[1e999,1,1]}",
+            "[0.8,0.1,0.1]",
+        )
+    ],
     (["eval_args={'order':'OT','mode':'full'}"], "order in eval_args must be RO"),
     (["eval_args={'order':'TO','group_by':'item','mode':'full'}"], "group_by in eval_args must be user"),
-    *[([f"eval_args={{'split':{{'LS':'valid_and_test'}},'order':'TO','mode':{wrong}}}"], "mode in eval_args must")
-      for wrong in ("'ful'", "'uni'", "'uni-5'", "'uni0'", "'pop1.5'", "3", "{'valid':'ful'}", "{}",
-                    "{'train':'full'}", "['full']", "None")],
+    *[
+        (
+            [f"eval_args={{'split':{{'LS':'valid_and_test'}},'order':'TO','mode':{wrong}}}"],
+            "mode in eval_args must",
+        )
+        for wrong in (
+            "'ful'",
+            "'uni'",
+            "'uni-5'",
+            "'uni0'",
+            "'pop1.5'",
+            "3",
+            "{'valid':'ful'}",
+            "{}",
+            "{'train':'full'}",
+            "['full']",
+            "None",
+        )
+    ],
     (["eval_args={'mode':'uni100'}"], "needs time order"),
-    *[([f"metrics={wrong}"], "metric") for wrong in ("Foo", "[]", "['Hit','Foo']", "3", "[Hit,NDCG]", "None",
-                                                     "['Hit','AUC']", "")],
-    *[([f"topk={wrong}"], "topk") for wrong in ("0", "-1", "[]", "[0]", "ten", "[10.5]", "None", "{}", "True",
-                                                "[100]", "[5,1000000]")],
-    *[([f"valid_metric={wrong}"], "valid_metric") for wrong in ("NGCD@10", "NDCG@7", "NDCG", "3", "", "None")],
+    *[
+        ([f"metrics={wrong}"], "metric")
+        for wrong in ("Foo", "[]", "['Hit','Foo']", "3", "[Hit,NDCG]", "None", "['Hit','AUC']", "")
+    ],
+    *[
+        ([f"topk={wrong}"], "topk")
+        for wrong in ("0", "-1", "[]", "[0]", "ten", "[10.5]", "None", "{}", "True", "[100]", "[5,1000000]")
+    ],
+    *[
+        ([f"valid_metric={wrong}"], "valid_metric")
+        for wrong in ("NGCD@10", "NDCG@7", "NDCG", "3", "", "None")
+    ],
     (["valid_metric_bigger=sure"], "valid_metric_bigger must be True or False"),
     (["repeatable=False"], "repeatable"),
     (["model=BPR", "metrics=['AUC']", "valid_metric=AUC"], "value-based metrics"),
-]  # fmt: skip
+]
 
 TRAINING = [
     *[([f"learner={wrong}"], "learner must be one of adam") for wrong in ("adm", "3", "None", "Adam2", "")],
-    *[([f"clip_grad_norm={wrong}"], "clip_grad_norm must be a dictionary")
-      for wrong in ("5", "{}", "{'norm_type':2}", "{'max_norm':-1}", "{'max_norm':'a'}", "{'max_nrm':1}", "[1]")],
-    *[([f"train_neg_sample_args={wrong}", "loss_type=BPR"], "train_neg_sample_args must be None, or a dictionary")
-      for wrong in ("5", "{'distribution':'normal'}", "{'distribution':'uniform','sample_nm':2}",
-                    "{'distribution':'uniform','sample_num':0}", "{'distribution':'uniform','sample_num':1.5}",
-                    "{'distribution':'uniform','alpha':'x'}", "uniform", "{'distribution':'uniform','dynamic':1}")],
-    (["loss_type=BPR", "train_neg_sample_args={'distribution':'uniform','dynamic':True}"], "a candidate_num from 1"),
+    *[
+        ([f"clip_grad_norm={wrong}"], "clip_grad_norm must be a dictionary")
+        for wrong in (
+            "5",
+            "{}",
+            "{'norm_type':2}",
+            "{'max_norm':-1}",
+            "{'max_norm':'a'}",
+            "{'max_nrm':1}",
+            "[1]",
+        )
+    ],
+    *[
+        (
+            [f"train_neg_sample_args={wrong}", "loss_type=BPR"],
+            "train_neg_sample_args must be None, or a dictionary",
+        )
+        for wrong in (
+            "5",
+            "{'distribution':'normal'}",
+            "{'distribution':'uniform','sample_nm':2}",
+            "{'distribution':'uniform','sample_num':0}",
+            "{'distribution':'uniform','sample_num':1.5}",
+            "{'distribution':'uniform','alpha':'x'}",
+            "uniform",
+            "{'distribution':'uniform','dynamic':1}",
+        )
+    ],
+    (
+        ["loss_type=BPR", "train_neg_sample_args={'distribution':'uniform','dynamic':True}"],
+        "a candidate_num from 1",
+    ),
     (["loss_type=BPR", "train_neg_sample_args=None"], "loss_type BPR compares with a sampled item"),
     (["train_neg_sample_args={'distribution':'uniform'}"], "train_neg_sample_args"),
     (["loss_type=MSE"], "loss_type"),
     (["transform=mask"], "transform must be one of"),
     (["transform=mask_itemseq"], "transform mask_itemseq needs mask_ratio"),
     (["transform=crop_itemseq"], "needs eta"),
-    *[([f"gpu_id={wrong}"], "gpu_id must be numbers of GPUs") for wrong in ("first", "0;1", "1.5", "{}", "gpu0", "-2")],
-    *[([f"{name}=maybe"], f"{name} must be True or False") for name in
-      ("use_gpu", "show_progress", "reproducibility", "shuffle", "save_dataset", "enable_amp", "log_wandb")],
+    *[
+        ([f"gpu_id={wrong}"], "gpu_id must be numbers of GPUs")
+        for wrong in ("first", "0;1", "1.5", "{}", "gpu0", "-2")
+    ],
+    *[
+        ([f"{name}=maybe"], f"{name} must be True or False")
+        for name in (
+            "use_gpu",
+            "show_progress",
+            "reproducibility",
+            "shuffle",
+            "save_dataset",
+            "enable_amp",
+            "log_wandb",
+        )
+    ],
     (["state=loud"], "state must be one of info"),
     (["state=3"], "state must be one of info"),
-    (["learning_rate=1e30", "learner=sgd", "epochs=3", "train_batch_size=30"], "a smaller learning_rate (now 1e+30)"),
-]  # fmt: skip
+    (
+        ["learning_rate=1e30", "learner=sgd", "epochs=3", "train_batch_size=30"],
+        "a smaller learning_rate (now 1e+30)",
+    ),
+]
 
 NAMES = [
     (["model=SAMM"], "Did you mean SAM"),
-    *[([f"model={wrong}"], "there is no model named") for wrong in
-      ("../x", "recbole.model", "os.path", "__init__", "sasrec", "SAS Rec", "x" * 300, "a/b", "abstract_recommender")],
+    *[
+        ([f"model={wrong}"], "there is no model named")
+        for wrong in (
+            "../x",
+            "recbole.model",
+            "os.path",
+            "__init__",
+            "sasrec",
+            "SAS Rec",
+            "x" * 300,
+            "a/b",
+            "abstract_recommender",
+        )
+    ],
     (["model="], "model must be a word"),
-    *[([f"dataset={wrong}"], "dataset must be the name of a folder below data_path") for wrong in
-      ("../shop", "a/b", "x" * 300, "", "..", "/etc", "shop/")],
+    *[
+        ([f"dataset={wrong}"], "dataset must be the name of a folder below data_path")
+        for wrong in ("../shop", "a/b", "x" * 300, "", "..", "/etc", "shop/")
+    ],
     (["dataset=shopp"], "Did you mean shop"),
     (["data_path=nowhere"], "there is no dataset 'shop' in nowhere"),
     (["data_path="], "data_path must be a path"),
@@ -233,7 +398,7 @@ NAMES = [
     (["checkpoint_dir=/proc/none"], "cannot write to checkpoint_dir /proc/none"),
     (["checkpoint_dir="], "checkpoint_dir must be a path"),
     (["checkpoint_dir=7"], "write ./5"),
-]  # fmt: skip
+]
 
 PROCESSES = [
     *[([f"nproc={wrong}"], "--nproc") for wrong in ("two", "0", "-1", "1.5", "")],
@@ -260,11 +425,19 @@ TABLE = [*INTERVALS, *FILTERS, *COLUMNS, *NUMBERS, *EVALUATION, *TRAINING, *NAME
 def here(tmp_path):
     write_shop(tmp_path / "dataset" / "shop")
     files = {
-        "list.yaml": "- 1\n", "broken.yaml": "a: [1", "empty.yaml": "", "deep.yaml": "a: " + "[" * 3000,
-        "number.yaml": "dataset: 2024\n", "nproc.yaml": "nproc: 2\n", "nested.yaml": "config_files: a.yaml\n",
-        "old.yaml": "config_file: a.yaml\n", "keys.yaml": "3: 4\n", "rate.yaml": "learning_rate: fast\n",
-        "unknown.yaml": "learning_rat: 1\n", "interval.yaml": "user_inter_num_interval: 5\n",
-    }  # fmt: skip
+        "list.yaml": "- 1\n",
+        "broken.yaml": "a: [1",
+        "empty.yaml": "",
+        "deep.yaml": "a: " + "[" * 3000,
+        "number.yaml": "dataset: 2024\n",
+        "nproc.yaml": "nproc: 2\n",
+        "nested.yaml": "config_files: a.yaml\n",
+        "old.yaml": "config_file: a.yaml\n",
+        "keys.yaml": "3: 4\n",
+        "rate.yaml": "learning_rate: fast\n",
+        "unknown.yaml": "learning_rat: 1\n",
+        "interval.yaml": "user_inter_num_interval: 5\n",
+    }
     for name, content in files.items():
         (tmp_path / name).write_text(content)
     (tmp_path / "binary.yaml").write_bytes(bytes(range(256)))
@@ -285,7 +458,9 @@ def words_of(row):
     return ["run", *(word for word in [*QUICK, *sizes] if word.partition("=")[0] not in names), *given]
 
 
-@pytest.mark.parametrize("row, sentence", TABLE, ids=lambda value: " ".join(value)[:70] if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    "row, sentence", TABLE, ids=lambda value: " ".join(value)[:70] if isinstance(value, list) else ""
+)
 def test_a_wrong_setting_is_one_sentence(here, row, sentence):
     before = sorted(path for path in here.rglob("*") if path.is_file())
     assert_one_sentence(words_of(row), sentence)
@@ -309,7 +484,9 @@ RIGHT = [
     ["unused_col={'inter':['rating']}", LOADED],
     ["seq_len={'words':1}", LOADED],
     ["alias_of_item_id=['shelf']", LOADED],
-    ["eval_args={'split':{'RS':[8,1,1]},'order':'TO','group_by':'user','mode':{'valid':'uni5','test':'full'}}"],
+    [
+        "eval_args={'split':{'RS':[8,1,1]},'order':'TO','group_by':'user','mode':{'valid':'uni5','test':'full'}}"
+    ],
     ["eval_args={'split':{'TS':[0.8,0.1,0.1]},'order':'TO','group_by':'user','mode':'full'}"],
     ["eval_args={'split':{'LS':'test_only'},'order':'TO','group_by':'user','mode':'pop10'}"],
     ["loss_type=BPR", "train_neg_sample_args={'distribution':'popularity','sample_num':2,'alpha':0.5}"],
@@ -336,14 +513,19 @@ def test_a_port_that_is_taken(here):
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        assert_one_sentence(words_of(["nproc=2", "ip=127.0.0.1", f"port={port}"]), f"--port={port} of --ip=127.0.0.1")
+        assert_one_sentence(
+            words_of(["nproc=2", "ip=127.0.0.1", f"port={port}"]), f"--port={port} of --ip=127.0.0.1"
+        )
 
 
-@pytest.mark.parametrize("row, sentence", [
-    (["hidden_size=1000000000"], "hidden_size (1000000000) smaller"),
-    (["inner_size=2000000000"], "inner_size (2000000000) smaller"),
-    (["MAX_ITEM_LIST_LENGTH=2000000000"], "MAX_ITEM_LIST_LENGTH (2000000000) smaller"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "row, sentence",
+    [
+        (["hidden_size=1000000000"], "hidden_size (1000000000) smaller"),
+        (["inner_size=2000000000"], "inner_size (2000000000) smaller"),
+        (["MAX_ITEM_LIST_LENGTH=2000000000"], "MAX_ITEM_LIST_LENGTH (2000000000) smaller"),
+    ],
+)
 def test_memory_that_no_machine_has(here, row, sentence):
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_AS)
