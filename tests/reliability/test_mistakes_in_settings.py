@@ -34,7 +34,6 @@ INTERVALS = [
             "[a,b]",
             "5,",
             "[2,5];",
-            "[2,5] [7,9]",
             "True",
             "",
             "inf",
@@ -42,6 +41,7 @@ INTERVALS = [
             "all",
         )
     ],
+    (["user_inter_num_interval=[2,5] [7,9]"], "is an expression"),
     (["user_inter_num_interval=[100,inf)"], "no interaction left"),
     (["item_inter_num_interval=[1000,2000]"], "no interaction left"),
     (["entity_kg_num_interval=3"], "entity_kg_num_interval must be an interval"),
