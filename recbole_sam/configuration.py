@@ -2,6 +2,7 @@
 
 import math
 import sys
+from pathlib import Path
 
 import yaml
 
@@ -101,6 +102,8 @@ def make_config(given, model=None):
     argv = sys.argv
     sys.argv = argv[:1]  # RecBole would read it a second time, and drop values that hold a '='
     try:
+        # First, so that a wrong value is refused in our words and not where RecBole happens to stumble.
+        values.check_forms(Config._convert_config_dict(Config.__new__(Config), in_files | given))
         config = Config(
             model=given.get("model", in_files.get("model", model or DEFAULT_MODEL)),
             dataset=given.get("dataset", in_files.get("dataset", DEFAULT_DATASET)),
@@ -112,10 +115,10 @@ def make_config(given, model=None):
     except RecBoleSAMError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, RuntimeError,
-            ArithmeticError) as error:  # fmt: skip
+            ArithmeticError, AssertionError, RecursionError, MemoryError) as error:  # fmt: skip
         values.check_lists(given)  # RecBole's own word for it is that there is no metric '[Hit,NDCG]'
         # RecBole checks values with whatever exception is at hand; nothing but settings was read so far.
-        raise SettingError(f"a setting is not usable: {error}") from error
+        raise SettingError(f"a setting is not usable: {str(error) or type(error).__name__}") from error
     finally:
         sys.argv = argv
 
@@ -124,14 +127,19 @@ def _read_files(files):
     settings = {}
     for file in files:
         try:
+            if Path(file).exists() and not Path(file).is_file():
+                raise SettingError(f"cannot read the configuration file {file}: it is no regular file.")
             with open(file, encoding="utf-8") as stream:
                 content = yaml.safe_load(stream)
         except OSError as error:
             raise SettingError(f"cannot read the configuration file {file}: {error.strerror}.") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except RecursionError as error:
+            raise SettingError(f"the configuration file {file} is nested too deeply.") from error
+        except (yaml.YAMLError, ValueError) as error:
             place = " ".join(str(error).split())
-            raise SettingError(f"the configuration file {file} is not YAML: {place}") from error
+            raise SettingError(f"the configuration file {file} is not YAML: {place[:200]}") from error
         if not isinstance(content, dict):
             raise SettingError(f"the configuration file {file} must hold lines of the form 'key: value'.")
+        values.check_file(content, file)
         settings.update(content)
     return settings

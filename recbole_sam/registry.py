@@ -186,36 +186,74 @@ def _check_teacher(name):
 
 def _register_dataset_checks():
     from recbole.data.dataset.dataset import Dataset
+    from recbole.evaluator import Collector
+    from recbole.trainer.trainer import Trainer
 
-    from recbole_sam.data import check
+    from recbole_sam import mistakes
+    from recbole_sam.data import check, columns
 
-    load_data = Dataset._load_data
+    load_data, init_alias = Dataset._load_data, Dataset._init_alias
+    from_scratch, reset_index, build = Dataset._from_scratch, Dataset._reset_index, Dataset.build
+    data_collect, batch_collect = Collector.data_collect, Collector.eval_batch_collect
+    save_checkpoint = Trainer._save_checkpoint
 
     @functools.wraps(load_data)
     def load_checked_data(self, token, dataset_path):
-        check.folder_of(self.config)
-        check.announce(self.config)
         with check.loading(self.config):
+            check.folder_of(self.config)
+            check.announce(self.config)
             load_data(self, token, dataset_path)
 
-    reset_index = Dataset._reset_index
+    @functools.wraps(init_alias)
+    def init_alias_of_columns(self):  # the first step after all files were read
+        columns.check_loaded(self)
+        init_alias(self)
+
+    @functools.wraps(from_scratch)
+    def prepared_from_scratch(self):
+        with mistakes.preparing(self.config):
+            from_scratch(self)
 
     @functools.wraps(reset_index)
     def reset_what_is_left(self):
         check.something_left(self)
         reset_index(self)
 
-    build = Dataset.build
-
     @functools.wraps(build)
     def build_with_samples(self):
-        splits = build(self)
+        with mistakes.preparing(self.config):
+            splits = build(self)
         check.has_training_samples(splits, self.config)
         return splits
 
-    Dataset._load_data = load_checked_data
-    Dataset._reset_index = reset_what_is_left
+    @functools.wraps(data_collect)
+    def collect_of_enough_items(self, train_data):  # before the first epoch
+        mistakes.check_topk(self.config, train_data._dataset.item_num)
+        data_collect(self, train_data)
+
+    @functools.wraps(batch_collect)
+    def collect_numbers(self, scores_tensor, *args):
+        if scores_tensor.numel() and scores_tensor.max().isnan():  # max keeps NaN, and needs no memory
+            raise mistakes.not_a_number(self.config)
+        batch_collect(self, scores_tensor, *args)
+
+    @functools.wraps(save_checkpoint)
+    def save_whole_checkpoint(self, epoch, verbose=True, **kwargs):
+        file = kwargs.pop("saved_model_file", self.saved_model_file)
+        with mistakes.whole_file(file) as partial:
+            save_checkpoint(self, epoch, verbose=False, saved_model_file=partial, **kwargs)
+        if verbose and (self.config["single_spec"] or self.config["local_rank"] == 0):
+            self.logger.info(f"Saving current: {file}")
+
+    def check_nan(self, loss):
+        if loss.isnan():
+            raise mistakes.not_a_number(self.config)
+
+    Dataset._load_data, Dataset._init_alias = load_checked_data, init_alias_of_columns
+    Dataset._from_scratch, Dataset._reset_index = prepared_from_scratch, reset_what_is_left
     Dataset.build = build_with_samples
+    Collector.data_collect, Collector.eval_batch_collect = collect_of_enough_items, collect_numbers
+    Trainer._check_nan, Trainer._save_checkpoint = check_nan, save_whole_checkpoint
 
 
 def _register_workers():

@@ -52,18 +52,21 @@ def check_model(name):
         UnknownNameError: neither RecBole nor the plugin has it.
     """
     known = recbole_model_names() | set(properties.model_names())
-    if name not in known and not _is_a_users_own(name):
+    if name not in known and not (name.isidentifier() and _is_a_users_own(name)):
         raise UnknownNameError(
-            f"there is no model named '{name}' in RecBole or recbole-sam.{nearest(name, known)}"
+            f"there is no model named '{name[:60]}' in RecBole or recbole-sam.{nearest(name[:60], known)}"
         )
 
 
 def _is_a_users_own(name):
     """Whether somebody put a model into RecBole's folders, where it needs no YAML."""
+    import torch
+
     for family in ("general", "context_aware", "sequential", "knowledge_aware"):
         module = f"recbole.model.{family}_recommender.{name.lower()}"
         if importlib.util.find_spec(module) is not None:
-            return hasattr(importlib.import_module(module), name)
+            found = getattr(importlib.import_module(module), name, None)
+            return isinstance(found, type) and issubclass(found, torch.nn.Module)
     return False
 
 

@@ -71,7 +71,7 @@ def test_synthetic_data_is_announced_at_both_ends(shop):
         (["--dataset=shop", "--nproc=two"], "whole numbers"),
         (["--dataset=shop", "--nproc=0"], "--nproc is the number of processes that train, from 1, not 0"),
         (["--dataset=shop", "--epochs=abc"], "epochs must be a whole number"),
-        (["--dataset=shop", "--hidden_size=sixty"], "hidden_size must be a number"),
+        (["--dataset=shop", "--hidden_size=sixty"], "hidden_size must be a whole number from 1"),
         (["--dataset=shop", "--hidden_dropout_prob=2", *QUICK], "hidden_dropout_prob"),
         (["--dataset=shop", "--interest_generator=dashcope"], "Did you mean dashscope"),
         (["--dataset=ones", "--model=SASRec"], "no training sample"),

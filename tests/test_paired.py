@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from test_run_folder import a_run
 
 from benchmarks import paired
-from recbole_sam.evaluation import run_folder
 from recbole_sam.evaluation.significance import paired_p
 
 RANKS = {
@@ -45,7 +45,7 @@ def test_a_group_of_users():
 
 
 def test_the_command_prints_one_row_a_model(tmp_path, capsys):
-    (tmp_path / "run.json").write_text(json.dumps(dict.fromkeys(run_folder._TOLD) | {"head_from": 15}))
+    (tmp_path / "run.json").write_text(json.dumps(a_run(head_from=15)))
     a_table().to_parquet(tmp_path / "ranks.parquet")
     paired.main([str(tmp_path), "--metrics=hit@10,ndcg@20", "--group=tail"])
     lines = capsys.readouterr().out.splitlines()
@@ -56,7 +56,7 @@ def test_the_command_prints_one_row_a_model(tmp_path, capsys):
 def test_only_some_models(tmp_path, capsys):
     three = pd.concat([a_table(), a_table().query("model == 'other'").assign(model="third")])
     three.to_parquet(tmp_path / "ranks.parquet")
-    (tmp_path / "run.json").write_text(json.dumps(dict.fromkeys(run_folder._TOLD) | {"head_from": 20}))
+    (tmp_path / "run.json").write_text(json.dumps(a_run(head_from=20)))
     paired.main([str(tmp_path), "--only=third"])
     rows = [line.split("|")[1].strip() for line in capsys.readouterr().out.splitlines()[2:]]
     assert rows == ["SAM", "third"]

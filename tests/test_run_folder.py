@@ -22,7 +22,10 @@ def a_split():
 
 
 def a_run(**changes):
-    return {"key": "k", "dataset": "shop", "given": {"epochs": "3"}, "budget": {"tuning": None},
+    budget = {"epochs": 3, "stopping_step": 10, "eval_step": 1, "tuning": None}
+    return {"key": "k", "dataset": "shop", "given": {"epochs": "3"}, "budget": budget,
+            "card": None, "synthetic": False, "users": N, "items": N, "interactions": 99, "test_users": N,
+            "history_length": 8, "split": "leave one out",
             "topk": [10], "valid_metric": "ndcg@10", "head_from": 3,
             "checksums": {"users": "a", "candidates": "e"}, "command": "compare", "machine": "m",
             "date": "2026-11-24", "versions": {"torch": "2.13.0"}, **changes}  # fmt: skip
@@ -149,9 +152,9 @@ def test_what_is_no_folder_and_what_holds_other_things(tmp_path):
     with pytest.raises(SettingError, match="cannot write to .*README.md .File exists.: give another --run"):
         with RunFolder(file).locked():
             pass
-    for content in ("{}", "[]"):
+    for content, wrong in (("{}", "key, dataset, "), ("[]", "its content is no dict")):
         (tmp_path / RUN).write_text(content)
-        with pytest.raises(DataError, match=r"run.json is not a file that compare wrote \(key, dataset, "):
+        with pytest.raises(DataError, match=rf"run.json is not a file that compare wrote \({wrong}"):
             RunFolder(tmp_path).run()
     pd.DataFrame({"model": ["SAM"], "rank": [1]}).to_parquet(tmp_path / PER_USER)
     with pytest.raises(DataError, match=r"ranks.parquet is not a file that compare wrote \(seed, protocol, "):

@@ -104,8 +104,12 @@ def test_another_window_is_not_the_same_split(comparison, tmp_path):
     assert "SASRec sees other data than the comparison (validation, test)" in result_of(folder)["reason"]
 
 
-def test_an_exception_becomes_the_reason_and_is_raised(comparison, tmp_path):
-    folder = job(comparison, tmp_path / "trial", "GRU4Rec", hidden_size="-1")
+def test_an_exception_becomes_the_reason_and_is_raised(comparison, tmp_path, monkeypatch):
+    def breaks(*_):
+        raise LookupError("of any kind")
+
+    monkeypatch.setattr(trial.Experiment, "fit", breaks)
+    folder = job(comparison, tmp_path / "trial", "GRU4Rec")
     with pytest.raises(Exception) as raised:
         trial.main(folder)
     reason = result_of(folder)["reason"]

@@ -53,8 +53,8 @@ def test_finds_the_best_on_validation_and_goes_on(job, tmp_path):
 
 @pytest.mark.parametrize(
     "text, sentence",
-    [("", "holds no line of the form"), ("n_layers choice [1,2\n", "cannot read the search ranges"),
-     ("n_layers oneof [1,2]\n", "cannot read the search ranges")],
+    [("", "holds no line of the form"), ("n_layers choice [1,2\n", "cannot be read"),
+     ("n_layers oneof [1,2]\n", "cannot be read")],
 )  # fmt: skip
 def test_ranges_that_cannot_be_read(job, tmp_path, text, sentence):
     code, found = search(tmp_path / "tuning", job, text)
@@ -91,9 +91,15 @@ def test_a_search_that_failed_is_begun_again_in_the_same_ranges_only(job, tmp_pa
         compare.tune(*other)
 
 
-def test_a_model_that_fails_is_the_reason(job, tmp_path):
-    job["given"]["n_heads"] = "7"
-    with pytest.raises(Exception):  # noqa: B017 - RecBole's own, of any kind
+def test_a_model_that_fails_is_the_reason(job, tmp_path, monkeypatch):
+    code, found = search(tmp_path / "tuning", {**job, "given": {**job["given"], "n_heads": "7"}})
+    assert code == tuning.FAILED and "must be a multiple of n_heads (7)" in found["reason"]
+
+    def breaks(*_):
+        raise RuntimeError("of any kind")
+
+    monkeypatch.setattr(tuning, "validate", breaks)
+    with pytest.raises(RuntimeError):
         search(tmp_path / "tuning", job)
     assert "traceback in" in tuning.outcome(tmp_path / "tuning")["reason"]
 

@@ -11,6 +11,7 @@ from recbole_sam.errors import SettingError
         ({"valid_metric": "NGCD@10"}, "valid_metric is 'NGCD@10'; it must be one of hit@10"),
         ({"metrics": "Hit"}, "it must be one of hit@10, for"),
         ({"epochs": "1.5"}, "epochs must be a whole number from 0, not 1.5"),
+        ({"eval_step": "-1"}, "eval_step must be a whole number from 0, not -1"),
         ({"epochs": "-1"}, "epochs must be a whole number from 0, not -1"),
         ({"train_batch_size": "0"}, "train_batch_size must be a whole number from 1, not 0"),
         ({"MAX_ITEM_LIST_LENGTH": "0"}, "MAX_ITEM_LIST_LENGTH must be a whole number from 1"),
@@ -43,7 +44,6 @@ def test_what_recbole_would_find_out_late(shop, wrong, sentence):
         {"model": "SASRec", "topk": "5", "valid_metric": "mrr@5", "epochs": "0"},
         {"model": "SASRec", "metrics": "['Hit','ItemCoverage']", "valid_metric": "ItemCoverage@10"},
         {"model": "BPR", "eval_step": "0", "metrics": "['Recall']"},  # never validates
-        {"model": "BPR", "eval_step": "-1"},
         {"model": "SASRec", "learning_rate": "0", "hidden_dropout_prob": "1", "shuffle": "0"},
         {"model": "BERT4Rec", "loss_type": "BPR", "train_neg_sample_args": "None"},  # masks, draws its own
     ],

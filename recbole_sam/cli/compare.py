@@ -5,9 +5,9 @@ import shlex
 import sys
 from pathlib import Path
 
-from recbole_sam import properties
+from recbole_sam import mistakes, properties
 from recbole_sam.errors import DataError, SettingError
-from recbole_sam.evaluation import compare, entries, groups, metrics, plan, tables
+from recbole_sam.evaluation import compare, entries, groups, json_file, metrics, plan, tables, tuning
 from recbole_sam.evaluation.run_folder import PROTOCOLS, RunFolder
 from recbole_sam.evaluation.split import make_split
 
@@ -98,15 +98,15 @@ def run(args):
         _check_redraw(args)
         return show(RunFolder(args.redraw), args, edges)
     if args.add:
-        folder, given, chosen, seeds, tuning = _finished(args)
+        folder, given, chosen, seeds, trials = _finished(args)
     else:
-        folder, given, tuning = None, args.settings, args.tune
+        folder, given, trials = None, args.settings, args.tune
         if args.ablation and args.models:
             raise SettingError("--ablation says which models: leave out --models, or name them all there.")
         named = entries.DEFAULT if args.models is None else args.models
         models = entries.ABLATION if args.ablation else named
         chosen, seeds = entries.parse(models), plan.parse_seeds(args.seeds or SEEDS)
-    folder = train(folder, given, chosen, seeds, tuning, args)
+    folder = train(folder, given, chosen, seeds, trials, args)
     return show(folder, args, edges, {(entry.label, seed) for entry in chosen for seed in seeds})
 
 
@@ -131,11 +131,13 @@ def _finished(args):
     before = folder.run()
     words = [f"--{name}={value}" for name, value in before["given"].items()]
     seeds = {trial["seed"] for trial in folder.trials()}
+    if not seeds and not args.seeds:
+        raise SettingError(f"{folder.path} holds no trial that says which seeds: give --seeds=N.")
     seeds = plan.parse_seeds(args.seeds) if args.seeds else sorted(seeds)
     return folder, [*words, *args.settings], entries.parse(args.add), seeds, before["budget"]["tuning"]
 
 
-def train(folder, words, chosen, seeds, tuning, args):
+def train(folder, words, chosen, seeds, trials, args):
     """Does everything of a comparison that is not done yet, and gathers it.
 
     Args:
@@ -143,19 +145,20 @@ def train(folder, words, chosen, seeds, tuning, args):
         words (list of str): settings for all.
         chosen (list of Entry): what is compared.
         seeds (list of int): training seeds.
-        tuning (int or None): tuning trials an entry.
+        trials (int or None): tuning trials an entry.
         args (argparse.Namespace): for processes, devices and search ranges.
 
     Returns:
         RunFolder: with everything gathered.
     """
     where = compare.workers(args.jobs, args.devices)
-    ranges = _ranges(chosen, args.ranges) if tuning else None
-    made, config = plan.make_plan(words, tuning)
+    ranges = _ranges(chosen, args.ranges) if trials else None
+    made, config = plan.make_plan(words, trials)
     if args.metric:
         _check_metric(args.metric, made.topk)
     compare.check(made, chosen)
     split = make_split(config)
+    mistakes.check_topk(config, len(split.item_tokens))
     folder = folder or RunFolder(args.kept_in or Path("saved") / "compare" / f"{made.dataset}-{made.key}")
     labels, numbers = ", ".join(entry.label for entry in chosen), ", ".join(map(str, seeds))
     with folder.locked():
@@ -164,9 +167,9 @@ def train(folder, words, chosen, seeds, tuning, args):
         failed = compare.prepare_interests(made, chosen, say)
         tuned = {}
         try:
-            if tuning:
+            if trials:
                 able = [entry for entry in chosen if entry.label not in failed]
-                tuned, untuned = compare.tune(folder, made, able, seeds[0], tuning, ranges, where, say)
+                tuned, untuned = compare.tune(folder, made, able, seeds[0], trials, ranges, where, say)
                 failed |= untuned
             for entry in chosen:
                 if entry.label in failed:
@@ -200,6 +203,7 @@ def _ranges(chosen, own):
             ranges[entry.label] = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise SettingError(f"cannot read the search ranges in {file}: {error}.") from error
+        tuning.open_ranges(file)  # now, and not in the process of the search
     return ranges
 
 
@@ -218,9 +222,9 @@ def show(folder, args, edges, wanted=()):
     from recbole_sam.evaluation import report
     from recbole_sam.evaluation.results import Results
 
-    about, trials, ranks = folder.run(), folder.trials(), folder.ranks()
+    about, trials, ranks = folder.shown()
     if not len(ranks):
-        reasons = "; ".join(f"{trial['model']}: {trial['reason']}" for trial in trials)
+        reasons = "; ".join(f"{trial['model']}: {trial['reason']}" for trial in trials[:3])
         raise DataError(f"no trial in {folder.path} gave a result ({reasons}).")
     protocols = PROTOCOLS if args.protocol == "both" else (args.protocol,)
     metric = args.metric or about["valid_metric"]
@@ -237,7 +241,8 @@ def show(folder, args, edges, wanted=()):
     if hasattr(sys.stdout, "reconfigure"):  # a notebook's has not
         sys.stdout.reconfigure(errors="replace")  # a terminal without ± shows a ? instead of a traceback
     report.terminal.show(made)
-    files = report.write_all(made, folder.path)
+    with json_file.writing(folder.path):
+        files = report.write_all(made, folder.path)
     say(f"{len(files)} files in {folder.path}, among them {folder.path / 'report.html'}")
     failed = {(trial["model"], trial["seed"]) for trial in trials if trial["status"] == "failed"}
     return FAILED if failed & set(wanted) else 0

@@ -79,8 +79,9 @@ def ranges_are_literals():
             return build(file)
         except (ValueError, NameError) as error:
             raise SettingError(
-                f"the search ranges in {file} cannot be read ({error}): write lines such as 'learning_rate "
-                "loguniform -8,0', 'n_layers choice [1,2]' or \"loss_type choice ['CE','BPR']\"."
+                f"the search ranges in {file} cannot be read ({str(error)[:160]}): write lines such as "
+                "'learning_rate loguniform -8,0', "
+                "'n_layers choice [1,2]' or \"loss_type choice ['CE','BPR']\"."
             ) from error
 
     hyper_tuning.eval = read_choice

@@ -10,6 +10,7 @@ from recbole.utils import ModelType
 
 from recbole_sam import properties, settings
 from recbole_sam.data.card import card_line, check_files, read_card
+from recbole_sam.data.columns import check_header
 from recbole_sam.data.folder import is_synthetic
 from recbole_sam.data.lines import LONGEST_LINE
 from recbole_sam.errors import DataError, SettingError, UnknownNameError, nearest
@@ -84,7 +85,7 @@ def has_training_samples(splits, config):
     Raises:
         DataError: there is no training sample.
     """
-    if not len(splits[0]):
+    if not len(splits[0]) or sum(map(len, splits)) < 2:  # RecBole counts a model's operations on the second
         raise DataError(
             f"dataset '{config['dataset']}' leaves no training sample under the current split and filters: "
             f"{config['model']} needs users with more interactions (two items give one sample)."
@@ -112,9 +113,13 @@ def loading(config):
             f"dataset '{config['dataset']}' is not in {config['data_path']}, and RecBole cannot download it "
             f"({error.reason}): check the network, or put the files there by hand."
         ) from error
-    except (ValueError, KeyError) as error:  # pandas' parser errors are ValueErrors
+    except OSError as error:
+        raise DataError(f"cannot read {error.filename or config['data_path']} ({error.strerror}).") from error
+    # pandas' parser errors are ValueErrors; RecBole's code fails in other ways at what it does not expect
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
+        said = " ".join(str(error).split())[:160] or type(error).__name__
         raise DataError(
-            f"cannot read dataset '{config['dataset']}' in {config['data_path']}: {error}"
+            f"cannot read dataset '{config['dataset']}' in {config['data_path']}: {said}"
         ) from error
 
 
@@ -164,8 +169,8 @@ def _check_columns(file, config):
     for column in filter(None, needed):
         if column not in columns:
             raise DataError(
-                f"{file} has no column '{column}' (its header is '{header}'): {config['model']} needs "
-                f"{', '.join(needed)}."
+                f"{file} has no column '{column}' (its header is '{_shown(header)}'): {config['model']} "
+                f"needs {', '.join(needed)}."
             )
     load_col = config["load_col"] or {}
     chosen = load_col.get("inter", needed) if isinstance(load_col, dict) else needed
@@ -180,6 +185,12 @@ def _check_columns(file, config):
             f"{name}:{'float' if name in (config['TIME_FIELD'], config['RATING_FIELD']) else 'token'}"
             for name in columns
         )
-        raise DataError(f"the header of {file} has no types (it is '{header}'): write '{typed}'.")
+        raise DataError(f"the header of {file} has no types (it is '{_shown(header)}'): write '{typed}'.")
+    check_header(file, header, config["field_separator"])
     if not has_rows:
         raise DataError(f"{file} holds no interactions.")
+
+
+def _shown(header):
+    """A first line for a sentence: of a file that is no text, it may be anything."""
+    return "".join(letter if letter.isprintable() or letter == "\t" else "?" for letter in header[:160])

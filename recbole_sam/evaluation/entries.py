@@ -116,4 +116,5 @@ def check(name):
 def slug(label):
     """A label as a file name, different for different labels."""
     plain = re.sub(r"[^A-Za-z0-9._]+", "-", label).strip("-")
-    return plain if plain == label else f"{plain}-{hashlib.sha256(label.encode()).hexdigest()[:6]}"
+    plain_enough = plain == label and len(plain) <= 200
+    return plain if plain_enough else f"{plain[:190]}-{hashlib.sha256(label.encode()).hexdigest()[:6]}"

@@ -27,7 +27,10 @@ DEFAULTS = {
 REFERENCE = "SASRec"
 """The model of RecBole's own whose configuration says what the common split is."""
 
-_OF_A_RUN = {"model": "--models", "seed": "--seeds", "checkpoint_dir": "--run"}
+_OF_A_RUN = {
+    "model": "--models", "seed": "--seeds", "checkpoint_dir": "--run", "nproc": "--jobs and --devices",
+    **dict.fromkeys(("world_size", "group_offset", "ip", "port", "local_rank", "offset"), "one machine"),
+}  # fmt: skip
 _OF_LOSS = ("loss_type", "train_neg_sample_args")
 
 FIRST_SEED = 2020  # RecBole's default
@@ -68,7 +71,10 @@ def make_plan(words, tuning=None):
     # their content, not the files' names: a file may be another the next time
     given = configuration.with_files(typed)
     given = {name: value for name, value in given.items() if name not in _OF_A_RUN}  # the options beat files
-    metrics = yaml.safe_load(given.pop("metrics", DEFAULTS["metrics"]))
+    try:
+        metrics = yaml.safe_load(given.pop("metrics", DEFAULTS["metrics"]))
+    except (yaml.YAMLError, RecursionError):
+        metrics = None
     if not isinstance(metrics, list) or {str(name).lower() for name in metrics} != {"hit", "ndcg", "mrr"}:
         raise SettingError(
             "metrics is not for compare, which shows HR, NDCG and MRR of one target a user; --topk says at "
@@ -100,6 +106,10 @@ def _reference(given):
 def _check(config):
     if config["epochs"] < 1:
         raise SettingError(f"epochs is {config['epochs']}: a comparison trains for at least one.")
+    if config["eval_step"] < 1:
+        raise SettingError(f"eval_step is {config['eval_step']}: a comparison validates its epochs.")
+    if config["save_dataset"] or config["save_dataloaders"]:
+        raise SettingError("save_dataset and save_dataloaders are for a single run: leave them out.")
     modes = config["eval_args"]["mode"]
     modes = set(modes.values()) if isinstance(modes, dict) else {modes}
     if modes != {"full"}:
@@ -192,7 +202,7 @@ def parse_seeds(text):
         numbers = []
     if len(numbers) == 1 and "," not in text and 1 <= numbers[0] <= 100:
         return list(range(FIRST_SEED, FIRST_SEED + numbers[0]))
-    if not numbers or min(numbers) < 0 or len(numbers) == 1 and "," not in text:
+    if not numbers or min(numbers) < 0 or max(numbers) >= 2**32 or len(numbers) == 1 and "," not in text:
         raise SettingError(
             f"--seeds is a count such as 5, or the seeds such as 2020,2021, not '{text}'; a single seed ends "
             "with a comma, as in --seeds=2020,"

@@ -3,13 +3,15 @@
 import contextlib
 import json
 import shutil
+import zipfile
+import zlib
 from pathlib import Path
 
 import filelock
 import numpy as np
 
 from recbole_sam.errors import DataError, SettingError
-from recbole_sam.evaluation import json_file
+from recbole_sam.evaluation import json_file, shapes
 from recbole_sam.evaluation import split as splits
 from recbole_sam.evaluation.entries import slug
 from recbole_sam.evaluation.trial import JOB, RANKS, RESULT, keep_ranks, write_result
@@ -18,7 +20,7 @@ from recbole_sam.evaluation.tuning import OUTCOME
 RUN, TRIALS, PER_USER, SPLIT = "run.json", "trials.json", "ranks.parquet", "split.npz"
 EACH_TRIAL, SEARCHES = "trials", "tuning"
 PROTOCOLS = ("full", "uni100")
-_TOLD = ("key", "dataset", "given", "budget", "checksums", "topk", "valid_metric", "head_from", "versions")
+_ANOTHER = "name the folder of a comparison, or run it again in another --run folder"
 _COLUMNS = ("model", "seed", "protocol", "user", "item", "rank", "history", "popularity")
 
 
@@ -63,26 +65,50 @@ class RunFolder:
         Raises:
             DataError: there is none, or it is not readable.
         """
-        run = self._json(RUN)
-        _check_has(self.path / RUN, _TOLD, run if isinstance(run, dict) else ())
+        run = self._json(RUN, shapes.RUN)
+        _refuse(self.path / RUN, shapes.fault_of_run(run))
         return run
 
     def trials(self):
-        """What ``trials.json`` holds, a list of dict: the last result of each trial."""
-        return self._json(TRIALS)
+        """What ``trials.json`` holds, a list of dict: the last result of each trial.
 
-    def _json(self, name):
+        Raises:
+            DataError: there is none, or it is not readable.
+        """
+        return self._json(TRIALS, [shapes.RESULT])
+
+    def shown(self):
+        """What tables and plots are made of.
+
+        Returns:
+            tuple: ``run.json`` (dict), ``trials.json`` (list of dict), and the ranks (DataFrame).
+
+        Raises:
+            DataError: a file is missing or broken, or one does not belong to the others.
+        """
+        run, trials, ranks = self.run(), self.trials(), self.ranks()
+        _refuse(self.path / TRIALS, shapes.fault_of_results(trials))
+        named = {(trial["model"], trial["seed"]) for trial in trials if trial["status"] == "done"}
+        ranked = set(zip(ranks["model"].astype(str), ranks["seed"].astype(int), strict=True))
+        if named != ranked:
+            label, seed = sorted(named ^ ranked)[0]
+            raise DataError(
+                f"{self.path / PER_USER} and {TRIALS} do not belong together ({label} with seed {seed} is in "
+                "one of them alone): copy both files from one comparison."
+            )
+        return run, trials, ranks
+
+    def _json(self, name, shape):
         path = self.path / name
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
+            missing = not path.exists()
+        except OSError as error:  # a name that is too long, or a folder that may not be read
+            raise DataError(f"{path} is not readable ({error.strerror}): {_ANOTHER}.") from error
+        if missing:
             raise DataError(
                 f"{self.path} holds no comparison ({name} is missing): name a folder that compare wrote."
-            ) from None
-        except (OSError, ValueError) as error:
-            raise DataError(
-                f"{path} is not readable ({error}): run the comparison again in another --run folder."
-            ) from error
+            )
+        return json_file.read(path, shape, _ANOTHER)
 
     def exists(self):
         """bool: whether a comparison was begun here."""
@@ -168,34 +194,39 @@ class RunFolder:
     def result(self, label, seed):
         """The result (dict) of a trial; None when it has not ended."""
         path = self.trial(label, seed) / RESULT
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        return _result(path) if path.exists() else None
 
     def results(self, label):
         """The results (list of dict) of an entry's ended trials, of all seeds."""
         folders = sorted((self.path / EACH_TRIAL).glob(f"{slug(label)}-*/{RESULT}"))
-        found = [json.loads(path.read_text(encoding="utf-8")) for path in folders]
+        found = [_result(path) for path in folders]
         return [result for result in found if result["model"] == label]
 
     def start(self, label, seed, job):
         """Makes the folder of a trial anew, with what it is to do; what a broken one left is removed."""
         folder = self.trial(label, seed)
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        (folder / JOB).write_text(json.dumps(job, indent=1) + "\n", encoding="utf-8")
+        with json_file.writing(folder):
+            folder.mkdir(parents=True)
+            (folder / JOB).write_text(json.dumps(job, indent=1) + "\n", encoding="utf-8")
         return folder
 
     def gather(self):
         """Writes ``trials.json`` and ``ranks.parquet`` from all ended trials."""
         results = {}
         for path in sorted((self.path / EACH_TRIAL).glob(f"*/{RESULT}")):
-            results[path.parent] = json.loads(path.read_text(encoding="utf-8"))
+            results[path.parent] = _result(path)
         order = sorted(results, key=lambda folder: (results[folder]["seed"], results[folder]["model"]))
         self.write(TRIALS, [results[folder] for folder in order])
         done = [folder for folder in order if results[folder]["status"] == "done"]
+        split = splits.load(self.path / SPLIT)
         write_ranks(
             self.path / PER_USER,
-            splits.load(self.path / SPLIT),
-            ((results[folder]["model"], results[folder]["seed"], np.load(folder / RANKS)) for folder in done),
+            split,
+            (
+                (results[folder]["model"], results[folder]["seed"], _ranks_of(folder, len(split.users)))
+                for folder in done
+            ),
         )
 
     def ranks(self):
@@ -208,21 +239,58 @@ class RunFolder:
         import pyarrow
 
         path = self.path / PER_USER
+        if not path.is_file():
+            raise DataError(f"{path} is not readable (it is no file): run the comparison again.")
         try:
             ranks = pd.read_parquet(path)
-        except (OSError, pyarrow.ArrowException) as error:
-            raise DataError(f"{path} is not readable ({error}): run the comparison again.") from error
-        _check_has(path, _COLUMNS, ranks.columns)
+        except (OSError, ValueError, TypeError, KeyError, pyarrow.ArrowException) as error:
+            said = " ".join(str(error).split())[:200]
+            raise DataError(f"{path} is not readable ({said}): run the comparison again.") from error
+        _refuse(path, _fault_of_ranks(ranks))
         return ranks
 
 
-def _check_has(path, needed, found):
-    lacking = [name for name in needed if name not in found]
+def _refuse(path, wrong):
+    if wrong:
+        raise DataError(f"{path} is not a file that compare wrote ({wrong}): {_ANOTHER}.")
+
+
+def _fault_of_ranks(ranks):
+    import pandas as pd
+
+    lacking = [name for name in _COLUMNS if name not in ranks.columns]
     if lacking:
-        raise DataError(
-            f"{path} is not a file that compare wrote ({', '.join(lacking)} missing): name the folder of a "
-            "comparison, or run it again in another --run folder."
-        )
+        return f"{', '.join(lacking)} missing"
+    for name in _COLUMNS:
+        kind = ranks[name].dtype
+        if name in ("seed", "rank", "history", "popularity"):
+            fits = pd.api.types.is_integer_dtype(kind)
+        else:
+            kind = kind.categories.dtype if isinstance(kind, pd.CategoricalDtype) else kind
+            fits = pd.api.types.is_string_dtype(kind) or not len(ranks)
+        if not fits or ranks[name].isna().any():
+            return f"{name} is of another type, or has gaps"
+    return "rank is below 1" if (ranks["rank"] < 1).any() else None
+
+
+def _result(path):
+    """The result (dict) in a trial's folder."""
+    return json_file.read(path, shapes.RESULT, f"remove {path.parent} to train it again")
+
+
+def _ranks_of(folder, users):
+    """The ranks (dict of int32 [n]) in a trial's folder."""
+    path = folder / RANKS
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            ranks = {name: np.asarray(arrays[name]) for name in PROTOCOLS}
+    except (OSError, EOFError, ValueError, KeyError, TypeError, NotImplementedError, RuntimeError,
+            zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
+        said = " ".join(str(error).split())[:200]
+        raise DataError(f"{path} is not readable ({said}): remove {folder} to train it again.") from error
+    if any(values.shape != (users,) or values.dtype.kind not in "iu" for values in ranks.values()):
+        raise DataError(f"{path} does not hold a rank of each user: remove {folder} to train it again.")
+    return ranks
 
 
 def write_ranks(path, split, trials):
@@ -267,12 +335,13 @@ def write_ranks(path, split, trials):
         }
     )
     partial = path.with_suffix(".partial")
-    # One row group and one dictionary: the tokens, which hardly compress, are then written once.
-    pq.write_table(
-        table, partial, compression="zstd", compression_level=9, row_group_size=max(len(table), 1),
-        dictionary_pagesize_limit=2**28,
-    )  # fmt: skip
-    partial.replace(path)
+    with json_file.writing(path):
+        # One row group and one dictionary: the tokens, which hardly compress, are then written once.
+        pq.write_table(
+            table, partial, compression="zstd", compression_level=9, row_group_size=max(len(table), 1),
+            dictionary_pagesize_limit=2**28,
+        )  # fmt: skip
+        partial.replace(path)
 
 
 def _both(before, now):

@@ -2,11 +2,13 @@
 
 import hashlib
 import zipfile
+import zlib
 from typing import NamedTuple
 
 import numpy as np
 
 from recbole_sam.errors import DataError
+from recbole_sam.evaluation import json_file
 
 NEGATIVES = 100
 CANDIDATE_SEED = 2020
@@ -72,7 +74,7 @@ def checksums(dataset, valid, test):
 
 def differences(ours, theirs):
     """The names of the parts whose checksums differ, a list of str."""
-    return [name for name in ours if ours[name] != theirs.get(name)]
+    return [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
 
 
 def make_split(config):
@@ -164,8 +166,9 @@ def save(split, path):
     names = arrays.pop("parts")
     partial = path.with_suffix(".partial.npz")
     sums = np.array([f"{name} {value}" for name, value in names.items()])
-    np.savez_compressed(partial, parts=sums, **arrays)
-    partial.replace(path)
+    with json_file.writing(path):
+        np.savez_compressed(partial, parts=sums, **arrays)
+        partial.replace(path)
 
 
 def load(path):
@@ -177,11 +180,33 @@ def load(path):
     try:
         with np.load(path, allow_pickle=False) as arrays:
             values = {name: arrays[name] for name in Split._fields}
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is not a split of compare ({error}): give another --run folder.") from error
-    values["interactions"] = int(values["interactions"])
-    values["parts"] = dict(part.split(" ") for part in values["parts"].tolist())
-    return Split(**values)
+            values["interactions"] = int(values["interactions"])
+            values["parts"] = dict(part.split(" ") for part in values["parts"].tolist())
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError,
+            RuntimeError, zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
+        said = " ".join(str(error).split())[:200]
+        raise DataError(f"{path} is not a split of compare ({said}): give another --run folder.") from error
+    split = Split(**values)
+    if not _fits_together(split):
+        raise DataError(f"{path} is not a split of compare (its parts differ): give another --run folder.")
+    return split
+
+
+def _fits_together(split):
+    users, items, n = len(split.user_tokens), len(split.item_tokens), len(split.users)
+    numbers = (split.users, split.targets, split.history, split.popularity, split.negatives)
+    return (
+        all(array.dtype.kind in "iu" for array in numbers)
+        and split.targets.shape == split.history.shape == (n,)
+        and split.popularity.shape == (items,)
+        and split.negatives.shape == (n, NEGATIVES)
+        and _within(split.users, users)
+        and all(_within(array, items) for array in (split.targets, split.negatives))
+    )
+
+
+def _within(ids, count):
+    return not ids.size or 0 <= ids.min() and ids.max() < count
 
 
 def _digest(*values):

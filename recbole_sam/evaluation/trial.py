@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recbole_sam import mistakes
 from recbole_sam.errors import DataError, RecBoleSAMError
 from recbole_sam.evaluation import json_file
 
@@ -44,15 +45,18 @@ def main(folder):
     }
     try:
         result, ranks = run_trial(job, folder)
+        keep_ranks(folder, ranks)
+        write_result(folder, {**head, "status": "done", **result})
+        return 0
     except RecBoleSAMError as error:
-        write_result(folder, {**head, "status": "failed", "reason": str(error)})
-        return FAILED
+        why, fault = str(error), None
     except Exception as error:  # whatever a model raises is the reason why this trial failed; the rest go on
-        write_result(folder, {**head, "status": "failed", "reason": reason(error, folder / LOG)})
-        raise
-    keep_ranks(folder, ranks)
-    write_result(folder, {**head, "status": "done", **result})
-    return 0
+        why, fault = reason(error, folder / LOG), error
+    # Not before: an exception holds on to what it was about, such as a checkpoint that filled the disk.
+    write_result(folder, {**head, "status": "failed", "reason": why})
+    if fault is not None:
+        raise fault
+    return FAILED
 
 
 def reason(error, log):
@@ -63,7 +67,7 @@ def reason(error, log):
 
 def keep_ranks(folder, ranks):
     """Writes ``ranks.npz``: int32 [n] for each protocol, in the order of the split."""
-    with open(folder / RANKS, "wb") as file:
+    with json_file.writing(folder / RANKS), open(folder / RANKS, "wb") as file:
         np.savez_compressed(file, **ranks)
 
 
@@ -91,8 +95,9 @@ def run_trial(job, folder):
     experiment = Experiment(job["given"], job["threads"], folder)
     split = load(Path(job["split"]))
     check_split(experiment, split)
-    curve = experiment.fit(saved=True)
-    test, ranks = experiment.test(split)
+    with mistakes.running(experiment.config):
+        curve = experiment.fit(saved=True)
+        test, ranks = experiment.test(split)
     for file in folder.glob("*.pth"):
         file.unlink()
     return {**experiment.facts(curve), "test": test}, ranks
@@ -130,17 +135,23 @@ class Experiment:
 
     def __init__(self, given, threads, folder):
         import torch
-        from recbole.data import create_dataset, data_preparation
-        from recbole.data.transform import construct_transform
-        from recbole.utils import get_flops, get_model, get_trainer, init_logger, init_seed
 
         from recbole_sam.configuration import make_config
-        from recbole_sam.evaluation.identity import identity
 
         if threads:
             torch.set_num_threads(threads)
         given = {**given, "checkpoint_dir": str(folder), "show_progress": "False"}
-        self.config = config = make_config(given)
+        self.config = make_config(given)
+        with mistakes.running(self.config):
+            self._build(self.config)
+
+    def _build(self, config):
+        from recbole.data import create_dataset, data_preparation
+        from recbole.data.transform import construct_transform
+        from recbole.utils import get_flops, get_model, get_trainer, init_logger, init_seed
+
+        from recbole_sam.evaluation.identity import identity
+
         init_seed(config["seed"], config["reproducibility"])
         init_logger(config)
         dataset = create_dataset(config)

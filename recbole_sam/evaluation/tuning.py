@@ -10,8 +10,8 @@ import sys
 from logging import getLogger
 from pathlib import Path
 
-from recbole_sam.errors import RecBoleSAMError, SettingError
-from recbole_sam.evaluation import json_file
+from recbole_sam.errors import DataError, RecBoleSAMError, SettingError
+from recbole_sam.evaluation import json_file, shapes
 from recbole_sam.evaluation.entries import SAME_FOR_ALL
 from recbole_sam.evaluation.trial import FAILED, JOB, LOG, Experiment, end_with_parent, reason
 
@@ -28,10 +28,11 @@ def start(folder, job, ranges):
         job (dict): ``given`` (settings), ``trials`` and ``threads``.
         ranges (str): text of a params_file of RecBole.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / OUTCOME).unlink(missing_ok=True)
-    (folder / RANGES).write_text(ranges, encoding="utf-8")
-    (folder / JOB).write_text(json.dumps(job, indent=1) + "\n", encoding="utf-8")
+    with json_file.writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / OUTCOME).unlink(missing_ok=True)
+        (folder / RANGES).write_text(ranges, encoding="utf-8")
+        (folder / JOB).write_text(json.dumps(job, indent=1) + "\n", encoding="utf-8")
 
 
 def check_ranges(folder, ranges):
@@ -45,7 +46,7 @@ def check_ranges(folder, ranges):
         SettingError: the search was begun with others.
     """
     path = folder / RANGES
-    if path.is_file() and path.read_text(encoding="utf-8") != ranges:
+    if path.is_file() and path.read_text(encoding="utf-8", errors="replace") != ranges:
         raise SettingError(
             f"the search in {folder} has other ranges ({path}) than are given now: give its own by "
             "--ranges, or another --run=FOLDER."
@@ -59,7 +60,8 @@ def outcome(folder):
         dict or None: ``best`` (settings) and ``valid`` (score), or ``reason`` of a failure.
     """
     path = folder / OUTCOME
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    again = f"remove it, and the search goes on from {TRIALS} beside it"
+    return json_file.read(path, shapes.OUTCOME, again) if path.exists() else None
 
 
 def main(folder):
@@ -100,14 +102,6 @@ def search(job, folder):
         SettingError: hyperopt is missing, the ranges cannot be read, or nothing is left to search.
         Exception: of the first draw, when all of them break.
     """
-    try:
-        import hyperopt  # noqa: F401
-    except ImportError as error:
-        raise SettingError(
-            f"--tune needs hyperopt ({error}): pip install 'recbole-sam[hyperopt]'."
-        ) from error
-    from recbole.trainer import HyperTuning
-
     # hyperopt takes its seed from here; the same seed proposes the same settings, so a search can go on
     os.environ["HYPEROPT_FMIN_SEED"] = job["given"]["seed"]
     kept, broken = Kept(folder / TRIALS), []
@@ -124,24 +118,7 @@ def search(job, folder):
             broken.append((settings, error))
             return _result(job["given"]["model"], WORST, True, {})
 
-    try:
-        tuning = HyperTuning(
-            objective,
-            params_file=str(folder / RANGES),
-            algo="random",
-            max_evals=job["trials"],
-            early_stop=job["trials"],
-        )
-    except (ValueError, SyntaxError, NameError, OSError) as error:
-        raise SettingError(f"cannot read the search ranges in {folder / RANGES}: {error}.") from error
-    if not tuning.space:
-        raise SettingError(f"{folder / RANGES} holds no line of the form 'name choice [a,b]'.")
-    shared = sorted(set(tuning.space) & set(SAME_FOR_ALL))
-    if shared:
-        raise SettingError(
-            f"{folder / RANGES} searches {shared[0]}, which must be the same for all models: take it out, "
-            f"and give it as --{shared[0]}=VALUE."
-        )
+    tuning = open_ranges(folder / RANGES, job["trials"], objective)
     tuning.space = {name: drawn for name, drawn in tuning.space.items() if name not in job["given"]}
     if not tuning.space:
         raise SettingError(
@@ -159,6 +136,48 @@ def search(job, folder):
             {"settings": settings, "reason": reason(error, folder / LOG)} for settings, error in broken
         ],
     }
+
+
+def open_ranges(path, trials=1, objective=print):
+    """RecBole's search in the ranges of a file.
+
+    Args:
+        path (Path): a params_file of RecBole.
+        trials (int): draws.
+        objective (callable): trains once with the settings of a draw.
+
+    Returns:
+        HyperTuning: not begun.
+
+    Raises:
+        SettingError: hyperopt is missing, or the ranges cannot be read, or search what no entry may set.
+    """
+    try:
+        import hyperopt  # noqa: F401
+    except ImportError as error:
+        raise SettingError(
+            f"--tune needs hyperopt ({error}): pip install 'recbole-sam[hyperopt]'."
+        ) from error
+    from recbole.trainer import HyperTuning
+
+    try:
+        tuning = HyperTuning(
+            objective, params_file=str(path), algo="random", max_evals=trials, early_stop=trials
+        )
+    except RecBoleSAMError:
+        raise
+    except (ValueError, SyntaxError, NameError, OSError, TypeError, IndexError, KeyError, AttributeError,
+            ArithmeticError, RecursionError, MemoryError) as error:  # fmt: skip
+        raise SettingError(f"cannot read the search ranges in {path}: {error}.") from error
+    if not tuning.space:
+        raise SettingError(f"{path} holds no line of the form 'name choice [a,b]'.")
+    shared = sorted(set(tuning.space) & set(SAME_FOR_ALL))
+    if shared:
+        raise SettingError(
+            f"{path} searches {shared[0]}, which must be the same for all models: take it out, "
+            f"and give it as --{shared[0]}=VALUE."
+        )
+    return tuning
 
 
 def validate(given, threads, folder):
@@ -192,10 +211,21 @@ class Kept:
 
     def __init__(self, path):
         self.path, self.trials = path, []
-        lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else [""]
-        self.trials = [json.loads(line) for line in lines[:-1]]
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else [""]
+        self.trials = [self._read(number, line) for number, line in enumerate(lines[:-1], 1)]
         if lines[-1]:
             path.write_text("".join(line + "\n" for line in lines[:-1]), encoding="utf-8")
+
+    def _read(self, number, line):
+        try:
+            trial = json.loads(line)
+        except (ValueError, RecursionError):
+            trial = None
+        if json_file.fault(trial, shapes.TRIAL):
+            raise DataError(
+                f"{self.path}, line {number} is no tuning trial: remove the line to run that trial again."
+            )
+        return trial
 
     def get(self, settings):
         """The result of a trial with exactly these settings; None when there was none."""
@@ -204,7 +234,7 @@ class Kept:
     def add(self, settings, result):
         """Keeps a trial and gives its result back."""
         trial = {"settings": settings, "result": result}
-        with open(self.path, "a", encoding="utf-8") as file:
+        with json_file.writing(self.path), open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(trial) + "\n")
             file.flush()
             os.fsync(file.fileno())
