@@ -19,8 +19,8 @@ from pathlib import Path
 
 import torch
 
-from recbole_sam.data.text import clean_title
-from recbole_sam.interests.encode import TransformersEncoder
+from recbole_sam.encoders.encode import TransformersEncoder
+from recbole_sam.prepare.text import clean_title
 
 FILE = Path(__file__).with_suffix(".md")
 

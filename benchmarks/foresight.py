@@ -26,16 +26,16 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.foretelling import NEIGHBOURS
-from recbole_sam import registry
 from recbole_sam.cli.main import guarded
-from recbole_sam.configuration import make_config, parse_words
+from recbole_sam.config import our_models
+from recbole_sam.config.configuration import make_config, parse_words
 from recbole_sam.data import store_location
 from recbole_sam.data.store import InterestStore
 from recbole_sam.data.titles import item_titles
 from recbole_sam.errors import DataError, SettingError
+from recbole_sam.generators.choose import configured_generator
 from recbole_sam.interests import ledger, stage1
-from recbole_sam.interests.extract import catalogue, extract
-from recbole_sam.interests.generators import configured_generator
+from recbole_sam.interests.pipeline import catalogue, extract
 
 
 class Guesses(NamedTuple):
@@ -61,7 +61,7 @@ def sample(config, count):
     """
     from recbole.data import create_dataset
 
-    if not registry.uses_interests(config["model"]):
+    if not our_models.uses_interests(config["model"]):
         raise SettingError(f"{config['model']} reads no interests: leave --model out, or name one that does.")
     dataset = create_dataset(config)
     splits, titles = dataset.split(), item_titles(config)

@@ -21,7 +21,7 @@ import torch
 from torch.nn import functional as F
 
 from recbole_sam.cli.main import guarded
-from recbole_sam.configuration import make_config, parse_words
+from recbole_sam.config.configuration import make_config, parse_words
 from recbole_sam.interests import stage1
 from recbole_sam.models.sam import SAM
 

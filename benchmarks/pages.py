@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 from benchmarks.paired import cell, differences, group_of
 from recbole_sam.evaluation import entries
-from recbole_sam.evaluation.aligned import aligned
-from recbole_sam.evaluation.metrics import value
 from recbole_sam.evaluation.report.views import number
 from recbole_sam.evaluation.run_folder import RunFolder
+from recbole_sam.evaluation.statistics.aligned import aligned
+from recbole_sam.evaluation.statistics.metrics import value
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "benchmarks" / "accuracy"

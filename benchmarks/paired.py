@@ -11,11 +11,11 @@ import math
 import sys
 
 from recbole_sam.cli.main import guarded
-from recbole_sam.evaluation.aligned import aligned
-from recbole_sam.evaluation.metrics import shown, value
 from recbole_sam.evaluation.report.views import number, probability
 from recbole_sam.evaluation.run_folder import RunFolder
-from recbole_sam.evaluation.significance import holm, paired_p
+from recbole_sam.evaluation.statistics.aligned import aligned
+from recbole_sam.evaluation.statistics.metrics import shown, value
+from recbole_sam.evaluation.statistics.significance import holm, paired_p
 
 
 def differences(ranks, protocol, metric, base, group=None):

@@ -67,12 +67,12 @@ def loop(path):
 
 def convert(path):
     """Prepares the file as ``python -m recbole_sam prepare --reviews=`` does."""
-    from recbole_sam.data import prepare, skips
-    from recbole_sam.data.sources import amazon
+    from recbole_sam.prepare import conversion
+    from recbole_sam.prepare.sources import amazon, skips
 
     counted = skips.Skips()
-    source = prepare.Source("invented", amazon.read_reviews(path, counted), counted, (path,))
-    card = prepare.prepare(path.with_name("converted"), source, overwrite=True)
+    source = conversion.Source("invented", amazon.read_reviews(path, counted), counted, (path,))
+    card = conversion.prepare(path.with_name("converted"), source, overwrite=True)
     return {"parser": amazon._loads.__module__.split(".")[0], **card["counts"]}
 
 
@@ -90,7 +90,7 @@ def peak_mb():
 def measure(way, path):
     """Runs one way in this process and prints what it took, as JSON."""
     if way == "prepare":
-        import recbole_sam.data.prepare  # noqa: F401  its imports are not part of the time
+        import recbole_sam.prepare.conversion  # noqa: F401  its imports are not part of the time
     before, wall, cpu = peak_mb(), time.perf_counter(), time.process_time()
     result = WAYS[way](path)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

@@ -16,11 +16,11 @@ from scipy import stats
 
 from benchmarks.paired import group_of
 from recbole_sam.cli.main import guarded
-from recbole_sam.evaluation.aligned import aligned
-from recbole_sam.evaluation.metrics import shown, value
 from recbole_sam.evaluation.report.views import PROTOCOLS
 from recbole_sam.evaluation.run_folder import RunFolder
-from recbole_sam.evaluation.significance import ALPHA, paired_p
+from recbole_sam.evaluation.statistics.aligned import aligned
+from recbole_sam.evaluation.statistics.metrics import shown, value
+from recbole_sam.evaluation.statistics.significance import ALPHA, paired_p
 
 PARTS = ((1, 1), (2, 2), (2, 3))
 """Seeds of the one and of the other part; one against several is no test."""

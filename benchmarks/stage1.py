@@ -92,8 +92,8 @@ def main():
     import dashscope
     from servers.llm_server import KEY
 
-    from recbole_sam.interests.generate.dashscope import make_dashscope
-    from recbole_sam.interests.llm_settings import LLMSettings
+    from recbole_sam.generators.by_name import make_dashscope
+    from recbole_sam.llm.settings import LLMSettings
 
     folder = Path(options.folder or tempfile.mkdtemp())
     server = subprocess.Popen(

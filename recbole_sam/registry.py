@@ -5,13 +5,13 @@ defaults. RecBole's trainer, evaluator and built-in models stay as they are.
 """
 
 import functools
-import importlib
 import sys
 
-from recbole_sam import compat, properties, settings
+from recbole_sam import compat
 from recbole_sam.compat.literals import identifier
+from recbole_sam.config import our_models, setting_names, yaml_files
 from recbole_sam.errors import SettingError
-from recbole_sam.interests.address import server_address
+from recbole_sam.llm.address import server_address
 
 _registered = False
 
@@ -28,50 +28,15 @@ def register():
         return
     _registered = True
     compat.apply()
-    for name in properties.model_names():
+    for name in yaml_files.model_names():
         _register_model(name)
     _register_properties()
     _register_dataset_checks()
     _register_workers()
 
 
-def model_class(name):
-    """The plugin's model class of that name.
-
-    Args:
-        name (str): as in ``properties/model/<name>.yaml``.
-
-    Returns:
-        type: one and the same class wherever it is reached from.
-    """
-    return getattr(importlib.import_module(f"recbole_sam.models.{name.lower()}"), name)
-
-
-def uses_interests(name):
-    """Whether a model, by name, is one of ours that reads the interest store."""
-    from recbole_sam.data.dataset import SAMDataset
-
-    hook = _dataset_class(name)
-    return hook is not None and issubclass(hook, SAMDataset)
-
-
-def can_read_item_texts(name):
-    """Whether a model, by name, is one of ours that can read the text vectors of the items."""
-    return _dataset_class(name) is not None
-
-
-def uses_item_texts(config):
-    """Whether a configuration's model reads the text vectors of the items."""
-    hook = _dataset_class(config["model"])
-    return hook is not None and hook.reads_item_texts(config)
-
-
-def _dataset_class(name):
-    return getattr(model_class(name), "dataset_class", None) if name in properties.model_names() else None
-
-
 # What a saved dataset or dataloader was made with beside the dataset's own settings: the split, samples.
-_SAVED_WITH = ("eval_args", "encoding", "train_neg_sample_args", *settings.LISTED_OF_MODELS)
+_SAVED_WITH = ("eval_args", "encoding", "train_neg_sample_args", *setting_names.LISTED_OF_MODELS)
 
 
 # What our losses are to RecBole: BCE takes a positive and a negative, sampled softmax a target a sample.
@@ -81,12 +46,14 @@ _INPUT_TYPES = {"BCE": "PAIRWISE", "SSM": "POINTWISE"}
 def _register_model(name):
     import recbole.data.dataset
 
-    model = model_class(name)
+    model = our_models.model_class(name)
     # get_model() finds a module of this name in sys.modules before it looks for a file.
     alias = f"recbole.model.sequential_recommender.{name.lower()}"
     sys.modules[alias] = sys.modules[model.__module__]
-    if hasattr(model, "dataset_class"):
-        setattr(recbole.data.dataset, f"{name}Dataset", model.dataset_class)
+    if hasattr(model, "dataset_hook"):
+        from recbole_sam.data import dataset
+
+        setattr(recbole.data.dataset, f"{name}Dataset", getattr(dataset, model.dataset_hook))
 
 
 def _is_sequential_of_recbole(model_class):
@@ -107,7 +74,7 @@ def _register_properties():
     def checked_model_and_dataset(self, model, dataset):
         name = model if model is not None else self.external_config_dict.get("model")
         if isinstance(name, str):
-            settings.check_model(name)
+            setting_names.check_model(name)
         return get_model_and_dataset(self, model, dataset)
 
     @functools.wraps(load_internal)
@@ -122,10 +89,10 @@ def _register_properties():
             _mend_sequential_defaults(internal, given, loss)
         _check_loss(model, model_class, loss)
         _check_teacher(given.get("teacher"))
-        if model in properties.model_names():
+        if model in yaml_files.model_names():
             if loss in _INPUT_TYPES:
                 internal["MODEL_INPUT_TYPE"] = InputType[_INPUT_TYPES[loss]]
-            settings.check_names(given, model)
+            setting_names.check_names(given, model)
 
     Config._get_model_and_dataset = checked_model_and_dataset
     Config._load_internal_config_dict = load_with_ours
@@ -134,16 +101,16 @@ def _register_properties():
 def _add_defaults(config, model, dataset):
     """The plugin's YAML files, over RecBole's own and under everything a user gives."""
     files = []
-    if _dataset_class(model) is not None:
-        files += [properties.interests_file(), properties.llm_file()]
-    if model in properties.model_names():
-        files.append(properties.model_file(model))
-    if properties.dataset_file(dataset).is_file():
-        files.append(properties.dataset_file(dataset))
+    if our_models.can_read_item_texts(model):
+        files += [yaml_files.interests_file(), yaml_files.llm_file()]
+    if model in yaml_files.model_names():
+        files.append(yaml_files.model_file(model))
+    if yaml_files.dataset_file(dataset).is_file():
+        files.append(yaml_files.dataset_file(dataset))
     for file in files:
         defaults = config._update_internal_config_dict(file) or {}
         config.internal_config_dict.pop("source", None)  # how prepare gets the data: no setting of a run
-        if file != properties.model_file(model):
+        if file != yaml_files.model_file(model):
             _compare_before_reuse(config, (name for name in defaults if name != "source"))
     _compare_before_reuse(config, _SAVED_WITH)
 
@@ -170,7 +137,7 @@ def _mend_sequential_defaults(internal, given, loss):
 
 def _check_loss(model, model_class, loss):
     allowed = (loss,)
-    if model in properties.model_names():
+    if model in yaml_files.model_names():
         allowed = getattr(model_class, "loss_types", allowed)
     elif _is_sequential_of_recbole(model_class) and loss and not hasattr(model_class, "input_type"):
         allowed = ("CE", "BPR")  # of another RecBole makes no kind of samples, and fails much later
@@ -189,7 +156,7 @@ def _register_dataset_checks():
     from recbole.evaluator import Collector
     from recbole.trainer.trainer import Trainer
 
-    from recbole_sam import mistakes
+    from recbole_sam.config import mistakes
     from recbole_sam.data import check, columns
 
     load_data, init_alias = Dataset._load_data, Dataset._init_alias

@@ -6,11 +6,11 @@ import tempfile
 from logging import getLogger
 from pathlib import Path
 
-from recbole_sam import configuration, mistakes, properties, settings
+from recbole_sam.config import configuration, mistakes, setting_names, yaml_files
 from recbole_sam.data import check
-from recbole_sam.data.folder import is_synthetic
 from recbole_sam.errors import SettingError
 from recbole_sam.interests import stage1
+from recbole_sam.prepare.folder import is_synthetic
 
 LOGS = ("log", "log_tensorboard")
 """Folders that RecBole makes where it is started, whatever the settings."""
@@ -47,9 +47,9 @@ def main(words=None):
     given = configuration.parse_words(words)
     processes = _processes(given)
     config = configuration.make_config(given)
-    if config["model"] not in properties.model_names():  # of ours they are checked wherever a Config is made
-        settings.check_names(config.external_config_dict, config["model"])
-    for sentence in settings.unread(config.external_config_dict, config["model"]):
+    if config["model"] not in yaml_files.model_names():  # of ours they are checked wherever a Config is made
+        setting_names.check_names(config.external_config_dict, config["model"])
+    for sentence in setting_names.unread(config.external_config_dict, config["model"]):
         getLogger().warning(sentence)
     check_folders(config)
     _check_devices(config, processes["nproc"])

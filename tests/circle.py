@@ -13,7 +13,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole.data.interaction import Interaction
 from recbole.utils import get_model, init_seed
 
-from recbole_sam import registry
+from recbole_sam.config import our_models
 from recbole_sam.data.histories import history_hash
 from recbole_sam.data.store import write_store
 from recbole_sam.interests import stage1
@@ -68,9 +68,9 @@ def circle_config(root, model, **settings):
 def circle_data(config):
     """RecBole's three parts of the data; with a store where the model reads interests."""
     init_seed(0, True)
-    if registry.uses_interests(config["model"]):
+    if our_models.uses_interests(config["model"]):
         write_interests(config)
-    if registry.uses_item_texts(config):
+    if our_models.uses_item_texts(config):
         stage1.build_item_texts(config)
     return data_preparation(config, create_dataset(config))
 

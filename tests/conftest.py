@@ -10,7 +10,8 @@ import pytest
 
 import recbole_sam  # noqa: F401  before any test imports RecBole, which does not import without it
 
-REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+ROOT = Path(__file__).resolve().parents[1]
+REAL_DATA = ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture(autouse=True)
@@ -103,11 +104,11 @@ def find_port():
 
 def build_interests(config):
     """Builds the interests of a configuration with the real Stage 1 (lsa, extractive), and the item texts."""
-    from recbole_sam import registry
+    from recbole_sam.config import our_models
     from recbole_sam.interests import stage1
 
     summary = stage1.build(config)
-    if registry.uses_item_texts(config):
+    if our_models.uses_item_texts(config):
         stage1.build_item_texts(config)
     return summary
 
@@ -128,6 +129,12 @@ def experiment(model="SAM", dataset="shop", **settings):
     init_seed(config["seed"], config["reproducibility"])
     train, valid, test = data_preparation(config, create_dataset(config))
     return config, train, valid, test, get_model(model)(config, train._dataset)
+
+
+def first_batch(loader):
+    """The first batch of one of RecBole's loaders."""
+    batch = next(iter(loader))
+    return batch[0] if isinstance(batch, tuple) else batch
 
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] red lip ##stick face cream aloe gel shaver for men a b c".split()

@@ -7,8 +7,9 @@ import random
 import sys
 from dataclasses import replace
 
-from recbole_sam.interests.generate.base import InterestRequest
-from recbole_sam.interests.llm_settings import LLMSettings, make_llm_generator
+from recbole_sam.generators.base import InterestRequest
+from recbole_sam.generators.by_name import make_llm_generator
+from recbole_sam.llm.settings import LLMSettings
 
 THINGS = "shampoo comb lipstick perfume razor towel candle mirror soap brush lotion ribbon".split()
 
@@ -47,9 +48,9 @@ def build_store(url, folder, users, path, options=None):
     import torch
     from servers.llm_server import KEY
 
-    from recbole_sam.interests.encode import make_encoder
-    from recbole_sam.interests.extract import ExtractSettings, extract
-    from recbole_sam.interests.generate.dashscope import make_dashscope
+    from recbole_sam.encoders.encode import make_encoder
+    from recbole_sam.generators.by_name import make_dashscope
+    from recbole_sam.interests.pipeline import ExtractSettings, extract
 
     torch.set_num_threads(1)
     os.environ["DASHSCOPE_API_KEY"] = KEY
@@ -81,9 +82,9 @@ class Elsewhere:
 
 
 PRELOAD = [
-    "recbole_sam.interests.extract",
-    "recbole_sam.interests.encode",
-    "recbole_sam.interests.generate.dashscope",
+    "recbole_sam.interests.pipeline",
+    "recbole_sam.encoders.encode",
+    "recbole_sam.llm.dashscope",
     "dashscope",
     "sklearn.decomposition",
     "servers.llm_server",
@@ -116,7 +117,7 @@ def claim_and_wait(folder, key, told):
     """Claims a prompt, says so, and never ends by itself."""
     import time
 
-    from recbole_sam.interests.cache import AnswerCache
+    from recbole_sam.llm.answers import AnswerCache
 
     cache = AnswerCache(folder)
     told.put(cache.claim(key).result())

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from recbole_sam.models.linear_cross_entropy import linear_cross_entropy
+from recbole_sam.models.scores.linear_cross_entropy import linear_cross_entropy
 
 BATCH, WIDTH = 2048, 64
 STATUS = Path("/proc/self/status")

@@ -3,8 +3,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
-from recbole_sam.interests import database
-from recbole_sam.interests.database import open_shared
+from recbole_sam import database
+from recbole_sam.database import open_shared
 
 
 def test_a_file_that_another_one_writes_for_the_first_time_is_waited_for(tmp_path):

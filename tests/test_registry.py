@@ -15,7 +15,8 @@ from recbole.trainer import Trainer
 from recbole.utils import InputType, ModelType, get_model, get_trainer
 
 import recbole_sam
-from recbole_sam import properties, registry
+from recbole_sam import registry
+from recbole_sam.config import our_models, yaml_files
 from recbole_sam.data.dataset import SAMDataset
 from recbole_sam.errors import SettingError, UnknownNameError
 from recbole_sam.models.sam import SAM
@@ -34,14 +35,14 @@ def test_register_twice_changes_nothing():
 def test_each_class_exists_once():
     import recbole.data.dataset
 
-    assert get_model("SAM") is SAM is registry.model_class("SAM")
+    assert get_model("SAM") is SAM is our_models.model_class("SAM")
     assert recbole.data.dataset.SAMDataset is SAMDataset
     assert pickle.loads(pickle.dumps(SAM)) is SAM
 
 
 def test_every_yaml_with_a_model_file_is_a_model():
-    assert "SAM" in properties.model_names() and "SAM-paper" not in properties.model_names()
-    for name in properties.model_names():
+    assert "SAM" in yaml_files.model_names() and "SAM-paper" not in yaml_files.model_names()
+    for name in yaml_files.model_names():
         assert get_model(name).__name__ == name
         assert get_model(name).type == ModelType.SEQUENTIAL
 

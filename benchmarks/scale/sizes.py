@@ -5,8 +5,8 @@ import math
 import yaml
 
 from benchmarks.scale.assumptions import ADAM_PASSES, INPUT_TOKENS
-from recbole_sam import properties
-from recbole_sam.interests.budget import TOKENS_PER_PHRASE
+from recbole_sam.config import yaml_files
+from recbole_sam.llm.prices import TOKENS_PER_PHRASE
 
 
 def sample_bytes(length):
@@ -119,7 +119,7 @@ def llm_tokens(users, assume):
 
 def limits():
     """The default limits of an account: calls and tokens a minute, a tuple of float."""
-    settings = yaml.safe_load(properties.llm_file().read_text(encoding="utf-8"))
+    settings = yaml.safe_load(yaml_files.llm_file().read_text(encoding="utf-8"))
     return settings["llm_requests_per_minute"], settings["llm_tokens_per_minute"]
 
 

@@ -26,8 +26,8 @@ from benchmarks.scale.sizes import (
     user_table_bytes,
 )
 from benchmarks.scale.words import short
-from recbole_sam import properties
-from recbole_sam.interests.budget import TOKENS_PER_PHRASE, read_price
+from recbole_sam.config import yaml_files
+from recbole_sam.llm.prices import TOKENS_PER_PHRASE, read_price
 
 
 class Row(NamedTuple):
@@ -132,7 +132,7 @@ def language_model(users, assume):
     ]
     for region, model in MODELS:
         for batch in (False, True):
-            price = read_price(properties.folder() / "prices.yaml", region, model, batch)
+            price = read_price(yaml_files.folder() / "prices.yaml", region, model, batch)
             memory = "; price FROM MEMORY" if "FROM MEMORY" in price.source else ""
             rows.append(
                 each(

@@ -6,8 +6,8 @@ from torch.nn import functional as F
 from benchmarks.speed import memory
 from benchmarks.speed.setup import Row
 from benchmarks.speed.turns import take_turns
-from recbole_sam.models.linear_cross_entropy import linear_cross_entropy
-from recbole_sam.models.sampled_softmax import NegativeSampler, negative_weights, sampled_softmax
+from recbole_sam.models.scores.linear_cross_entropy import linear_cross_entropy
+from recbole_sam.models.scores.sampled_softmax import NegativeSampler, negative_weights, sampled_softmax
 
 WIDTH, BATCH = 64, 2048
 CHUNK, NEGATIVES = 128, 1280  # users at once, as docs/large-catalogues.md advises; the default of SAM.yaml

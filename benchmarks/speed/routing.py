@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.speed import ceilings, memory
 from benchmarks.speed.setup import Row, megabytes
 from benchmarks.speed.turns import take_turns
-from recbole_sam.interests.identify import Identifier
+from recbole_sam.interests.routing import Identifier
 
 USERS = 1_000_000  # of the target
 ITEMS = 20  # of each user
@@ -136,7 +136,7 @@ def agreement(identifier, embeddings, histories):
 
 
 def by_loop(identifier, embeddings, histories):
-    """K of each user by the formulae in ``recbole_sam/interests/identify.py``, one user after another.
+    """K of each user by the formulae in ``recbole_sam/interests/routing.py``, one user after another.
 
     Within a user in whole matrices: a loop over capsules too would be slower still.
     """

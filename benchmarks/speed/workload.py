@@ -6,7 +6,7 @@ import functools
 import numpy as np
 import pandas as pd
 
-from recbole_sam.configuration import make_config
+from recbole_sam.config.configuration import make_config
 from recbole_sam.data.dataset import SAMDataset
 from recbole_sam.data.histories import HASH_BYTES
 from recbole_sam.data.interest_table import InterestTable

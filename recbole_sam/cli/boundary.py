@@ -16,7 +16,7 @@ import threading
 import traceback
 
 from recbole_sam.errors import RecBoleSAMError
-from recbole_sam.interests.failures import InterruptedRunError
+from recbole_sam.llm.failures import InterruptedRunError
 
 USER_ERROR, UNEXPECTED = 2, 1
 INTERRUPTED, TERMINATED = 130, 143  # 128 and the number of the signal, as shells say it

@@ -5,11 +5,12 @@ import shlex
 import sys
 from pathlib import Path
 
-from recbole_sam import mistakes, properties
+from recbole_sam.config import mistakes, yaml_files
 from recbole_sam.errors import DataError, SettingError
-from recbole_sam.evaluation import compare, entries, groups, json_file, metrics, plan, tables, tuning
+from recbole_sam.evaluation import comparison, entries, json_file, plan, tuning
 from recbole_sam.evaluation.run_folder import PROTOCOLS, RunFolder
 from recbole_sam.evaluation.split import make_split
+from recbole_sam.evaluation.statistics import groups, metrics, tables
 
 FAILED = 1
 NEEDED = ("rich", "matplotlib", "pyarrow")
@@ -151,12 +152,12 @@ def train(folder, words, chosen, seeds, trials, args):
     Returns:
         RunFolder: with everything gathered.
     """
-    where = compare.workers(args.jobs, args.devices)
+    where = comparison.workers(args.jobs, args.devices)
     ranges = _ranges(chosen, args.ranges) if trials else None
     made, config = plan.make_plan(words, trials)
     if args.metric:
         _check_metric(args.metric, made.topk)
-    compare.check(made, chosen)
+    comparison.check(made, chosen)
     split = make_split(config)
     mistakes.check_topk(config, len(split.item_tokens))
     folder = folder or RunFolder(args.kept_in or Path("saved") / "compare" / f"{made.dataset}-{made.key}")
@@ -164,19 +165,19 @@ def train(folder, words, chosen, seeds, trials, args):
     with folder.locked():
         say(f"comparing {labels} on {made.dataset}, seeds {numbers}; kept in {folder.path}")
         folder.begin(plan.describe(made, config, split, command()), split)
-        failed = compare.prepare_interests(made, chosen, say)
+        failed = comparison.prepare_interests(made, chosen, say)
         tuned = {}
         try:
             if trials:
                 able = [entry for entry in chosen if entry.label not in failed]
-                tuned, untuned = compare.tune(folder, made, able, seeds[0], trials, ranges, where, say)
+                tuned, untuned = comparison.tune(folder, made, able, seeds[0], trials, ranges, where, say)
                 failed |= untuned
             for entry in chosen:
                 if entry.label in failed:
                     say(f"{entry.label}: FAILED: {failed[entry.label]}")
-                    compare.fail(folder, entry, seeds, failed[entry.label])
+                    comparison.fail(folder, entry, seeds, failed[entry.label])
             able = [entry for entry in chosen if entry.label not in failed]
-            compare.run_trials(folder, made, able, seeds, tuned, where, say)
+            comparison.run_trials(folder, made, able, seeds, tuned, where, say)
         except KeyboardInterrupt:
             say("interrupted: finished trials are kept, and the same command goes on from here")
             raise
@@ -192,7 +193,7 @@ def _ranges(chosen, own):
     ranges = {}
     for entry in chosen:
         candidates = [Path(own) / f"{entry.model}.hyper"] if own else []
-        candidates.append(properties.tuning_file(entry.model))
+        candidates.append(yaml_files.tuning_file(entry.model))
         file = next((file for file in candidates if file.is_file()), None)
         if file is None:
             raise SettingError(

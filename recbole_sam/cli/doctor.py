@@ -4,11 +4,12 @@ import os
 import platform
 from pathlib import Path
 
-from recbole_sam import __version__, compat, properties
-from recbole_sam.data.folder import is_synthetic
+from recbole_sam import __version__, compat
+from recbole_sam.config import yaml_files
+from recbole_sam.encoders.encode import find_model
+from recbole_sam.encoders.safe_load import first_line
 from recbole_sam.errors import DataError
-from recbole_sam.interests.encode import find_model
-from recbole_sam.interests.pretrained import first_line
+from recbole_sam.prepare.folder import is_synthetic
 
 PACKAGES = ("recbole", "torch", "numpy", "pandas", "transformers", "dashscope", "setuptools", "ray")
 API_KEYS = ("DASHSCOPE_API_KEY", "OPENAI_API_KEY")
@@ -60,7 +61,7 @@ def api_keys():
 
 def versions():
     """Lines with the versions that matter, this package's first."""
-    lines = [f"recbole-sam {__version__} ({properties.folder().parent})"]
+    lines = [f"recbole-sam {__version__} ({yaml_files.folder().parent})"]
     lines.append(f"Python {platform.python_version()} on {platform.platform()}")
     for package in PACKAGES:
         number = compat.version(package)

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from recbole_sam import configuration, registry
+from recbole_sam.config import configuration, our_models
 from recbole_sam.data import check, store_location
 from recbole_sam.data.histories import history_hash
 from recbole_sam.data.store import InterestStore, check_replaceable
 from recbole_sam.errors import DataError, LeakGuardError, SettingError, StoreMissingError
 from recbole_sam.interests import stage1
-from recbole_sam.interests.cache import FILE_NAME
 from recbole_sam.interests.describe import store_lines, user_lines
 from recbole_sam.interests.exporting import FORMS, export_interests
-from recbole_sam.interests.extract import catalogue
 from recbole_sam.interests.importing import import_interests, read_interests
-from recbole_sam.interests.llm_settings import LLMSettings
+from recbole_sam.interests.pipeline import catalogue
+from recbole_sam.llm.answers import FILE_NAME
+from recbole_sam.llm.settings import LLMSettings
 
 SHOWN_USERS = 3
 
@@ -59,8 +59,8 @@ def run(args):
         RecBoleSAMError: one sentence on what is wrong.
     """
     config = configuration.make_config(configuration.parse_words(args.settings))
-    texts = args.action == "build" and not args.dry_run and registry.uses_item_texts(config)
-    if not registry.uses_interests(config["model"]):
+    texts = args.action == "build" and not args.dry_run and our_models.uses_item_texts(config)
+    if not our_models.uses_interests(config["model"]):
         if texts:
             print(stage1.build_item_texts(config))
             return 0

@@ -5,14 +5,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from recbole_sam import page, properties
-from recbole_sam.data import filters, report
-from recbole_sam.data.card import card_line
-from recbole_sam.data.folder import check_free, check_name
-from recbole_sam.data.prepare import accept, prepare
-from recbole_sam.data.sources import table
-from recbole_sam.data.sources.from_options import open_source, preset_of, source_given
+from recbole_sam import page
+from recbole_sam.config import yaml_files
 from recbole_sam.errors import SettingError
+from recbole_sam.prepare import dataset_page, filters
+from recbole_sam.prepare.card import card_line
+from recbole_sam.prepare.conversion import accept, prepare
+from recbole_sam.prepare.folder import check_free, check_name
+from recbole_sam.prepare.sources import table
+from recbole_sam.prepare.sources.from_options import open_source, preset_of, source_given
 
 _PATHS = ("data_path", "cache", "reviews", "meta", "archive", "atomic", "interactions", "items")
 _NEXT = "Next: python run_recbole_sam.py --model={} --dataset={}"
@@ -31,7 +32,7 @@ def add_parser(subparsers):
         "prepare",
         help="make a RecBole dataset from published files",
         description="Writes dataset/NAME/NAME.inter, NAME.item and card.json. Datasets known by "
-        f"name need no files, they are downloaded: {', '.join(properties.dataset_names())}.",
+        f"name need no files, they are downloaded: {', '.join(yaml_files.dataset_names())}.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -88,7 +89,7 @@ def run(args):
         print("Without titles: models that read texts need --meta=FILE or --items=FILE.")
     print(f"Written to {folder}.")
     if args.report:
-        print(f"Look at {report.write_report(folder, source.title_field)}.")
+        print(f"Look at {dataset_page.write_report(folder, source.title_field)}.")
     print(_NEXT.format("SAM" if source.items else "SASRec", args.dataset))
     return 0
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import yaml
 from recbole.utils import ModelType
 
-from recbole_sam import properties, settings
-from recbole_sam.data.card import card_line, check_files, read_card
+from recbole_sam.config import setting_names, yaml_files
+from recbole_sam.config.our_models import can_read_item_texts
 from recbole_sam.data.columns import check_header
-from recbole_sam.data.folder import is_synthetic
-from recbole_sam.data.lines import LONGEST_LINE
 from recbole_sam.errors import DataError, SettingError, UnknownNameError, nearest
-from recbole_sam.registry import can_read_item_texts
+from recbole_sam.prepare.card import card_line, check_files, read_card
+from recbole_sam.prepare.folder import is_synthetic
+from recbole_sam.prepare.sources.lines import LONGEST_LINE
 
 
 def synthetic_notice(config):
@@ -39,7 +39,7 @@ def folder_of(config):
     """
     name, folder = config["dataset"], Path(config["data_path"])
     if not folder.is_dir():
-        if name in settings.recbole_dataset_names() and not _is_another_dataset(name):
+        if name in setting_names.recbole_dataset_names() and not _is_another_dataset(name):
             return  # RecBole downloads it
         raise UnknownNameError(_unknown_dataset(name, folder))
     if config["benchmark_filename"] is None:
@@ -125,19 +125,19 @@ def loading(config):
 
 def _is_another_dataset(name):
     """Whether RecBole's download of this name is not what our preset of the same name means."""
-    file = properties.dataset_file(name)
+    file = yaml_files.dataset_file(name)
     return file.is_file() and "recbole_name" in yaml.safe_load(file.read_text("utf-8")).get("source", {})
 
 
 def _unknown_dataset(name, folder):
     here = [file.name for file in folder.parent.glob("*") if file.is_dir()]
-    presets = properties.dataset_names()
+    presets = yaml_files.dataset_names()
     if name in presets:
         return (
             f"dataset '{name}' is not in {folder}. `python -m recbole_sam prepare --dataset={name}` "
             "puts it there."
         )
-    known = {*here, *presets, *settings.recbole_dataset_names()}
+    known = {*here, *presets, *setting_names.recbole_dataset_names()}
     return (
         f"there is no dataset '{name}' in {folder.parent}, among the presets of recbole-sam, or among "
         f"RecBole's downloads.{nearest(name, known)} A dataset of your own: `python -m recbole_sam prepare "

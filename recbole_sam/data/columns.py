@@ -6,8 +6,8 @@ RecBole meets a wrong one in the middle of its steps, with the exception at hand
 import numpy as np
 from recbole.utils import FeatureType, ModelType
 
+from recbole_sam.config.forms import is_interval, is_words
 from recbole_sam.errors import DataError, SettingError
-from recbole_sam.forms import is_interval, is_words
 
 _NUMBERS = (FeatureType.FLOAT, FeatureType.FLOAT_SEQ)
 _TYPES = tuple(kind.value for kind in FeatureType)

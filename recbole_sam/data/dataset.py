@@ -5,6 +5,7 @@ import torch
 from recbole.data.dataset import SequentialDataset
 from recbole.data.interaction import Interaction
 
+from recbole_sam.config import our_models
 from recbole_sam.data import augmentation, item_texts, store_location
 from recbole_sam.data.histories import HASH_BYTES, Sequences, history_hash
 from recbole_sam.data.interest_table import InterestTable, check_histories, check_width
@@ -17,11 +18,6 @@ class ItemTextDataset(SequentialDataset):
 
     ``build`` attaches them to each part as ``item_texts`` (:class:`~recbole_sam.data.item_texts.ItemTexts`).
     """
-
-    @staticmethod
-    def reads_item_texts(config):
-        """Whether the model of a configuration reads them."""
-        return True
 
     def build(self):
         """RecBole's split, with item texts attached.
@@ -36,7 +32,7 @@ class ItemTextDataset(SequentialDataset):
 
     def attach_item_texts(self, splits):
         """Gives each part of a split (list of datasets) the vectors, if the model reads them."""
-        if self.reads_item_texts(self.config):
+        if our_models.uses_item_texts(self.config):
             self.item_texts = item_texts.load(self.config, self.field2id_token[self.iid_field])
             for part in splits:
                 part.item_texts = self.item_texts
@@ -62,11 +58,6 @@ class SAMDataset(ItemTextDataset):
         if config["train_targets"] not in ("all", "last"):
             raise SettingError(f"train_targets is '{config['train_targets']}'; it must be 'all' or 'last'.")
         super().__init__(config)
-
-    @staticmethod
-    def reads_item_texts(config):
-        """SAM does for either setting; None is a checkpoint of a version that had neither."""
-        return bool(config["item_text"] or config["interest_evidence"])
 
     def data_augmentation(self):
         """Replaces the interactions by samples, exactly those of RecBole, and keeps the sequences."""
@@ -175,3 +166,15 @@ class SAMDataset(ItemTextDataset):
         """What :class:`Sequences` asks for: users of held-out samples, number of users, longest history."""
         held_out = np.concatenate([part.inter_feat[self.uid_field].numpy() for part in splits[1:]])
         return held_out, self.user_num, self.config["interest_history_length"]
+
+
+class OptionalInterestsDataset(SAMDataset):
+    """A :class:`SAMDataset` that opens without a store too: a model can then serve, but not train."""
+
+    def build(self):
+        if store_location.path(self.config).exists():
+            return super().build()
+        splits = self.split()
+        for part in splits:
+            part.interests = None
+        return splits

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from recbole_sam.config import setting_names
 from recbole_sam.data import store_location
 from recbole_sam.data.histories import HASH_BYTES, history_hash
 from recbole_sam.data.store import ITEM_TEXTS, InterestStore
@@ -39,7 +40,7 @@ def path(config, titles):
 
 def digest(config, titles):
     """The SHA-256 of all that the vectors are made of: titles by item, and the text encoder's settings."""
-    settings = {name: config[name] for name in store_location.ENCODER}
+    settings = {name: config[name] for name in setting_names.ENCODER}
     content = json.dumps([settings, sorted(titles.items())], default=str)
     return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()
 

@@ -6,22 +6,16 @@ import shlex
 from logging import getLogger
 from pathlib import Path
 
-from recbole_sam import settings
+from recbole_sam.config import setting_names
+from recbole_sam.config.yaml_files import interests_file, llm_file
 from recbole_sam.data.store import InterestStore
 from recbole_sam.data.titles import titles_digest
-from recbole_sam.errors import StoreError, StoreMissingError
-from recbole_sam.interests.prompts import read_template
-from recbole_sam.properties import interests_file, llm_file
+from recbole_sam.errors import SettingError, StoreError, StoreMissingError
 
 # Settings that change how the file is reached or read, not what is in it.
 _NOT_CONTENT = {"interest_store", "interest_dim", "train_targets", "text_batch_size", "text_cache_dir"}
 IMPORTED = "imported"
 """What ``interest_generator`` is called when somebody else made the interests."""
-# What an item's text vector depends on.
-ENCODER = ("item_text_fields", "text_encoder", "text_encoder_dim", "text_pooling", "text_max_length",
-           "text_normalize", "interest_seed", "interest_dtype")  # fmt: skip
-# All that a model reads of which only the items' titles count.
-OF_ITEM_TEXTS = (*ENCODER, "text_batch_size", "text_cache_dir")
 # What a language model is asked, and how.
 _LLM_CONTENT = ("llm_model", "llm_temperature", "llm_top_p", "llm_max_tokens", "llm_prompt_file",
                 "llm_base_url", "llm_extra_body", "llm_seed")  # fmt: skip
@@ -46,8 +40,7 @@ def content(config):
     values = {name: config[name] for name in _settings(config)}
     values["eval_args"] = _held_out(config["eval_args"])
     if values.get("llm_prompt_file"):  # its text counts, wherever it lies
-        template = read_template(values["llm_prompt_file"]).template
-        values["llm_prompt_file"] = hashlib.sha256(template.encode()).hexdigest()
+        values["llm_prompt_file"] = hashlib.sha256(_prompt(values["llm_prompt_file"])).hexdigest()
     if config["interest_generator"] != IMPORTED:
         values["titles"] = titles_digest(config)
     return json.loads(json.dumps(values, default=str))
@@ -56,6 +49,16 @@ def content(config):
 def _held_out(eval_args):
     """What says which items are held out: how samples are ranked in evaluation does not change that."""
     return {name: value for name, value in eval_args.items() if name != "mode"}
+
+
+def _prompt(path):
+    """The bytes of a user's own question, with the line ends that reading it as text gives."""
+    try:
+        return Path(path).read_text(encoding="utf-8").encode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(
+            f"Cannot read the prompt template {path} ({error}); give a UTF-8 text file as llm_prompt_file."
+        ) from error
 
 
 def _is_default(config, name):
@@ -68,7 +71,7 @@ def _is_default(config, name):
 
 def _settings(config):
     """The names of the settings in :func:`content`."""
-    names = sorted(settings.keys(interests_file()) - _NOT_CONTENT) + list(_SPLIT)
+    names = sorted(setting_names.keys(interests_file()) - _NOT_CONTENT) + list(_SPLIT)
     return names if config["interest_generator"] == "extractive" else [*names, *_LLM_CONTENT]
 
 
@@ -171,7 +174,7 @@ def command(config, again=True):
         again (bool): whether interests that are there are to be built again.
     """
     relevant = set(_settings(config)) | {"data_path", "interest_store", "text_batch_size", "text_cache_dir"}
-    relevant |= settings.keys(llm_file())
+    relevant |= setting_names.keys(llm_file())
     given = config.external_config_dict
     words = ["python", "-m", "recbole_sam", "interests", f"--dataset={config['dataset']}"]
     if config["model"] != "SAM":

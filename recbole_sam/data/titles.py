@@ -5,10 +5,10 @@ import hashlib
 import json
 from pathlib import Path
 
-from recbole_sam.data import presets
-from recbole_sam.data.atomic import read_item_texts
-from recbole_sam.data.text import clean_title
 from recbole_sam.errors import DataError
+from recbole_sam.prepare.atomic import read_item_texts
+from recbole_sam.prepare.sources import presets
+from recbole_sam.prepare.text import clean_title
 
 
 def item_titles(config):

@@ -4,8 +4,8 @@ import hashlib
 import re
 from typing import NamedTuple
 
-from recbole_sam import settings
-from recbole_sam.configuration import parse_words
+from recbole_sam.config import setting_names
+from recbole_sam.config.configuration import parse_words
 from recbole_sam.errors import SettingError
 
 DEFAULT = "SAM,SASRec,GRU4Rec,SINE,BSARec,STOSA,ComiRec,MIND,EIMF"
@@ -96,7 +96,7 @@ def check(name):
         UnknownNameError: neither RecBole nor the plugin has it.
         SettingError: it is of another family of RecBole.
     """
-    settings.check_model(name)
+    setting_names.check_model(name)
     from recbole.utils import ModelType, get_model
 
     try:

@@ -6,7 +6,7 @@ changed, or titles that were edited, would make other models of the next seeds u
 
 import json
 
-from recbole_sam import registry, settings
+from recbole_sam.config import our_models, setting_names
 from recbole_sam.data import item_texts, store_location
 from recbole_sam.data.titles import item_titles
 from recbole_sam.errors import DataError, SettingError
@@ -27,10 +27,10 @@ def identity(config):
         which differ when a setting of it, a title or a prompt does.
     """
     model = config["model"]
-    values = {name: config[name] for name in sorted({*settings.of_model(model), *_TRAINING})}
-    if registry.uses_interests(model):
+    values = {name: config[name] for name in sorted({*setting_names.of_model(model), *_TRAINING})}
+    if our_models.uses_interests(model):
         values["interests"] = store_location.path(config).name
-    if registry.uses_item_texts(config):
+    if our_models.uses_item_texts(config):
         values["item texts"] = item_texts.path(config, item_titles(config)).name
     return json.loads(json.dumps(values, default=str))
 

@@ -17,9 +17,8 @@ def write(path, content):
     Raises:
         DataError: the disk is full, or may not be written.
     """
-    text = json.dumps(content, indent=1) + "\n"
-    with writing(path), replacing(path, "w", encoding="utf-8") as file:
-        file.write(text)
+    with writing(path), replacing(path) as file:
+        file.write(f"{json.dumps(content, indent=1)}\n".encode())
 
 
 @contextlib.contextmanager

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import yaml
 
-from recbole_sam import compat, configuration, settings
-from recbole_sam.data.card import read_card
-from recbole_sam.data.folder import is_synthetic
+from recbole_sam import compat
+from recbole_sam.config import configuration, setting_names
 from recbole_sam.errors import SettingError
+from recbole_sam.prepare.card import read_card
+from recbole_sam.prepare.folder import is_synthetic
 from recbole_sam.version import VERSION
 
 DEFAULTS = {
@@ -80,7 +81,7 @@ def make_plan(words, tuning=None):
             "metrics is not for compare, which shows HR, NDCG and MRR of one target a user; --topk says at "
             "which lengths."
         )
-    settings.check_names(given, "compare")
+    setting_names.check_names(given, "compare")
     given = {**DEFAULTS, **given}
     config = _reference(given)
     _check(config)

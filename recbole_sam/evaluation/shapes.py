@@ -1,6 +1,6 @@
 """What the files of a comparison hold, for whoever reads one that came from elsewhere."""
 
-from recbole_sam.data.card import card_line
+from recbole_sam.prepare.card import card_line
 
 NUMBER = (float, None)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recbole_sam import mistakes
+from recbole_sam.config import mistakes
 from recbole_sam.errors import DataError, RecBoleSAMError
 from recbole_sam.evaluation import json_file
 
@@ -136,7 +136,7 @@ class Experiment:
     def __init__(self, given, threads, folder):
         import torch
 
-        from recbole_sam.configuration import make_config
+        from recbole_sam.config.configuration import make_config
 
         if threads:
             torch.set_num_threads(threads)
@@ -245,10 +245,10 @@ class Experiment:
 
 def interest_facts(config):
     """Who wrote and encoded the interests that a model reads and what they cost (dict or None)."""
+    from recbole_sam.config.our_models import uses_interests
     from recbole_sam.data import store_location
     from recbole_sam.data.store import InterestStore
     from recbole_sam.interests import ledger
-    from recbole_sam.registry import uses_interests
 
     if not uses_interests(config["model"]):
         return None

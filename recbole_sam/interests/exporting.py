@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 
 from recbole_sam import files
-from recbole_sam.data.delimited import as_text
 from recbole_sam.errors import DataError
 from recbole_sam.interests.importing import SEPARATOR
+from recbole_sam.prepare.sources.delimited import as_text
 
 FORMS = ("phrases", "joined")
 

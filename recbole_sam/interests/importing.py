@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recbole_sam.data.delimited import from_text, read_rows
 from recbole_sam.data.histories import history_hash
-from recbole_sam.data.lines import reading, refuse_irregular, text_lines
 from recbole_sam.data.store import write_store
 from recbole_sam.errors import DataError
 from recbole_sam.files import sha256
-from recbole_sam.interests.generate.base import COMPLETE, FAILED, STATUSES
+from recbole_sam.generators.base import COMPLETE, FAILED, STATUSES
 from recbole_sam.interests.tensor_file import read_tensors
+from recbole_sam.prepare.sources.delimited import from_text, read_rows
+from recbole_sam.prepare.sources.lines import reading, refuse_irregular, text_lines
 
 SEPARATOR = " || "
 """Between the interests of a user in the reference implementation's CSV."""

@@ -5,21 +5,21 @@ from logging import getLogger
 
 import numpy as np
 
-from recbole_sam import registry
+from recbole_sam.config import our_models
+from recbole_sam.config.setting_names import unknown
 from recbole_sam.data import check, item_texts, store_location
 from recbole_sam.data.store import ITEM_TEXTS, InterestStore, check_replaceable, write_store
 from recbole_sam.data.titles import item_titles
+from recbole_sam.encoders.embedding_cache import CachedEncoder
+from recbole_sam.encoders.encode import make_encoder
 from recbole_sam.errors import DataError, SettingError, StoreError
+from recbole_sam.generators.base import COMPLETE, FAILED
+from recbole_sam.generators.by_name import LLM_GENERATORS, check_engine
+from recbole_sam.generators.choose import configured_generator
+from recbole_sam.generators.dry_run import DryRunFinished
 from recbole_sam.interests import ledger
-from recbole_sam.interests.dry_run import DryRunFinished
-from recbole_sam.interests.embedding_cache import CachedEncoder
-from recbole_sam.interests.encode import make_encoder
-from recbole_sam.interests.extract import ExtractSettings, catalogue, extract
-from recbole_sam.interests.generate.base import COMPLETE, FAILED
-from recbole_sam.interests.generators import check_engine, configured_generator
-from recbole_sam.interests.llm_settings import LLM_GENERATORS
+from recbole_sam.interests.pipeline import ExtractSettings, catalogue, extract
 from recbole_sam.interests.progress import Progress
-from recbole_sam.settings import unknown
 
 _TRANSFORMERS_SETTINGS = ("pooling", "max_length", "batch_size", "normalize")
 
@@ -38,7 +38,7 @@ def build_missing(config, say=None):
     Raises:
         RecBoleSAMError: as :func:`build` and :func:`build_item_texts`.
     """
-    if registry.uses_interests(config["model"]):
+    if our_models.uses_interests(config["model"]):
         check_engine(config)
         if not store_location.path(config).exists():
             if say:
@@ -49,7 +49,7 @@ def build_missing(config, say=None):
                 f"{users:,} users have no interests, since the language model gave no answer for them. Ask "
                 f"again for these with: {store_location.command(config, again=False)}"
             )
-    if registry.uses_item_texts(config):
+    if our_models.uses_item_texts(config):
         build_item_texts(config)
 
 

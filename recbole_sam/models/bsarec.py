@@ -14,11 +14,11 @@ from recbole.model.layers import FeedForward, MultiHeadAttention
 from torch import nn
 
 from recbole_sam.errors import SettingError
-from recbole_sam.models import sizes
-from recbole_sam.models.frequency import split_frequencies
-from recbole_sam.models.initialisation import normal_weights
-from recbole_sam.models.loss_function import loss_function
-from recbole_sam.models.padding import causal_mask, left_pad
+from recbole_sam.models.checks import sizes
+from recbole_sam.models.parts.frequency import split_frequencies
+from recbole_sam.models.parts.initialisation import normal_weights
+from recbole_sam.models.parts.padding import causal_mask, left_pad
+from recbole_sam.models.scores.loss_function import loss_function
 
 
 class FrequencyLayer(nn.Module):

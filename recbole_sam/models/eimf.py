@@ -12,12 +12,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from recbole_sam.data import store_location
-from recbole_sam.data.dataset import SAMDataset
 from recbole_sam.errors import SettingError, StoreMissingError
-from recbole_sam.models.attention import masked_mean
 from recbole_sam.models.comirec import ComiRec
-from recbole_sam.models.unsaved import unsaved_buffers
+from recbole_sam.models.parts.attention import masked_mean
+from recbole_sam.models.parts.unsaved import unsaved_buffers
 
 
 def alignment_loss(behaviour, semantics, users, temperature):
@@ -40,22 +38,6 @@ def alignment_loss(behaviour, semantics, users, temperature):
     others = twins & ~torch.eye(len(users), dtype=torch.bool, device=users.device)
     cosines = cosines.masked_fill(others, float("-inf"))
     return F.cross_entropy(cosines, torch.arange(len(users), device=users.device))
-
-
-class EIMFDataset(SAMDataset):
-    """A :class:`SAMDataset` that opens without a store too: EIMF can then serve, but not train."""
-
-    @staticmethod
-    def reads_item_texts(config):
-        return False
-
-    def build(self):
-        if store_location.path(self.config).exists():
-            return super().build()
-        splits = self.split()
-        for part in splits:
-            part.interests = None
-        return splits
 
 
 class EIMF(ComiRec):
@@ -84,7 +66,8 @@ class EIMF(ComiRec):
         items after the sample's; nothing of validation or test is in them.
     """
 
-    dataset_class = EIMFDataset
+    dataset_hook = "OptionalInterestsDataset"
+    reads_interests = True
 
     def __init__(self, config, dataset):
         super().__init__(config, dataset)

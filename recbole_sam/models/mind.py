@@ -15,10 +15,10 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from torch import nn
 
 from recbole_sam.errors import SettingError
-from recbole_sam.models import sizes
-from recbole_sam.models.capsule import best_matches, matches, nearest_interest, route
-from recbole_sam.models.loss_function import loss_function
-from recbole_sam.models.padding import left_pad
+from recbole_sam.models.checks import sizes
+from recbole_sam.models.parts.capsule import best_matches, matches, nearest_interest, route
+from recbole_sam.models.parts.padding import left_pad
+from recbole_sam.models.scores.loss_function import loss_function
 
 
 def number_of_interests(lengths, most):

@@ -15,27 +15,27 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from torch import nn
 from torch.nn import functional as F
 
-from recbole_sam.data.dataset import SAMDataset
-from recbole_sam.models import item_knn, repeats, sam_settings, score_memory
-from recbole_sam.models.attention import (
+from recbole_sam.models.checks import sam_settings
+from recbole_sam.models.parts.attention import (
     CrossInterestLayer,
     interest_aware_attention,
     masked_mean,
     recency_positions,
 )
-from recbole_sam.models.compilation import compiled
-from recbole_sam.models.initialisation import normal_weights
-from recbole_sam.models.interest_reader import InterestReader
-from recbole_sam.models.item_scores import ItemScores
-from recbole_sam.models.item_text import ProjectedTexts
-from recbole_sam.models.unchanged import WhileUnchanged
-from recbole_sam.models.unsaved import unsaved_buffers
+from recbole_sam.models.parts.compilation import compiled
+from recbole_sam.models.parts.initialisation import normal_weights
+from recbole_sam.models.parts.interest_reader import InterestReader
+from recbole_sam.models.parts.item_text import ProjectedTexts
+from recbole_sam.models.parts.unchanged import WhileUnchanged
+from recbole_sam.models.parts.unsaved import unsaved_buffers
+from recbole_sam.models.scores import item_knn, repeats, score_memory
+from recbole_sam.models.scores.item_scores import ItemScores
 
 
 class SAM(InterestReader, ItemScores, SequentialRecommender):
     """A user's history, read once for each of the user's interests.
 
-    Stage 1 gave every user K interest phrases as text embeddings (:class:`SAMDataset` attaches them). Each
+    Stage 1 gave every user K interest phrases as text embeddings (``SAMDataset`` attaches them). Each
     interest, projected into the ID space, attends to the history; a Transformer lets the K views look at
     each other; their mean is the user, scored against the item embeddings.
 
@@ -55,7 +55,9 @@ class SAM(InterestReader, ItemScores, SequentialRecommender):
         SettingError: a setting that makes no sense, or a dataset without interests.
     """
 
-    dataset_class = SAMDataset
+    dataset_hook = "SAMDataset"
+    reads_interests = True
+    reads_item_texts = ("item_text", "interest_evidence")
     loss_types = ("CE", "BPR", "BCE", "SSM")
 
     def __init__(self, config, dataset):

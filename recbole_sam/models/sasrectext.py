@@ -12,12 +12,12 @@ from recbole.model.sequential_recommender.sasrec import SASRec
 from torch import nn
 from torch.nn import functional as F
 
-from recbole_sam.data.dataset import ItemTextDataset
-from recbole_sam.models import item_knn, repeats, sizes
-from recbole_sam.models.item_text import ProjectedTexts
-from recbole_sam.models.known_users import known_users
-from recbole_sam.models.padding import real_items
-from recbole_sam.models.unsaved import unsaved_buffers
+from recbole_sam.models.checks import sizes
+from recbole_sam.models.parts.item_text import ProjectedTexts
+from recbole_sam.models.parts.padding import real_items
+from recbole_sam.models.parts.unsaved import unsaved_buffers
+from recbole_sam.models.scores import item_knn, repeats
+from recbole_sam.models.scores.known_users import known_users
 
 
 class SASRecText(SASRec):
@@ -32,7 +32,8 @@ class SASRecText(SASRec):
         SettingError: a size or ``hidden_act`` makes no sense.
     """
 
-    dataset_class = ItemTextDataset
+    dataset_hook = "ItemTextDataset"
+    reads_item_texts = True
     loss_types = ("CE", "BPR")
 
     def __init__(self, config, dataset):

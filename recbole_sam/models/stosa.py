@@ -17,10 +17,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from recbole_sam.errors import SettingError
-from recbole_sam.models import sizes
-from recbole_sam.models.initialisation import normal_weights
-from recbole_sam.models.padding import causal_mask, left_pad
-from recbole_sam.models.wasserstein import all_distances, as_points, paired_distances, positive
+from recbole_sam.models.checks import sizes
+from recbole_sam.models.parts.initialisation import normal_weights
+from recbole_sam.models.parts.padding import causal_mask, left_pad
+from recbole_sam.models.parts.wasserstein import all_distances, as_points, paired_distances, positive
 
 
 def wasserstein_attention(query, key, mean, cov, mask, dropout):

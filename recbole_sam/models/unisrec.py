@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from recbole_sam.errors import SettingError
-from recbole_sam.models import sizes
+from recbole_sam.models.checks import sizes
 from recbole_sam.models.sasrectext import SASRecText
 
 

@@ -6,10 +6,11 @@ import unicodedata
 
 import pytest
 
-from recbole_sam.interests import contract, parse, scrub
-from recbole_sam.interests.generate import reading
-from recbole_sam.interests.generate.base import InterestRequest
-from recbole_sam.interests.prompts import INTERESTS
+from recbole_sam.generators import dialogue
+from recbole_sam.generators.base import InterestRequest
+from recbole_sam.generators.prompts import INTERESTS
+from recbole_sam.generators.reading import phrases
+from recbole_sam.llm import replies, scrub
 
 SIZE = 64 * 1024
 MOST_SECONDS = 0.05
@@ -63,8 +64,8 @@ def seconds(function, *arguments):
     """Of this process alone, the best of three: a busy machine must not fail a test."""
     best = float("inf")
     for _ in range(3):
-        parse._undecorated.cache_clear()
-        parse._words.cache_clear()
+        phrases._undecorated.cache_clear()
+        phrases._words.cache_clear()
         began = time.process_time()
         function(*arguments)
         best = min(best, time.process_time() - began)
@@ -74,13 +75,13 @@ def seconds(function, *arguments):
 
 
 STEPS = {
-    "usable": lambda text: contract.usable(text, REQUEST, INTERESTS),
-    "finished": parse.finished,
-    "kept": lambda text: parse.kept(text, True),
-    "message": lambda text: reading.outline(500, text, text),
+    "usable": lambda text: dialogue.usable(text, REQUEST, INTERESTS),
+    "finished": replies.finished,
+    "kept": lambda text: replies.kept(text, True),
+    "message": lambda text: replies.outline(500, text, text),
     "scrub": lambda text: scrub.scrub(text, "sk-test-0123456789abcdef-SECRET"),
     "scrub_answer": lambda text: scrub.scrub_answer(text, "sk-test-0123456789abcdef-SECRET"),
-    "error": lambda text: reading.embedded_error({"error": {"message": text, "code": text}}),
+    "error": lambda text: replies.embedded_error({"error": {"message": text, "code": text}}),
 }
 
 
@@ -94,21 +95,21 @@ def test_no_text_takes_long(step):
 
 def test_ten_megabytes_take_no_longer_than_what_is_read_of_them():
     for text in ("\n" * 10**7, "a, " * 10**6, "[" * 10**7, "<think>" * 10**6):
-        assert seconds(parse.parse_phrases, text, 5) < 4 * MOST_SECONDS
+        assert seconds(phrases.parse_phrases, text, 5) < 4 * MOST_SECONDS
 
 
 def test_what_is_kept_is_limited():
     for text in CASES.values():
-        cut = parse.limited(text * 2)
-        assert len(cut) <= parse.LONGEST and (text * 2).startswith(cut)
-    assert parse.limited("steel tools\n" * 9000).endswith("steel tools")
+        cut = replies.limited(text * 2)
+        assert len(cut) <= replies.LONGEST and (text * 2).startswith(cut)
+    assert replies.limited("steel tools\n" * 9000).endswith("steel tools")
 
 
 def test_whatever_comes_out_is_a_clean_phrase():
     for name, text in CASES.items():
-        found = parse.parse_phrases(text, 5)
-        assert len(found) <= parse.MOST_LINES and parse.distinct(found) == found, name
+        found = phrases.parse_phrases(text, 5)
+        assert len(found) <= phrases.MOST_LINES and phrases.distinct(found) == found, name
         for phrase in found:
-            assert 0 < len(phrase) <= parse.MAX_PHRASE_LENGTH and phrase == phrase.strip(), name
+            assert 0 < len(phrase) <= phrases.MAX_PHRASE_LENGTH and phrase == phrase.strip(), name
             assert not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in phrase), name
             assert "<think" not in phrase.lower() and "<|" not in phrase, name

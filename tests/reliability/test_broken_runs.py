@@ -9,12 +9,12 @@ from llm_helpers import fast, make_requests
 from servers.llm_server import KEY, LLMServer, Reply
 
 from recbole_sam.errors import RecBoleSAMError
-from recbole_sam.interests import cache as caches
-from recbole_sam.interests.cache import AnswerCache, AskedOf, CachedAnswer
-from recbole_sam.interests.failures import BrokenRunError, CacheError, ProviderStopError
-from recbole_sam.interests.generate import served
-from recbole_sam.interests.generate.openai import make_openai
-from recbole_sam.interests.generate.served import ServedGenerator
+from recbole_sam.generators import live
+from recbole_sam.generators.by_name import make_openai
+from recbole_sam.generators.live import ServedGenerator
+from recbole_sam.llm import answers as caches
+from recbole_sam.llm.answers import AnswerCache, AskedOf, CachedAnswer
+from recbole_sam.llm.failures import BrokenRunError, CacheError, ProviderStopError
 
 pytest.importorskip("httpx")
 
@@ -98,7 +98,7 @@ def test_a_fault_of_ours_between_the_calls_is_a_sentence(tmp_path, monkeypatch, 
     def broken(*arguments):
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(served, step, broken)
+    monkeypatch.setattr(live, step, broken)
     generator = ServedGenerator("test", Client(None, at=-1), fast(tmp_path))
     found = in_time(lambda: list(generator.generate(make_requests(3))))
     assert isinstance(found, BrokenRunError) and "ZeroDivisionError: ours" in str(found)
@@ -170,7 +170,7 @@ def test_a_wait_of_a_day_stops_the_run_and_one_of_a_minute_is_told(tmp_path, mon
         with AnswerCache(tmp_path) as cache:
             assert cache.count() == 3
         waits["no 3-"] = "0.3"
-        monkeypatch.setattr("recbole_sam.interests.limits.TOLD_SECONDS", 0.2)
+        monkeypatch.setattr("recbole_sam.llm.throttle.TOLD_SECONDS", 0.2)
         server.asked.clear()
         assert in_time(lambda: list(make_openai(fast(tmp_path,
             **settings)).generate(make_requests(9)))) is None
@@ -180,7 +180,7 @@ def test_a_wait_of_a_day_stops_the_run_and_one_of_a_minute_is_told(tmp_path, mon
 
 def test_a_local_model_that_runs_out_of_memory_says_which_setting(tmp_path):
     from recbole_sam.errors import SettingError
-    from recbole_sam.interests.generate.local import _unanswered
+    from recbole_sam.generators.local import _unanswered
 
     settings = fast(tmp_path, batch_size=512)
     for error in (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), MemoryError()):
@@ -192,7 +192,7 @@ def test_a_local_model_that_runs_out_of_memory_says_which_setting(tmp_path):
 @pytest.mark.parametrize("foreseen", [True, False])
 def test_a_process_on_a_cluster_gives_back_a_sentence_and_what_was_answered(tmp_path, foreseen):
     """Without Ray: what its driver is given, and makes of it."""
-    from recbole_sam.interests.ray_engine import Worker, named_error
+    from recbole_sam.generators.on_ray import Worker, named_error
 
     class Odd(ServedGenerator):
         def generate(self, requests):

@@ -12,12 +12,12 @@ import pytest
 from conftest import build_interests, make_config, random_sequences, write_dataset
 
 from recbole_sam.data import check, item_texts, store_location
-from recbole_sam.data.card import read_card
 from recbole_sam.data.interest_table import InterestTable
-from recbole_sam.data.prepare import accept
 from recbole_sam.data.store import InterestStore
 from recbole_sam.errors import RecBoleSAMError
 from recbole_sam.interests import stage1
+from recbole_sam.prepare.card import read_card
+from recbole_sam.prepare.conversion import accept
 
 RANDOM, SEED = 200, 21
 KINDS = ("store", "item texts", "inter", "item", "card")

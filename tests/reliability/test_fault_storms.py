@@ -11,9 +11,9 @@ from llm_helpers import fast
 from servers.raw_server import RawServer, response
 
 from recbole_sam.errors import RecBoleSAMError
-from recbole_sam.interests.failures import LimitReachedError, ProviderStopError
-from recbole_sam.interests.generate.base import COMPLETE, FAILED, REFUSED, InterestRequest
-from recbole_sam.interests.llm_settings import make_llm_generator
+from recbole_sam.generators.base import COMPLETE, FAILED, REFUSED, InterestRequest
+from recbole_sam.generators.by_name import make_llm_generator
+from recbole_sam.llm.failures import LimitReachedError, ProviderStopError
 
 dashscope = pytest.importorskip("dashscope")
 pytest.importorskip("httpx")

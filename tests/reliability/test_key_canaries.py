@@ -10,12 +10,12 @@ import pytest
 from llm_helpers import fast, make_requests
 from servers.llm_server import LLMServer, Reply
 
+from recbole_sam.encoders.encode import make_encoder
 from recbole_sam.errors import RecBoleSAMError
+from recbole_sam.generators.by_name import make_llm_generator
 from recbole_sam.interests import ledger
-from recbole_sam.interests.encode import make_encoder
-from recbole_sam.interests.extract import ExtractSettings, extract
-from recbole_sam.interests.llm_settings import make_llm_generator
-from recbole_sam.interests.scrub import scrub, scrub_answer
+from recbole_sam.interests.pipeline import ExtractSettings, extract
+from recbole_sam.llm.scrub import scrub, scrub_answer
 
 dashscope = pytest.importorskip("dashscope")
 pytest.importorskip("httpx")

@@ -12,7 +12,7 @@ import pytest
 from servers.llm_server import KEY, LLMServer
 
 from recbole_sam.data.store import InterestStore
-from recbole_sam.interests.cache import AnswerCache
+from recbole_sam.llm.answers import AnswerCache
 
 QUICK = ["--text_encoder_dim=8", "--MAX_ITEM_LIST_LENGTH=8", "--show_progress=False", "--use_gpu=False"]
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}

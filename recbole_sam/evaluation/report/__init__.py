@@ -5,8 +5,8 @@ import re
 
 import pandas as pd
 
-from recbole_sam.data.delimited import as_text
 from recbole_sam.evaluation.report import html, latex, markdown, plots, provenance, terminal
+from recbole_sam.prepare.sources.delimited import as_text
 
 __all__ = ["terminal", "write_all"]
 

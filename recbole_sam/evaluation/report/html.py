@@ -1,8 +1,8 @@
 """The whole comparison as one HTML page that needs no other file."""
 
 from recbole_sam import page
-from recbole_sam.evaluation.metrics import names, shown
 from recbole_sam.evaluation.report import provenance, views
+from recbole_sam.evaluation.statistics.metrics import names, shown
 
 REDRAW = "python -m recbole_sam compare --from={}"
 

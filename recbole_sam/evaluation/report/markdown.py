@@ -2,8 +2,8 @@
 
 import re
 
-from recbole_sam.evaluation.metrics import names
 from recbole_sam.evaluation.report import provenance, views
+from recbole_sam.evaluation.statistics.metrics import names
 
 
 def text(results):

@@ -5,8 +5,8 @@ import textwrap
 import numpy as np
 
 from recbole_sam import page
-from recbole_sam.evaluation.metrics import shown
 from recbole_sam.evaluation.report import provenance, views
+from recbole_sam.evaluation.statistics.metrics import shown
 
 COLOURS = ("#2f6690", "#d1495b", "#edae49", "#66a182", "#8d6a9f", "#3a7d44", "#c97b63", "#5b5f97", "#a0a0a0")
 """A colour a model, in the order of the table; with more models they repeat, lines dashed."""

@@ -1,6 +1,6 @@
 """Where the numbers come from: what every output of a comparison carries."""
 
-from recbole_sam.data.card import card_line
+from recbole_sam.prepare.card import card_line
 
 SYNTHETIC = "SYNTHETIC DATA: a made-up sample; no number here is a result."
 

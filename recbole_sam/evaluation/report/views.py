@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recbole_sam.evaluation.metrics import names, shown
-from recbole_sam.evaluation.significance import MIN_USERS
+from recbole_sam.evaluation.statistics.metrics import names, shown
+from recbole_sam.evaluation.statistics.significance import MIN_USERS
 
 PROTOCOLS = {"full": "full ranking", "uni100": "1 + 100 ranking"}
 MARK = "*"

@@ -1,0 +1,39 @@
+"""Which models are ours, and what each reads of Stage 1.
+
+A model says so by class attributes: ``dataset_hook`` names the class in ``recbole_sam.data.dataset`` that
+RecBole loads its data with, ``reads_interests`` whether it reads the interest store, and ``reads_item_texts``
+the settings any of which makes it read the titles' vectors; True is always.
+"""
+
+import importlib
+
+from recbole_sam.config import yaml_files
+
+
+def model_class(name):
+    """The plugin's model class of that name, one and the same wherever it is reached from.
+
+    Args:
+        name (str): as in ``properties/model/<name>.yaml``.
+    """
+    return getattr(importlib.import_module(f"recbole_sam.models.{name.lower()}"), name)
+
+
+def uses_interests(name):
+    """Whether a model, by name, is one of ours that reads the interest store."""
+    return _says(name, "reads_interests")
+
+
+def can_read_item_texts(name):
+    """Whether a model, by name, is one of ours that can read the text vectors of the items."""
+    return _says(name, "dataset_hook")
+
+
+def uses_item_texts(config):
+    """Whether a configuration's model reads the text vectors of the items."""
+    reads = _says(config["model"], "reads_item_texts")
+    return reads if isinstance(reads, bool) else any(config[name] for name in reads)
+
+
+def _says(name, attribute):
+    return name in yaml_files.model_names() and getattr(model_class(name), attribute, False)

@@ -1,0 +1,181 @@
+"""The names of all settings, and the refusal of misspelt ones."""
+
+import difflib
+import functools
+import importlib.util
+from logging import getLogger
+from pathlib import Path
+
+import yaml
+
+from recbole_sam.config import our_models, yaml_files
+from recbole_sam.errors import SettingError, UnknownNameError, nearest
+
+# Read by RecBole's code, or by run(), but listed in none of RecBole's YAML files.
+_RECBOLE_UNLISTED = {
+    "model", "dataset", "config_files", "config_file", "nproc", "ip", "port", "world_size",
+    "group_offset", "offset", "local_rank", "additional_feat_suffix", "benchmark_filename",
+    "numerical_features", "discretization", "log_root", "valid_metric_bigger", "encoding",
+    "tail_ratio", "token_num_threshold", "eta", "xgb_early_stopping_rounds", "norm", "contrast", "sim",
+    "use_filter", "has_residual",
+    # in the YAML of some models, and read by the trainer or base class of more
+    "train_rec_step", "train_kg_step", "double_tower", "reg_weight",
+}  # fmt: skip
+LISTED_OF_MODELS = ("item_text", "interest_evidence", "loss_type")
+"""Settings of models that `registry` lists among those of a saved dataset."""
+# What an item's text vector depends on.
+ENCODER = ("item_text_fields", "text_encoder", "text_encoder_dim", "text_pooling", "text_max_length",
+           "text_normalize", "interest_seed", "interest_dtype")  # fmt: skip
+# All that a model reads of which only the items' titles count.
+OF_ITEM_TEXTS = (*ENCODER, "text_batch_size", "text_cache_dir")
+# Read by the code of these models, and listed in the YAML of others only.
+_RECBOLE_UNLISTED_READERS = {"tau": ["FEARec"]}
+
+
+def keys(file):
+    """The names a YAML file sets, a set of str."""
+    # BaseLoader reads names only, so no tag or float dialect of RecBole's matters here.
+    return set(yaml.load(Path(file).read_text(encoding="utf-8"), Loader=yaml.BaseLoader) or {})
+
+
+def _recbole_properties():
+    import recbole
+
+    return Path(recbole.__file__).parent / "properties"
+
+
+@functools.cache
+def recbole_model_names():
+    """RecBole's own model names, a set of str."""
+    return {file.stem for file in (_recbole_properties() / "model").glob("*.yaml")}
+
+
+def check_model(name):
+    """Refuses a model's name that nobody knows.
+
+    Raises:
+        UnknownNameError: neither RecBole nor the plugin has it.
+    """
+    known = recbole_model_names() | set(yaml_files.model_names())
+    if name not in known and not (name.isidentifier() and _is_a_users_own(name)):
+        raise UnknownNameError(
+            f"there is no model named '{name[:60]}' in RecBole or recbole-sam.{nearest(name[:60], known)}"
+        )
+
+
+def _is_a_users_own(name):
+    """Whether somebody put a model into RecBole's folders, where it needs no YAML."""
+    import torch
+
+    for family in ("general", "context_aware", "sequential", "knowledge_aware"):
+        module = f"recbole.model.{family}_recommender.{name.lower()}"
+        if importlib.util.find_spec(module) is not None:
+            found = getattr(importlib.import_module(module), name, None)
+            return isinstance(found, type) and issubclass(found, torch.nn.Module)
+    return False
+
+
+def of_model(name):
+    """The settings in a model's own YAML, RecBole's or the plugin's, a set of str."""
+    files = yaml_files.model_file(name), _recbole_properties() / "model" / f"{name}.yaml"
+    return next((keys(file) for file in files if file.is_file()), set())  # a user's own model needs none
+
+
+@functools.cache
+def recbole_dataset_names():
+    """The datasets RecBole can download by name, a set of str."""
+    return keys(_recbole_properties() / "dataset" / "url.yaml")
+
+
+@functools.cache
+def recbole_names():
+    """Every setting RecBole 1.2.1 knows, of any of its models, a set of str."""
+    return _general_names().union(*map(keys, (_recbole_properties() / "model").glob("*.yaml")))
+
+
+@functools.cache
+def _general_names():
+    """RecBole's settings that are of no model alone, a set of str."""
+    from recbole.utils import argument_list
+
+    names = set(_RECBOLE_UNLISTED)
+    for file in _recbole_properties().rglob("*.yaml"):
+        if file.parent.name != "model" and file.stem not in ("url", "kg_url"):
+            names |= keys(file)
+    for group in ("general", "training", "evaluation", "dataset"):
+        names |= set(getattr(argument_list, f"{group}_arguments"))
+    return names - set(LISTED_OF_MODELS)
+
+
+@functools.cache
+def own_names():
+    """Every setting of the plugin's own, a set of str."""
+    files = [yaml_files.interests_file(), yaml_files.llm_file()]
+    files += (yaml_files.folder() / "model").glob("*.yaml")
+    return set().union(*map(keys, files))
+
+
+@functools.cache
+def _readers():
+    """The models (set of str) that read each setting that is of some models alone."""
+    files = {file.stem: file for file in (_recbole_properties() / "model").glob("*.yaml")}
+    ours = {name: yaml_files.model_file(name) for name in yaml_files.model_names()}
+    readers = {name: set(models) for name, models in _RECBOLE_UNLISTED_READERS.items()}
+    for model, file in (files | ours).items():
+        for name in keys(file) - _general_names():
+            readers.setdefault(name, set()).add(model)
+    with_texts = {model for model in ours if our_models.can_read_item_texts(model)}
+    with_interests = {model for model in ours if our_models.uses_interests(model)}
+    for name in keys(yaml_files.interests_file()) | keys(yaml_files.llm_file()):
+        reads_it = with_texts if name in OF_ITEM_TEXTS else with_interests
+        readers[name] = readers.get(name, set()) | reads_it
+    return readers
+
+
+def unread(given, model):
+    """Settings of other models, which this model does not read.
+
+    Args:
+        given (iterable of str): names.
+        model (str): of RecBole or of the plugin.
+
+    Returns:
+        list of str: a sentence each.
+    """
+    readers = _readers()
+    return [
+        f"{model} does not read {name}, a setting of {_listed(readers[name])}: leave it out."
+        for name in sorted(set(given) & set(readers))
+        if model not in readers[name]
+    ]
+
+
+def _listed(models):
+    models = sorted(models, key=lambda name: (name not in yaml_files.model_names(), name))  # ours first
+    if len(models) > 4:
+        models = [", ".join(models[:3]), f"{len(models) - 3} more"]
+    return " and ".join(models)
+
+
+def unknown(given):
+    """The settings (sorted list of str) of ``given`` that neither RecBole nor the plugin knows."""
+    return sorted(set(given) - own_names() - recbole_names())
+
+
+def check_names(given, model):
+    """Refuses settings that look like a misspelt one; warns of others that nobody knows.
+
+    Args:
+        given (iterable of str): names from the command line, configuration files and dictionaries.
+        model (str): the model that runs, for the sentence.
+
+    Raises:
+        SettingError: a name is unknown and close to a known one.
+    """
+    for name in unknown(given):
+        close = difflib.get_close_matches(name, sorted(own_names() | recbole_names()), n=1, cutoff=0.8)
+        if close:
+            raise SettingError(
+                f"the setting '{name}' is unknown to {model} and to RecBole: did you mean '{close[0]}'?"
+            )
+        getLogger().warning("the setting '%s' is unknown to %s and RecBole; it changes nothing", name, model)

@@ -1,0 +1,58 @@
+"""Where the plugin's YAML properties are, in a checkout and in an installed wheel."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def folder():
+    """The ``properties`` folder: inside the package in a wheel, beside it in a checkout.
+
+    Returns:
+        pathlib.Path: an existing folder.
+
+    Raises:
+        FileNotFoundError: the installation is incomplete (a packaging bug, not a user's mistake).
+    """
+    for candidate in (_PACKAGE / "properties", _PACKAGE.parent / "properties"):
+        if (candidate / "model").is_dir():
+            return candidate
+    raise FileNotFoundError(f"recbole_sam is installed without its properties folder beside {_PACKAGE}")
+
+
+def model_file(name):
+    """The YAML with the defaults of a model (a path that may not exist)."""
+    return folder() / "model" / f"{name}.yaml"
+
+
+def dataset_file(name):
+    """The YAML with the settings of a dataset (a path that may not exist)."""
+    return folder() / "dataset" / f"{name}.yaml"
+
+
+def interests_file():
+    """The YAML with the defaults of Stage 1 and of the dataset hook."""
+    return folder() / "interests.yaml"
+
+
+def llm_file():
+    """The YAML with the defaults of the generators that ask a language model."""
+    return folder() / "llm.yaml"
+
+
+def dataset_names():
+    """The names of all datasets the plugin has a preset for."""
+    return sorted(file.stem for file in (folder() / "dataset").glob("*.yaml"))
+
+
+def model_names():
+    """The plugin's models: every YAML that has a model file beside it (``SAM-paper.yaml`` has none)."""
+    modules = {file.stem for file in (_PACKAGE / "models").glob("*.py")}
+    return sorted(
+        file.stem for file in (folder() / "model").glob("*.yaml") if file.stem.lower() in modules
+    )
+
+
+def tuning_file(name):
+    """The search ranges of a model, a ``params_file`` of RecBole (a path that may not exist)."""
+    return folder() / "tuning" / f"{name}.hyper"

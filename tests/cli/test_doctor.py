@@ -1,0 +1,49 @@
+"""The doctor reports; it does not fail, whatever it finds."""
+
+import argparse
+import os
+from pathlib import Path
+
+import pytest
+
+from recbole_sam.cli import doctor
+from recbole_sam.encoders import encode
+
+WAYS = {
+    "no such folder": ["--data_path=none"],
+    "a file": ["--data_path=file"],
+    "a pipe": ["--data_path=pipe"],
+    "a name too long": ["--data_path=" + "x" * 5000],
+    "an encoder's name too long": ["--text_encoder=" + "x" * 5000],
+    "no name of an encoder": ["--text_encoder=--a..b--"],
+    "an encoder that is a pipe": ["--text_encoder=pipe"],
+    "datasets that are pipes and folders": ["--data_path=odd"],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_whatever_it_finds(capsys, way):
+    Path("file").write_text("")
+    os.mkfifo("pipe")
+    for name in ("a", "b"):
+        Path("odd", name).mkdir(parents=True)
+    os.mkfifo("odd/a/a.inter")
+    Path("odd/b/b.inter").mkdir()
+    parser = argparse.ArgumentParser()
+    doctor.add_parser(parser.add_subparsers())
+    assert doctor.run(parser.parse_args(["doctor", *WAYS[way]])) == 0
+    told = capsys.readouterr().out
+    assert "datasets\n" in told and "ml-100k" in told or "cannot be told" in told
+
+
+def test_one_section_that_fails_leaves_the_others(capsys, monkeypatch):
+    def broken(*args, **kwargs):
+        raise RuntimeError("the driver is too old\nand more")
+
+    monkeypatch.setattr(doctor, "hardware", broken)
+    monkeypatch.setattr(encode, "MODEL_FOLDER", Path("none"))
+    parser = argparse.ArgumentParser()
+    doctor.add_parser(parser.add_subparsers())
+    assert doctor.run(parser.parse_args(["doctor"])) == 0
+    told = capsys.readouterr().out
+    assert "  cannot be told: RuntimeError, the driver is too old\n" in told and "ml-100k" in told

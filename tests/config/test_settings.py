@@ -1,0 +1,75 @@
+"""Names of settings, and who reads them."""
+
+import inspect
+import logging
+import re
+
+import pytest
+from recbole.utils import get_model, get_trainer
+
+from recbole_sam import run
+from recbole_sam.config import setting_names
+from recbole_sam.errors import SettingError
+
+
+def test_a_setting_of_another_model_is_told(shop, caplog, monkeypatch):
+    trained = []
+    monkeypatch.setattr("recbole.quick_start.run", lambda model, *rest, **more: trained.append(model))
+    with caplog.at_level(logging.WARNING):
+        run.main(["--model=BSARec", "--dataset=shop", "--interest_evidence=True", "--hidden_size=8"])
+    sentence = "BSARec does not read interest_evidence, a setting of SAM: leave it out."
+    assert [record.getMessage() for record in caplog.records] == [sentence] and trained == ["BSARec"]
+
+
+def test_readers_are_named():
+    [sentence] = setting_names.unread(["item_knn", "epochs", "hidden_size"], "STOSA")
+    assert sentence.startswith("STOSA does not read item_knn, a setting of SAM and SASRecText and UniSRec:")
+    [sentence] = setting_names.unread(["n_layers", "learning_rate"], "GRU4Rec")
+    assert sentence.startswith("GRU4Rec does not read n_layers, a setting of BSARec, SAM, SASRecText and ")
+
+
+def test_settings_of_recboles_models_have_readers_too():
+    [sentence] = setting_names.unread(["embedding_size", "hidden_size"], "SAM")
+    assert sentence.startswith("SAM does not read embedding_size, a setting of ")
+
+
+def test_a_model_of_titles_reads_no_setting_of_phrases():
+    names = ["text_encoder", "text_cache_dir", "interest_dtype"]
+    names += ["train_targets", "interest_generator", "llm_model"]
+    for model in ("SASRecText", "UniSRec"):
+        unread = [sentence.split()[4].rstrip(",") for sentence in setting_names.unread(names, model)]
+        assert unread == ["interest_generator", "llm_model", "train_targets"]
+    assert not setting_names.unread(names, "SAM") and not setting_names.unread(names, "EIMF")
+    assert len(setting_names.unread(names, "SASRec")) == len(names)
+
+
+def classes_of(model):
+    """A model's class, its trainer's, and all that they inherit of RecBole."""
+    found = get_model(model)
+    return {
+        each
+        for kind in (found, get_trainer(found.type, model))
+        for each in kind.__mro__
+        if each.__module__.startswith("recbole.")
+    }
+
+
+def test_what_the_code_of_recboles_models_reads_is_theirs():
+    set_by_recbole = {"device", "eval_type", "single_spec", "feature_num"}
+    known, seen = setting_names.recbole_names() | set_by_recbole, 0
+    for model in setting_names.recbole_model_names():
+        try:
+            sources = "".join(map(inspect.getsource, classes_of(model)))
+        except ImportError:  # of what the model needs, such as xgboost
+            continue
+        read = set(re.findall(r"config\[[\"'](\w+)[\"']\]", sources))
+        assert not setting_names.unread(read, model), model
+        unknown = {name for name in read - known if name.islower()}
+        assert not unknown, model
+        seen += 1
+    assert seen > 80
+
+
+def test_a_misspelt_setting_of_recboles_model_is_refused(shop):
+    with pytest.raises(SettingError, match="'learning_rat' is unknown to SASRec and to RecBole"):
+        run.main(["--model=SASRec", "--dataset=shop", "--learning_rat=0.1"])

@@ -1,0 +1,52 @@
+import pytest
+
+from recbole_sam.config import configuration
+from recbole_sam.errors import SettingError
+
+
+@pytest.mark.parametrize(
+    "wrong, sentence",
+    [
+        ({"topk": "5"}, r"valid_metric is 'MRR@10'; it must be one of hit@5, mrr@5, .* and topk \[5\]"),
+        ({"valid_metric": "NGCD@10"}, "valid_metric is 'NGCD@10'; it must be one of hit@10"),
+        ({"metrics": "Hit"}, "it must be one of hit@10, for"),
+        ({"epochs": "1.5"}, "epochs must be a whole number from 0, not 1.5"),
+        ({"eval_step": "-1"}, "eval_step must be a whole number from 0, not -1"),
+        ({"epochs": "-1"}, "epochs must be a whole number from 0, not -1"),
+        ({"train_batch_size": "0"}, "train_batch_size must be a whole number from 1, not 0"),
+        ({"MAX_ITEM_LIST_LENGTH": "0"}, "MAX_ITEM_LIST_LENGTH must be a whole number from 1"),
+        ({"eval_args": "{'mode':'uni100'}"}, "eval_args has the order 'RO' .* give all of it, such as"),
+        ({"metrics": "[Hit,NDCG]"}, r"metrics cannot be read: \[Hit,NDCG\]. .* --metrics=\"\['a', 'b'\]\""),
+        ({"item_text_fields": "[title,brand]"}, r"item_text_fields cannot be read: \[title,brand\]."),
+        ({"eval_args": "{mode: full}"}, "eval_args cannot be read.* --eval_args=\"{'a': 'b'}\""),
+        ({"loss_type": "BPR", "train_neg_sample_args": "None"}, "loss_type BPR compares with a sampled item"),
+        ({"model": "SASRecText", "repeat_bias": "no"}, "repeat_bias must be True or False, not 'no'"),
+        ({"model": "MIND", "adaptive_interests": "Flase"}, "adaptive_interests must be True or False"),
+        ({"learning_rate": "-1"}, "learning_rate must be a number from 0 on, not -1"),
+        ({"weight_decay": "-0.1"}, "weight_decay must be a number from 0 on"),
+        ({"initializer_range": "-1"}, "initializer_range must be a number from 0 on"),
+        ({"model": "BSARec", "hidden_dropout_prob": "1.5"}, "hidden_dropout_prob must be a number from 0 "),
+        ({"model": "UniSRec", "adaptor_dropout_prob": "2"}, "adaptor_dropout_prob must be a number from"),
+        ({"clip_grad_norm": "5"}, "clip_grad_norm must be a dictionary such as"),
+        ({"model": "MIND", "label_power": "much"}, "label_power must be a number such as inf, not 'much'"),
+    ],
+)
+def test_what_recbole_would_find_out_late(shop, wrong, sentence):
+    with pytest.raises(SettingError, match=sentence):
+        configuration.make_config({"model": "SAM", "dataset": "shop", **wrong})
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        {"model": "BPR", "eval_args": "{'mode':'uni100'}"},
+        {"model": "BPR", "eval_args": "{'mode':'labeled'}", "metrics": "AUC", "valid_metric": "AUC"},
+        {"model": "SASRec", "topk": "5", "valid_metric": "mrr@5", "epochs": "0"},
+        {"model": "SASRec", "metrics": "['Hit','ItemCoverage']", "valid_metric": "ItemCoverage@10"},
+        {"model": "BPR", "eval_step": "0", "metrics": "['Recall']"},  # never validates
+        {"model": "SASRec", "learning_rate": "0", "hidden_dropout_prob": "1", "shuffle": "0"},
+        {"model": "BERT4Rec", "loss_type": "BPR", "train_neg_sample_args": "None"},  # masks, draws its own
+    ],
+)
+def test_what_recbole_can_do_is_not_refused(shop, fine):
+    configuration.make_config({"dataset": "shop", **fine})

@@ -1,0 +1,54 @@
+"""The seeds of one row are of one model."""
+
+import json
+
+import pytest
+from conftest import build_interests, make_config
+
+from recbole_sam.errors import DataError, SettingError
+from recbole_sam.evaluation import comparison, entries, identity, plan
+from recbole_sam.evaluation.run_folder import RunFolder
+from recbole_sam.evaluation.trial import write_result
+
+
+def test_it_holds_defaults_and_what_is_read_of_stage_1(shop):
+    sasrec = identity.identity(make_config("SASRec"))
+    assert sasrec["n_layers"] == 2 and sasrec["learning_rate"] == 0.001 and "item texts" not in sasrec
+    sam = identity.identity(make_config())
+    assert sam["newest_item"] is True and sam["interests"].startswith("shop.interests-extractive-lsa-")
+    assert identity.identity(make_config("SASRecText"))["item texts"] == sam["item texts"]
+    assert json.loads(json.dumps(sam)) == sam
+
+
+def test_other_titles_and_settings_of_stage_1_are_another_model(shop):
+    before = identity.identity(make_config())
+    narrow = identity.identity(make_config(text_encoder_dim=16))
+    assert before["interests"] != narrow["interests"] and before["item texts"] != narrow["item texts"]
+    titles = (shop / "shop.item").read_text()
+    (shop / "shop.item").write_text(titles.rstrip("\n") + " edited\n")
+    after = identity.identity(make_config())
+    assert {name for name in after if after[name] != before[name]} == {"interests", "item texts"}
+
+
+def test_a_row_of_two_models_is_refused():
+    result = {"model": "SAM", "seed": 3, "identity": {"n_layers": 2, "interests": "a"}}
+    identity.check(result, {"n_layers": 2, "interests": "a"})
+    identity.check({"model": "SAM", "seed": 3}, {"n_layers": 7})  # of before such things were kept
+    with pytest.raises(SettingError, match=r"SAM with seed 3 was .* n_layers 2, .* as SAM:n_layers=1\."):
+        identity.check(result, {"n_layers": 1, "interests": "a"})
+    with pytest.raises(DataError, match="trained with other interests .a, now b., since"):
+        identity.check(result, {"n_layers": 2, "interests": "b"})
+
+
+def test_more_seeds_of_another_model_are_not_trained(shop, tmp_path):
+    made, _ = plan.make_plan(["--dataset=shop", "--epochs=1", "--use_gpu=False"])
+    chosen, folder = entries.parse("SASRec,SAM"), RunFolder(tmp_path / "run")
+    build_interests(make_config())
+    for entry, name in zip(chosen, ("n_layers", "newest_item"), strict=True):
+        now = identity.identity(make_config(entry.model, MAX_ITEM_LIST_LENGTH=50))
+        done = {"model": entry.label, "class": entry.model, "seed": 2020, "status": "done"}
+        write_result(folder.start(entry.label, 2020, {}), {**done, "identity": {**now, name: "other"}})
+        where = comparison.Workers([{}], 1, {})
+        with pytest.raises(SettingError, match=f"was trained with {name} other, a default that is"):
+            comparison.run_trials(folder, made, [entry], [2020, 2021], {}, where, print)
+        assert folder.result(entry.label, 2021) is None

@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import pytest
+
+from recbole_sam.config import yaml_files
+from recbole_sam.errors import SettingError
+from recbole_sam.evaluation import plan
+from recbole_sam.evaluation.split import make_split
+from recbole_sam.prepare.folder import SYNTHETIC_MARKER
+
+WORDS = ["--dataset=shop", "--epochs=3", "--MAX_ITEM_LIST_LENGTH=8"]
+
+
+def test_the_same_budget_is_said_to_all(shop):
+    made, config = plan.make_plan(WORDS)
+    assert made.budget == {"epochs": 3, "stopping_step": 10, "eval_step": 1, "tuning": None}
+    assert made.given["stopping_step"] == "10" and made.given["MAX_ITEM_LIST_LENGTH"] == "8"
+    assert made.topk == (10, 20) and made.valid_metric == "ndcg@20"
+    assert config["eval_args"]["mode"] == {"valid": "uni100", "test": "uni100"}
+
+
+def test_the_key_differs_with_what_changes_results_only(shop):
+    def key(*words, **options):
+        return plan.make_plan([*WORDS, *words], **options)[0].key
+
+    assert key() == key("--show_progress=True") == key("--state=ERROR")
+    assert len({key(), key("--learning_rate=0.1"), key("--topk=[5,20]"), key(tuning=4)}) == 4
+
+
+def test_a_loss_that_the_reference_does_not_know_is_the_models_matter(shop):
+    made, config = plan.make_plan([*WORDS, "--loss_type=BCE"])
+    assert made.given["loss_type"] == "BCE" and config["loss_type"] == "CE"
+
+
+def test_a_file_counts_by_what_it_says(shop):
+    text = "topk: [5]\nvalid_metric: HIT@5\ntrain_batch_size: 256\nlearning_rate: 1e-2\nepochs: 9\n"
+    Path("my.yaml").write_text(text)
+    made, config = plan.make_plan([*WORDS, "--config_files=my.yaml"])
+    assert made.topk == (5,) and made.valid_metric == "hit@5" and made.budget["epochs"] == 3
+    assert config["train_batch_size"] == 256 and config["learning_rate"] == 0.01
+    words = ["--topk=[5]", "--valid_metric=HIT@5", "--train_batch_size=256", "--learning_rate=1e-2"]
+    assert plan.make_plan([*WORDS, *words])[0] == made  # the same comparison, however it is said
+    Path("my.yaml").write_text(text.replace("256", "2048"))
+    assert plan.make_plan([*WORDS, "--config_files=my.yaml"])[0].key != made.key
+    Path("my.yaml").write_text("model: SAM\nseed: 3\nlabel_power: .inf\n")  # made for a single run
+    made, config = plan.make_plan([*WORDS, "--config_files=my.yaml"])
+    assert not {"model", "seed"} & set(made.given) and config["label_power"] == float("inf")
+
+
+@pytest.mark.parametrize("file", sorted((yaml_files.folder() / "tuned").glob("*.yaml")), ids=lambda f: f.stem)
+def test_tuned_settings_are_fit_for_a_comparison(shop, file):
+    made, config = plan.make_plan(["--dataset=shop", f"--config_files={file}"])
+    assert config["item_knn"] is True and made.topk == (10, 20) and made.budget["epochs"] > 1
+    assert made.given["metrics"] == plan.DEFAULTS["metrics"]
+
+
+@pytest.mark.parametrize(
+    "word, sentence",
+    [
+        ("--model=SAM", "--model is for a single run: a comparison takes --models"),
+        ("--seed=1", "takes --seeds"),
+        ("--checkpoint_dir=x", "takes --run"),
+        ("--metrics=['Hit']", "metrics is not for compare"),
+        ("--metrics=Hit", "metrics is not for compare"),
+        ("--valid_metric=NDCG@7", "valid_metric is 'NDCG@7'; it must be one of hit@10, hit@20"),
+        ("--eval_args={'order':'TO','mode':'uni100'}", "leave 'mode' out of eval_args"),
+    ],
+)
+def test_mistakes(shop, word, sentence):
+    with pytest.raises(SettingError, match=sentence):
+        plan.make_plan([*WORDS, word])
+
+
+def test_no_epoch_is_no_comparison(shop):
+    with pytest.raises(SettingError, match="epochs is 0: a comparison trains for at least one"):
+        plan.make_plan(["--dataset=shop", "--epochs=0"])
+
+
+def test_seeds():
+    assert plan.parse_seeds("3") == [2020, 2021, 2022]
+    assert plan.parse_seeds("7,1,7") == [7, 1]
+    assert plan.parse_seeds("2020,2020") == plan.parse_seeds("2020,") == [2020]
+    for text in ("0", "x", "1,x", "-1,2", "2020"):
+        with pytest.raises(SettingError, match="--seeds is a count such as 5"):
+            plan.parse_seeds(text)
+
+
+def test_what_every_output_tells(shop):
+    made, config = plan.make_plan(WORDS)
+    told = plan.describe(made, config, make_split(config), "python -m recbole_sam compare")
+    assert (told["users"], told["items"], told["test_users"]) == (40, 25, 40)
+    assert told["synthetic"] is False and told["versions"]["recbole"] == "1.2.1"
+    assert set(told["checksums"]) == {"users", "items", "validation", "test", "candidates"}
+    (shop / SYNTHETIC_MARKER).write_text("made up")
+    assert plan.describe(made, config, make_split(config), "")["synthetic"] is True

@@ -1,0 +1,117 @@
+"""Single trials, in this process; ``test_compare.py`` runs them in their own."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import build_interests, make_config
+
+from recbole_sam.evaluation import identity, plan, split, trial
+from recbole_sam.evaluation.run_folder import SPLIT
+from recbole_sam.evaluation.statistics import metrics
+
+WORDS = ["--dataset=shop", "--epochs=2", "--MAX_ITEM_LIST_LENGTH=8", "--topk=[5,10]", "--valid_metric=NDCG@5",
+         "--use_gpu=False", "--state=ERROR"]  # fmt: skip
+
+
+@pytest.fixture
+def comparison(shop, tmp_path):
+    """A plan and the path of its split."""
+    made, config = plan.make_plan(WORDS)
+    split.save(split.make_split(config), tmp_path / SPLIT)
+    return made
+
+
+def job(comparison, folder, model="SASRec", **settings):
+    folder.mkdir()
+    given = {**comparison.given, "model": model, "seed": "5", "text_encoder_dim": "8", **settings}
+    content = {"label": f"my {model}", "given": given, "split": str(folder.parent / SPLIT), "threads": 1,
+               "tuned": None, "shown": {}}  # fmt: skip
+    (folder / trial.JOB).write_text(json.dumps(content))
+    return folder
+
+
+def result_of(folder):
+    return json.loads((folder / trial.RESULT).read_text())
+
+
+@pytest.mark.parametrize("model", ["SASRec", "SAM"])
+def test_same_result_as_recboles_run(comparison, tmp_path, model):
+    """The same settings and seed through RecBole's own ``run_recbole``: the same number to the last digit."""
+    from recbole.quick_start import run_recbole
+
+    if model == "SAM":
+        build_interests(make_config(text_encoder_dim=8))
+    folder = job(comparison, tmp_path / "trial", model)
+    assert trial.main(folder) == 0
+    ours = result_of(folder)
+    given = json.loads((folder / trial.JOB).read_text())["given"]
+    theirs = run_recbole(model, "shop", config_dict=dict(given))
+    assert ours["test"] == dict(theirs["test_result"])
+    assert ours["valid"] == dict(theirs["best_valid_result"])
+    ranks = np.load(folder / trial.RANKS)
+    means = {name: round(float(metrics.value(name, ranks["full"]).mean()), 4) for name in ours["test"]}
+    assert means == pytest.approx(ours["test"], abs=1e-4)
+    assert len(ranks["uni100"]) == len(ranks["full"])
+
+
+def test_what_is_told_of_a_trial(comparison, tmp_path):
+    folder = job(comparison, tmp_path / "trial", "SAM", learning_rate="0.01")
+    build_interests(make_config(text_encoder_dim=8))
+    trial.main(folder)
+    told = result_of(folder)
+    assert (told["model"], told["class"], told["seed"], told["status"]) == ("my SAM", "SAM", 5, "done")
+    assert told["epochs"] == 2 == len(told["curve"]) and told["best_epoch"] in (1, 2)
+    best = max(told["curve"], key=lambda point: point["valid_score"])
+    assert best["epoch"] == told["best_epoch"] and best["valid_score"] == told["valid"]["ndcg@5"]
+    assert told["curve"][0]["loss"] > told["curve"][1]["loss"] > 0
+    assert told["learning_rate"] == 0.01 and told["parameters"] > 1000
+    assert told["seconds_per_epoch"] > 0 and told["users_per_second"] > 0 and told["peak_memory_mb"] > 10
+    assert told["interests"] == {
+        "generator": "extractive", "encoder": "lsa", "cost": "no language model was paid",
+    }  # fmt: skip
+    assert told["identity"]["learning_rate"] == 0.01 and told["identity"]["n_layers"] == 1
+    assert not list(folder.glob("*.pth"))
+
+
+def test_titles_that_are_edited_while_it_trains_are_not_its_own(comparison, tmp_path, shop):
+    folder = job(comparison, tmp_path / "trial", "SAM")
+    build_interests(make_config(text_encoder_dim=8))
+    given = json.loads((folder / trial.JOB).read_text())["given"]
+    experiment = trial.Experiment(given, 1, folder)
+    before = identity.identity(experiment.config)
+    curve = experiment.fit(saved=False)
+    (shop / "shop.item").write_text((shop / "shop.item").read_text().rstrip("\n") + " edited\n")
+    assert experiment.facts(curve)["identity"] == before != identity.identity(experiment.config)
+
+
+def test_the_best_of_equal_epochs_is_the_one_that_was_saved(comparison, tmp_path):
+    folder = job(comparison, tmp_path / "trial", learning_rate="0.0")
+    trial.main(folder)
+    first, last = (point["valid_score"] for point in result_of(folder)["curve"])
+    assert first == last and result_of(folder)["best_epoch"] == 2  # RecBole saves the last of equal ones
+
+
+def test_a_user_mistake_becomes_the_reason(comparison, tmp_path):
+    folder = job(comparison, tmp_path / "trial", "SAM", n_heads="7")
+    build_interests(make_config(text_encoder_dim=8))
+    assert trial.main(folder) == trial.FAILED
+    assert result_of(folder)["reason"] == "hidden_size (64) must be a multiple of n_heads (7)."
+
+
+def test_another_window_is_not_the_same_split(comparison, tmp_path):
+    folder = job(comparison, tmp_path / "trial", MAX_ITEM_LIST_LENGTH="3")
+    assert trial.main(folder) == trial.FAILED
+    assert "SASRec sees other data than the comparison (validation, test)" in result_of(folder)["reason"]
+
+
+def test_an_exception_becomes_the_reason_and_is_raised(comparison, tmp_path, monkeypatch):
+    def breaks(*_):
+        raise LookupError("of any kind")
+
+    monkeypatch.setattr(trial.Experiment, "fit", breaks)
+    folder = job(comparison, tmp_path / "trial", "GRU4Rec")
+    with pytest.raises(Exception) as raised:
+        trial.main(folder)
+    reason = result_of(folder)["reason"]
+    assert reason.startswith(type(raised.value).__name__) and reason.endswith("log.txt)")

@@ -1,0 +1,52 @@
+import cmath
+import math
+
+import pytest
+import torch
+
+from recbole_sam.models.parts.frequency import split_frequencies
+
+
+def literal_low(x, cutoff):
+    """The low part of one sequence of numbers by the explicit discrete Fourier transform.
+
+    Bin f of a real sequence has a mirror image, bin T - f; rfft keeps one of the two, so both stay.
+    """
+    length, kept = len(x), cutoff // 2 + 1
+    turn = [cmath.exp(-2j * math.pi * n / length) for n in range(length)]
+    low = []
+    for time in range(length):
+        total = 0
+        for f in range(length):
+            if min(f, length - f) < kept:
+                weight = sum(x[t] * turn[f * t % length] for t in range(length)) / math.sqrt(length)
+                total += weight * turn[f * time % length].conjugate() / math.sqrt(length)
+        assert abs(total.imag) < 1e-12
+        low.append(total.real)
+    return low
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 10])
+@pytest.mark.parametrize("cutoff", [0, 1, 4, 5, 30])
+def test_equals_an_explicit_transform(length, cutoff):
+    torch.manual_seed(length)
+    x = torch.randn(2, length, 3, dtype=torch.double)
+    low, high = split_frequencies(x, cutoff)
+    for user in range(2):
+        for dimension in range(3):
+            expected = literal_low(x[user, :, dimension].tolist(), cutoff)
+            torch.testing.assert_close(low[user, :, dimension].tolist(), expected)
+    torch.testing.assert_close(low + high, x)
+
+
+def test_constant_is_low_and_alternation_is_high():
+    constant = torch.full((1, 8, 1), 3.0)
+    alternating = torch.tensor([1.0, -1.0]).repeat(4).view(1, 8, 1)
+    low, high = split_frequencies(constant + alternating, cutoff=5)
+    torch.testing.assert_close(low, constant)
+    torch.testing.assert_close(high, alternating)
+
+
+def test_gradient():
+    x = torch.randn(1, 6, 2, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: split_frequencies(x, 3), x)
