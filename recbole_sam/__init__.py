@@ -1,13 +1,19 @@
 """recbole-sam: LLM-semantic multi-interest sequential recommendation inside RecBole.
 
-Importing this package makes RecBole 1.2.1 run on today's stack (:mod:`recbole_sam.compat`) and makes
-RecBole's own functions know the plugin's models, datasets and properties
-(:mod:`recbole_sam.registry`). It reads no network and loads no model.
+Importing this package is cheap: it loads neither RecBole nor torch, no network and no model. Once RecBole is
+imported, before or after, it runs on today's stack (:mod:`recbole_sam.compat`), and its own functions know
+the plugin's models, datasets and properties (:mod:`recbole_sam.registry`).
+
+Public are this package's names, the errors in :mod:`recbole_sam.errors`, the commands of
+:mod:`recbole_sam.cli.main`, and the models as RecBole hands them out. Everything else is an implementation
+detail and may change.
 """
 
-from recbole_sam.registry import register
+from recbole_sam.errors import RecBoleSAMError
 from recbole_sam.version import VERSION
+from recbole_sam.when_imported import register_with_recbole
 
+__all__ = ["RecBoleSAMError", "__version__"]
 __version__ = VERSION
 
-register()
+register_with_recbole()

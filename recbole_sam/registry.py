@@ -5,7 +5,8 @@ defaults. RecBole's trainer, evaluator and built-in models stay as they are.
 """
 
 import functools
-import sys
+import importlib.util
+import types
 
 from recbole_sam import compat
 from recbole_sam.compat.literals import identifier
@@ -28,8 +29,7 @@ def register():
         return
     _registered = True
     compat.apply()
-    for name in yaml_files.model_names():
-        _register_model(name)
+    _register_names()
     _register_properties()
     _register_dataset_checks()
     _register_workers()
@@ -43,17 +43,32 @@ _SAVED_WITH = ("eval_args", "encoding", "train_neg_sample_args", *setting_names.
 _INPUT_TYPES = {"BCE": "PAIRWISE", "SSM": "POINTWISE"}
 
 
-def _register_model(name):
+def _register_names():
+    """RecBole finds our models and datasets where it looks for its own; they are imported when asked for."""
     import recbole.data.dataset
+    from recbole.utils import utils
 
-    model = our_models.model_class(name)
-    # get_model() finds a module of this name in sys.modules before it looks for a file.
-    alias = f"recbole.model.sequential_recommender.{name.lower()}"
-    sys.modules[alias] = sys.modules[model.__module__]
-    if hasattr(model, "dataset_hook"):
-        from recbole_sam.data import dataset
+    ours = {f"recbole.model.sequential_recommender.{name.lower()}" for name in yaml_files.model_names()}
 
-        setattr(recbole.data.dataset, f"{name}Dataset", getattr(dataset, model.dataset_hook))
+    def import_module(name, package=None):
+        if name in ours:
+            name = f"recbole_sam.models.{name.rpartition('.')[2]}"
+        return importlib.import_module(name, package)
+
+    def find_spec(name, package=None):
+        return name in ours or importlib.util.find_spec(name, package)
+
+    def dataset_class(name):
+        model = name.removesuffix("Dataset")
+        if name != model and our_models.can_read_item_texts(model):
+            return our_models.dataset_class(model)
+        raise AttributeError(f"module 'recbole.data.dataset' has no attribute '{name}'")
+
+    # what get_model() looks modules up with
+    utils.importlib = types.SimpleNamespace(
+        import_module=import_module, util=types.SimpleNamespace(find_spec=find_spec)
+    )
+    recbole.data.dataset.__getattr__ = dataset_class  # which create_dataset() asks for <Model>Dataset
 
 
 def _is_sequential_of_recbole(model_class):
@@ -227,27 +242,24 @@ def _register_workers():
     import recbole
     from recbole.quick_start import quick_start
 
+    for function in (run_recboles, objective_function):
+        _of_recbole[function.__name__] = getattr(quick_start, function.__name__)
     quick_start.run_recboles = run_recboles
     for module in (quick_start, recbole.quick_start):
         module.objective_function = objective_function
 
 
-# A fresh process (torch spawn, Ray) unpickles these by name: importing this module registers it.
+_of_recbole = {}
+
+
+# A fresh process (torch spawn, Ray) unpickles these by name, and knows the plugin by that.
 def run_recboles(rank, *args):
     """RecBole's entry of a distributed worker, in a process that knows the plugin."""
-    return _recbole_run_recboles(rank, *args)
+    register()
+    return _of_recbole["run_recboles"](rank, *args)
 
 
 def objective_function(config_dict=None, config_file_list=None, saved=True):
     """RecBole's objective of one tuning trial, in a process that knows the plugin."""
-    return _recbole_objective_function(config_dict, config_file_list, saved)
-
-
-def _originals():
-    compat.apply()
-    from recbole.quick_start import quick_start
-
-    return quick_start.run_recboles, quick_start.objective_function
-
-
-_recbole_run_recboles, _recbole_objective_function = _originals()
+    register()
+    return _of_recbole["objective_function"](config_dict, config_file_list, saved)

@@ -19,11 +19,11 @@ TRAINING = ("models", "ablation", "seeds", "jobs", "devices", "tune", "ranges", 
 """Options that say nothing to a run that is only drawn again."""
 
 
-def add_parser(subparsers):
+def add_parser(subparsers, help):
     """Adds the subcommand ``compare``, which takes any RecBole setting for all models as ``--key=value``."""
     parser = subparsers.add_parser(
         "compare",
-        help="train several models with several seeds on one split and test the differences",
+        help=help,
         description="Trains every model with every seed through RecBole, ranks the same test items in the "
         "same candidate lists, and writes tables, plots and a page. Any setting of the run script, as "
         "--key=value, goes to all models. The same command goes on where it was stopped; with more models or "

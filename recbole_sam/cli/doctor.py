@@ -15,10 +15,10 @@ PACKAGES = ("recbole", "torch", "numpy", "pandas", "transformers", "dashscope", 
 API_KEYS = ("DASHSCOPE_API_KEY", "OPENAI_API_KEY")
 
 
-def add_parser(subparsers):
+def add_parser(subparsers, help):
     """Adds the subcommand ``doctor``."""
     parser = subparsers.add_parser(
-        "doctor", help="show versions, adjustments of RecBole, GPU, BERT, API key, datasets"
+        "doctor", help=help
     )
     parser.add_argument("--data_path", default="dataset", metavar="FOLDER", help="default: %(default)s")
     parser.add_argument(

@@ -18,11 +18,11 @@ from recbole_sam.llm.settings import LLMSettings
 SHOWN_USERS = 3
 
 
-def add_parser(subparsers):
+def add_parser(subparsers, help):
     """Adds the subcommand ``interests``, which takes any RecBole setting as ``--key=value``."""
     parser = subparsers.add_parser(
         "interests",
-        help="build the interests of a dataset (Stage 1), show, import or export them",
+        help=help,
         description="Stage 1 of a dataset's training split, with any setting of the run script as "
         "--key=value, for example --dataset=ml-100k --interest_k_max=6. Short for settings of language "
         "models: " + ", ".join(f"--{short} ({name})" for short, name in configuration.SHORT.items()) + ".",

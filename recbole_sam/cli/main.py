@@ -1,12 +1,19 @@
 """The command line: ``python -m recbole_sam`` or ``recbole-sam``."""
 
 import argparse
+import importlib
 import sys
 
-from recbole_sam.cli import compare, doctor, interests, prepare, run
 from recbole_sam.cli.boundary import guarded
 
-COMMANDS = (run, prepare, interests, compare, doctor)
+COMMANDS = {
+    "run": "train and evaluate a model (run_recbole_sam.py)",
+    "prepare": "make a RecBole dataset from published files",
+    "interests": "build the interests of a dataset (Stage 1), show, import or export them",
+    "compare": "train several models with several seeds on one split and test the differences",
+    "doctor": "show versions, adjustments of RecBole, GPU, BERT, API key, datasets",
+}
+"""Each is a module here, imported when it is called: ``--help`` needs neither RecBole nor torch."""
 
 
 def main(words=None):
@@ -18,24 +25,31 @@ def main(words=None):
     Returns:
         int: the exit code, as of :func:`recbole_sam.cli.boundary.guarded`.
     """
+    return guarded(_main, sys.argv[1:] if words is None else words)
+
+
+def _main(words):
     parser = argparse.ArgumentParser(
         prog="recbole-sam",
         description="LLM-semantic multi-interest sequential recommendation inside RecBole.",
         allow_abbrev=False,
     )
     subparsers = parser.add_subparsers(metavar="command", required=True)
-    for command in COMMANDS:
-        command.add_parser(subparsers).set_defaults(run=command.run)
-    words = sys.argv[1:] if words is None else words
-    command = subparsers.choices.get(words[0]) if words else None
-    settings = []
-    if command is not None and command.get_default("takes_settings"):
-        words, settings = split_settings(words, command)
+    called, settings = words[0] if words else None, []
+    for name, sentence in COMMANDS.items():
+        if name != called:
+            subparsers.add_parser(name, help=sentence)
+            continue
+        module = importlib.import_module(f"recbole_sam.cli.{name}")
+        command = module.add_parser(subparsers, sentence)
+        command.set_defaults(run=module.run)
+        if command.get_default("takes_settings"):
+            words, settings = split_settings(words, command)
     args, others = parser.parse_known_args(words)
     if others and not getattr(args, "takes_settings", False):
         parser.error(f"unrecognised: {' '.join(others)}")
     args.settings = [*settings, *others]  # what is no setting is refused where settings are read
-    return guarded(args.run, args)
+    return args.run(args)
 
 
 def split_settings(words, parser):

@@ -19,7 +19,7 @@ _PATHS = ("data_path", "cache", "reviews", "meta", "archive", "atomic", "interac
 _NEXT = "Next: python run_recbole_sam.py --model={} --dataset={}"
 
 
-def add_parser(subparsers):
+def add_parser(subparsers, help):
     """Adds the subcommand ``prepare``.
 
     Args:
@@ -30,7 +30,7 @@ def add_parser(subparsers):
     """
     parser = subparsers.add_parser(
         "prepare",
-        help="make a RecBole dataset from published files",
+        help=help,
         description="Writes dataset/NAME/NAME.inter, NAME.item and card.json. Datasets known by "
         f"name need no files, they are downloaded: {', '.join(yaml_files.dataset_names())}.",
         allow_abbrev=False,

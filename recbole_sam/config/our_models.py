@@ -19,6 +19,12 @@ def model_class(name):
     return getattr(importlib.import_module(f"recbole_sam.models.{name.lower()}"), name)
 
 
+def dataset_class(name):
+    """The class that RecBole loads a model's data with, of one of ours that has a hook."""
+    hooks = importlib.import_module("recbole_sam.data.dataset")
+    return getattr(hooks, model_class(name).dataset_hook)
+
+
 def uses_interests(name):
     """Whether a model, by name, is one of ours that reads the interest store."""
     return _says(name, "reads_interests")

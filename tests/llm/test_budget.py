@@ -7,6 +7,7 @@ from conftest import ROOT
 from llm_helpers import make_requests
 
 from recbole_sam.errors import DataError, SettingError
+from recbole_sam.generators.dry_run import estimate, least_seconds
 from recbole_sam.generators.prompts import INTERESTS, question
 from recbole_sam.llm.answers import AnswerCache, AskedOf, CachedAnswer
 from recbole_sam.llm.prices import (
@@ -15,8 +16,6 @@ from recbole_sam.llm.prices import (
     Spending,
     TokenCounter,
     duration,
-    estimate,
-    least_seconds,
     read_price,
 )
 
@@ -138,13 +137,13 @@ def test_an_estimate_counts_distinct_prompts_that_are_not_cached(tmp_path):
 
 
 def test_beyond_the_counted_prompts_tokens_are_scaled(tmp_path, monkeypatch):
-    from recbole_sam.llm import prices
+    from recbole_sam.generators import dry_run
 
     requests = list(make_requests(200))
     with AnswerCache(tmp_path) as cache:
         arguments = (INTERESTS, ASKED, cache, None, TokenCounter("other"), (4, 0, 0))
         exact = estimate(requests, *arguments)
-        monkeypatch.setattr(prices, "EXACTLY_COUNTED", 20)
+        monkeypatch.setattr(dry_run, "EXACTLY_COUNTED", 20)
         scaled = estimate(requests, *arguments)
     assert scaled.input_tokens == pytest.approx(exact.input_tokens, rel=0.02)
     assert exact.cost is None and "unknown" in "\n".join(exact.lines())

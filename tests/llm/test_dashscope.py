@@ -14,6 +14,7 @@ from servers.llm_server import KEY, LLMServer, Reply, good_answer
 
 from recbole_sam.errors import RecBoleSAMError, SettingError
 from recbole_sam.generators.base import COMPLETE, FAILED, FILLED, REFUSED, REPAIRED
+from recbole_sam.generators.by_name import make_dashscope  # noqa: E402
 from recbole_sam.generators.dialogue import exchange
 from recbole_sam.generators.prompts import INTERESTS
 from recbole_sam.generators.reading.phrases import parse_phrases
@@ -49,7 +50,7 @@ def serve(monkeypatch):
 
 
 def run(tmp_path, requests, **changes):
-    generator = ours.make_dashscope(fast(tmp_path, **changes))
+    generator = make_dashscope(fast(tmp_path, **changes))
     return {answer.user: answer for answer in generator.generate(requests)}, generator
 
 
@@ -371,7 +372,7 @@ def test_max_cost_is_never_passed_and_resumes(serve, tmp_path):
     rounds, spent = 0, 0.0
     while True:
         rounds += 1
-        generator = ours.make_dashscope(fast(tmp_path / "c", max_cost=ceiling, **options))
+        generator = make_dashscope(fast(tmp_path / "c", max_cost=ceiling, **options))
         try:
             answers = list(generator.generate(make_requests(25)))
             break
@@ -391,7 +392,7 @@ def test_what_may_be_billed_without_being_told_counts_under_the_ceiling(serve, t
     prices = tmp_path / "prices.yaml"
     prices.write_text("china: {currency: CNY, models: {qwen-flash: {input: 100, output: 1000}}}\n")
     options = {"prices_file": str(prices), "max_tokens": 50, "price_region": "china", "timeout": 0.2}
-    generator = ours.make_dashscope(fast(tmp_path / "c", max_cost=0.4, **options))
+    generator = make_dashscope(fast(tmp_path / "c", max_cost=0.4, **options))
     with pytest.raises(LimitReachedError, match="llm_max_cost"):
         list(generator.generate(make_requests(25)))
     spending = generator.report.spending
@@ -451,7 +452,7 @@ def test_ctrl_c_finishes_what_is_in_flight_and_the_same_command_goes_on(serve, t
 
 def test_leaving_early_keeps_what_was_paid_for(serve, tmp_path):
     server = serve(latency=0.1)
-    generator = ours.make_dashscope(fast(tmp_path))
+    generator = make_dashscope(fast(tmp_path))
     answers = generator.generate(make_requests(100))
     next(answers)
     answers.close()
@@ -491,7 +492,7 @@ def test_users_are_taken_in_as_they_are_needed(serve, tmp_path):
             taken.append(request.user)
             yield request
 
-    generator = ours.make_dashscope(fast(tmp_path, concurrency=4))
+    generator = make_dashscope(fast(tmp_path, concurrency=4))
     ahead = max(len(taken) - n for n, _ in enumerate(generator.generate(requests())))
     assert ahead <= 4 * 4 + 1
 
