@@ -38,9 +38,7 @@ def write_reviews(path, lines):
         None.
     """
     draw = random.Random(SEED)
-    texts = [
-        json.dumps(" ".join(draw.choices(WORDS, k=draw.randrange(5, 120)))) for _ in range(2000)
-    ]
+    texts = [json.dumps(" ".join(draw.choices(WORDS, k=draw.randrange(5, 120)))) for _ in range(2000)]
     users, items = max(lines // 6, 10), max(lines // 60, 10)
     with open(path, "w", encoding="utf-8") as file:
         for start in range(0, lines, 10_000):

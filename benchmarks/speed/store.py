@@ -160,9 +160,7 @@ def open_and_train(setup, path, users):
 
 def one_item_each(setup, shop, users):
     """Sequences of the store's users, as short as they can be: a dataset's own are not the store's memory."""
-    return Sequences(
-        np.arange(users), np.random.default_rng(setup.seed).integers(1, shop.items, users)
-    )
+    return Sequences(np.arange(users), np.random.default_rng(setup.seed).integers(1, shop.items, users))
 
 
 def random_histories(setup, sequences, longest):

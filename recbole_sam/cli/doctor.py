@@ -17,9 +17,7 @@ API_KEYS = ("DASHSCOPE_API_KEY", "OPENAI_API_KEY")
 
 def add_parser(subparsers, help):
     """Adds the subcommand ``doctor``."""
-    parser = subparsers.add_parser(
-        "doctor", help=help
-    )
+    parser = subparsers.add_parser("doctor", help=help)
     parser.add_argument("--data_path", default="dataset", metavar="FOLDER", help="default: %(default)s")
     parser.add_argument(
         "--text_encoder", default="bert-base-uncased", metavar="MODEL", help="default: %(default)s"

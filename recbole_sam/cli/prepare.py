@@ -134,16 +134,13 @@ def summary(made, skips, item_skips):
     lines = [f"{'':{width}}  {'users':>9} {'items':>9} {'interactions':>13}"]
     for step in made["steps"]:
         lines.append(
-            f"{step['step']:{width}}  {step['users']:>9,} {step['items']:>9,} "
-            f"{step['interactions']:>13,}"
+            f"{step['step']:{width}}  {step['users']:>9,} {step['items']:>9,} {step['interactions']:>13,}"
         )
     lines += [f"left out: {sentence}" for sentence in skips.sentences()]
     lines += [f"of the items left out: {sentence}" for sentence in item_skips.sentences()]
     lines += [f"repaired: {count:,} x {why}" for why, count in made["repaired"].items()]
     lines += [f"note: {note}" for note in made["notes"]]
-    lines += [
-        f"items: {count:,} x {kind}" for kind, count in made.get("titles", {}).items() if count
-    ]
+    lines += [f"items: {count:,} x {kind}" for kind, count in made.get("titles", {}).items() if count]
     lines.append(card_line(made))
     return lines
 

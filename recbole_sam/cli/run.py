@@ -5,9 +5,7 @@ from recbole_sam import run as experiment
 
 def add_parser(subparsers, help):
     """Adds the subcommand ``run``, which takes any RecBole setting as ``--key=value``."""
-    parser = subparsers.add_parser(
-        "run", help=help, add_help=False, allow_abbrev=False
-    )
+    parser = subparsers.add_parser("run", help=help, add_help=False, allow_abbrev=False)
     parser.set_defaults(takes_settings=True)
     return parser
 

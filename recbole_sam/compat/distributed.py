@@ -7,8 +7,10 @@ from recbole_sam.compat.samplers import RankBlock, RankShares
 from recbole_sam.compat.steps import step
 
 
-@step("distributed training asks for NCCL and CUDA even where there is none, or use_gpu is False",
-      "#1684, #1811")
+@step(
+    "distributed training asks for NCCL and CUDA even where there is none, or use_gpu is False",
+    "#1684, #1811",
+)
 def distributed_on_cpu():
     import torch
     from recbole.config.configurator import Config
@@ -48,8 +50,11 @@ def distributed_on_cpu():
     return True
 
 
-@step("in distributed training each process names the checkpoint by its own clock, and reads it while the "
-      "first may still be writing", "#1684, #1811")
+@step(
+    "in distributed training each process names the checkpoint by its own clock, and reads it while the "
+    "first may still be writing",
+    "#1684, #1811",
+)
 def distributed_checkpoint():
     import torch
     from recbole.trainer.trainer import Trainer
@@ -75,8 +80,11 @@ def distributed_checkpoint():
     return True
 
 
-@step("in distributed evaluation some users count twice, so that all ranks have as many, and the metrics of "
-      "the ranks are averaged by numbers of batches, whether they are means over users or not", "#1872")
+@step(
+    "in distributed evaluation some users count twice, so that all ranks have as many, and the metrics of "
+    "the ranks are averaged by numbers of batches, whether they are means over users or not",
+    "#1872",
+)
 def distributed_evaluation():
     import torch
     from recbole.data.dataloader import FullSortEvalDataLoader, NegSampleEvalDataLoader
@@ -105,8 +113,11 @@ def distributed_evaluation():
     return True
 
 
-@step("distributed training shuffles in one way whatever the seed, trains on some samples twice, so that "
-      "all ranks have as many, and reports the loss of the first rank alone", "#1872")
+@step(
+    "distributed training shuffles in one way whatever the seed, trains on some samples twice, so that "
+    "all ranks have as many, and reports the loss of the first rank alone",
+    "#1872",
+)
 def distributed_batches():
     import torch
     from recbole.data.dataloader import TrainDataLoader, UserDataLoader

@@ -6,8 +6,11 @@ import importlib
 from recbole_sam.compat.steps import step
 
 
-@step("metrics that need counts of the data (ItemCoverage, GiniIndex, AveragePopularity, TailPercentage) "
-      "stop the run: RecBole moves the counts to the CPU as if they were tensors", "#2191, #2194, #2209")
+@step(
+    "metrics that need counts of the data (ItemCoverage, GiniIndex, AveragePopularity, TailPercentage) "
+    "stop the run: RecBole moves the counts to the CPU as if they were tensors",
+    "#2191, #2194, #2209",
+)
 def counts_stay_numbers():
     import torch
     from recbole.evaluator import Collector
@@ -30,8 +33,11 @@ def counts_stay_numbers():
     return True
 
 
-@step("importing any sequential model of RecBole imports SINE, which turns on autograd's anomaly detection: "
-      "a debugging aid that slows the training of all models", "none yet")
+@step(
+    "importing any sequential model of RecBole imports SINE, which turns on autograd's anomaly detection: "
+    "a debugging aid that slows the training of all models",
+    "none yet",
+)
 def anomaly_detection():
     import torch
 

@@ -23,8 +23,10 @@ def unique_names():
     return True
 
 
-@step("runs in one process, and runs of a dataset with a dot in its name, share a TensorBoard folder",
-      "none yet")
+@step(
+    "runs in one process, and runs of a dataset with a dot in its name, share a TensorBoard folder",
+    "none yet",
+)
 def unique_tensorboard():
     from recbole import utils
     from recbole.trainer import trainer

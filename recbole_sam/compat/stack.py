@@ -33,8 +33,11 @@ def numpy_names():
     return missing
 
 
-@step("RecBole imports ray, for one call of tune.report; ray <= 2.6.3 cannot be imported with numpy 2 or "
-      "setuptools 82, has no wheel for Python 3.12, and later versions changed the call", "#2155, #2215")
+@step(
+    "RecBole imports ray, for one call of tune.report; ray <= 2.6.3 cannot be imported with numpy 2 or "
+    "setuptools 82, has no wheel for Python 3.12, and later versions changed the call",
+    "#2155, #2215",
+)
 def ray_tune():
     if _ray_can_be_imported():
         return False
@@ -206,8 +209,10 @@ def _quiet_chained_assignment():
         yield
 
 
-@step("torch 2.6 loads weights only by default, but RecBole's checkpoints hold a pickled Config",
-      "#2174, #2212, #2215")
+@step(
+    "torch 2.6 loads weights only by default, but RecBole's checkpoints hold a pickled Config",
+    "#2174, #2212, #2215",
+)
 def torch_load():
     import torch
 
@@ -260,8 +265,10 @@ def plain_metrics():
     return True
 
 
-@step("scipy 1.13 removed dok_matrix._update, with which RecBole's graph models fill their matrix",
-      "#2034, #2090, #2185")
+@step(
+    "scipy 1.13 removed dok_matrix._update, with which RecBole's graph models fill their matrix",
+    "#2034, #2090, #2185",
+)
 def dok_matrix_update():
     from scipy.sparse import dok_matrix
 
@@ -275,8 +282,10 @@ def dok_matrix_update():
     return True
 
 
-@step("hyperopt 0.2.6 draws from numpy's Generator, but RecBole's exhaustive search hands it a RandomState",
-      "#1081, #1240, #1868")
+@step(
+    "hyperopt 0.2.6 draws from numpy's Generator, but RecBole's exhaustive search hands it a RandomState",
+    "#1081, #1240, #1868",
+)
 def exhaustive_search_draws():
     if (version("hyperopt") or (0,)) < (0, 2, 6):
         return False

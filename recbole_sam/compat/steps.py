@@ -42,9 +42,7 @@ def apply():
     """
     global _report
     if _report is None:
-        _report = tuple(
-            Adjustment(step.__name__, step.reason, step.upstream, bool(step())) for step in STEPS
-        )
+        _report = tuple(Adjustment(step.__name__, step.reason, step.upstream, bool(step())) for step in STEPS)
     return _report
 
 

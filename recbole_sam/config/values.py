@@ -65,7 +65,7 @@ def check_lists(given):
             ast.literal_eval(value)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise SettingError(
-                f'{name} cannot be read: {_shown(value, 120)}. The words in it need quotes, as in '
+                f"{name} cannot be read: {_shown(value, 120)}. The words in it need quotes, as in "
                 f'--{name}="{shape}".'
             ) from None
 
@@ -187,7 +187,7 @@ def _check_samples(config):
         whole = {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": given["mode"]}
         raise SettingError(
             f"eval_args has the order '{given['order']}' (RecBole's default where it is left out), but "
-            f"{config['model']} needs time order: give all of it, such as --eval_args=\"{whole}\"."
+            f'{config["model"]} needs time order: give all of it, such as --eval_args="{whole}".'
         )
     # a model with a transform, such as BERT4Rec, makes its own negatives
     sampled = config["train_neg_sample_args"]["distribution"] != "none" or config["transform"] is not None

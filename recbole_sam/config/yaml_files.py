@@ -48,9 +48,7 @@ def dataset_names():
 def model_names():
     """The plugin's models: every YAML that has a model file beside it (``SAM-paper.yaml`` has none)."""
     modules = {file.stem for file in (_PACKAGE / "models").glob("*.py")}
-    return sorted(
-        file.stem for file in (folder() / "model").glob("*.yaml") if file.stem.lower() in modules
-    )
+    return sorted(file.stem for file in (folder() / "model").glob("*.yaml") if file.stem.lower() in modules)
 
 
 def tuning_file(name):

@@ -264,9 +264,7 @@ class Worker:
         rows = []
         with AnswerCache(generator.settings.cache_dir) as cache:
             for request in requests:
-                _, used = replay(
-                    request, generator.prompt, generator.fill, generator.asked_of.key, cache.get
-                )
+                _, used = replay(request, generator.prompt, generator.fill, generator.asked_of.key, cache.get)
                 rows += used
         report = generator.report
         counts = {

@@ -155,8 +155,7 @@ def read_template(path):
         template = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(
-            f"Cannot read the prompt template {path} ({error}); give a UTF-8 text file "
-            "as llm_prompt_file."
+            f"Cannot read the prompt template {path} ({error}); give a UTF-8 text file as llm_prompt_file."
         ) from error
     check_template(template, path)
     return Prompt(path.stem, "file", template, same_language=False)

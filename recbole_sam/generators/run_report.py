@@ -58,18 +58,12 @@ class RunReport:
         """The summary at the end, a list of str."""
         return [
             f"users                {self.users:>14,}",
-            *(
-                f"  {name:<19}{self.statuses[name]:>14,}"
-                for name in STATUSES
-                if self.statuses[name]
-            ),
+            *(f"  {name:<19}{self.statuses[name]:>14,}" for name in STATUSES if self.statuses[name]),
             f"answers received     {self.asked:>14,}",
             f"answers from cache   {self.from_cache:>14,}",
             f"calls repeated       {self.retries:>14,}",
-            f"input tokens         {self.spending.input_tokens:>14,}"
-            f"   (estimated {self.expected_input:,})",
-            f"output tokens        {self.spending.output_tokens:>14,}"
-            f"   (estimated {self.expected_output:,})",
+            f"input tokens         {self.spending.input_tokens:>14,}   (estimated {self.expected_input:,})",
+            f"output tokens        {self.spending.output_tokens:>14,}   (estimated {self.expected_output:,})",
             f"cost                 {self.cost():>14}" + self._expected_cost(),
             *self._unreported(),
             *([f"  {self.shortened:,} x answer cut at {replies.LONGEST >> 10} KB"] if self.shortened else []),

@@ -42,9 +42,7 @@ def store_lines(store, most=10):
     characters = np.array([len(phrase) for phrase in phrases])
     for what, values in (("words", words), ("characters", characters)):
         low, median, high = np.percentile(values, [5, 50, 95], method="nearest")
-        lines.append(
-            f"{what} a phrase: {median:.0f} in the median, {low:.0f} to {high:.0f} for 90 %"
-        )
+        lines.append(f"{what} a phrase: {median:.0f} in the median, {low:.0f} to {high:.0f} for 90 %")
     uses = np.bincount(store.phrase_index, minlength=len(phrases))
     if most:
         lines.append("most frequent phrases:")

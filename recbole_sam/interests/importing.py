@@ -71,9 +71,7 @@ def read_interests(paths):
     tensors = [path for path in paths if path.suffix == ".pt"]
     texts = [path for path in paths if path.suffix != ".pt"]
     if not paths or len(tensors) > 1 or len(texts) > 1:
-        raise DataError(
-            "Give one file to import, or the reference implementation's .pt and .csv together."
-        )
+        raise DataError("Give one file to import, or the reference implementation's .pt and .csv together.")
     origin = {}
     for path in paths:
         with reading(path):
@@ -192,9 +190,7 @@ def _matched(phrases, vectors, tensor_path, text_path):
     """Text and vectors of the same users, near-equal phrases of one user dropped from both."""
     if phrases.keys() != vectors.keys():
         odd = next(iter(phrases.keys() ^ vectors.keys()))
-        raise DataError(
-            f"{tensor_path} and {text_path} are not of the same users; {odd!r} is in only one."
-        )
+        raise DataError(f"{tensor_path} and {text_path} are not of the same users; {odd!r} is in only one.")
     # The text reader has dropped repeated phrases, so count what the file really says.
     said = _read_text(text_path, distinct=False)
     kept_phrases, kept_vectors = {}, {}

@@ -70,9 +70,7 @@ class ExtractSettings:
         if not isinstance(self.seed, int):
             raise SettingError(f"interest_seed must be a whole number, not {self.seed!r}.")
         if self.dtype not in DTYPES:
-            raise SettingError(
-                f"interest_dtype must be {' or '.join(DTYPES)}, not {self.dtype!r}."
-            )
+            raise SettingError(f"interest_dtype must be {' or '.join(DTYPES)}, not {self.dtype!r}.")
 
     def fingerprint(self):
         """The settings that change results."""
@@ -139,9 +137,7 @@ def fingerprint(encoder, generator, settings, extra=None):
     }
 
 
-def extract(
-    users, histories, titles, encoder, generator, settings, path, extra=None, progress=None
-):
+def extract(users, histories, titles, encoder, generator, settings, path, extra=None, progress=None):
     """Builds an interest store.
 
     Args:

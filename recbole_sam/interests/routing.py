@@ -259,9 +259,7 @@ def rankings(interests, lengths):
     Returns:
         list: for each user a tuple of k tuples of n positions.
     """
-    centrality = interests.centrality.gather(
-        1, interests.order[:, :, None].expand_as(interests.centrality)
-    )
+    centrality = interests.centrality.gather(1, interests.order[:, :, None].expand_as(interests.centrality))
     # Padding has centrality 0 and an item may have less: it must come last all the same.
     padding = torch.arange(centrality.shape[2], device=centrality.device)
     padding = padding >= torch.as_tensor(lengths, device=centrality.device)[:, None]

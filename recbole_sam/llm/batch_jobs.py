@@ -154,9 +154,7 @@ class Jobs:
             if row is None:
                 return []
             if row[1] is None:
-                raise ProviderStopError(
-                    f"Batch job {job} was never submitted; run the command again."
-                )
+                raise ProviderStopError(f"Batch job {job} was never submitted; run the command again.")
             try:
                 state = self._service.show(row[1])
                 status = state.get("status")

@@ -46,9 +46,7 @@ _REFUSED = re.compile(r"data_?inspection_?failed|content_filter|content_policy",
 def asked_of_openai(settings, prompt):
     """Server, model, parameters and prompt version."""
     if not settings.model:
-        raise SettingError(
-            "The openai generator needs a model: set llm_model to a name your server knows."
-        )
+        raise SettingError("The openai generator needs a model: set llm_model to a name your server knows.")
     temperature = DEFAULT_TEMPERATURE if settings.temperature is None else settings.temperature
     parameters = {"temperature": float(temperature), "top_p": float(settings.top_p)}
     extra = settings.extra_body or {}
@@ -131,9 +129,7 @@ class OpenAIClient:
         response = failure = None
         address = f"{self._server}/chat/completions"
         try:
-            response = await asyncio.wait_for(
-                self._http.post(address, json=body), self._settings.timeout
-            )
+            response = await asyncio.wait_for(self._http.post(address, json=body), self._settings.timeout)
         except asyncio.TimeoutError:  # noqa: UP041 - not the builtin before Python 3.11
             failure = TransientFailure(f"no answer within {self._settings.timeout:g} s", sent=True)
         except httpx.DecodingError:  # its compression is broken: an answer all the same

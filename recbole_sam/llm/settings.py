@@ -10,6 +10,7 @@ from recbole_sam.llm.address import server_address
 
 PREFIX = "llm_"
 
+
 @dataclass(frozen=True)
 class LLMSettings:
     """Settings of the generators that ask a language model.
@@ -96,9 +97,7 @@ class LLMSettings:
         whole += ("ray_block",)
         for name in whole:
             self._check(name, lambda v: v >= 1, "a whole number from 1", int)
-        self._check(
-            "batch_lines", lambda v: v <= 50_000, "at most 50,000 (the vendor's limit)", int
-        )
+        self._check("batch_lines", lambda v: v <= 50_000, "at most 50,000 (the vendor's limit)", int)
         if self.max_users is not None:
             self._check("max_users", lambda v: v >= 0, "a whole number from 0", int)
         for name in ("requests_per_minute", "tokens_per_minute", "backoff", "max_wait"):

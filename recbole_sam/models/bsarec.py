@@ -60,9 +60,7 @@ class BSARecBlock(nn.Module):
         self.attention = MultiHeadAttention(
             config["n_heads"], size, dropout, config["attn_dropout_prob"], eps
         )
-        self.feed_forward = FeedForward(
-            size, config["inner_size"], dropout, config["hidden_act"], eps
-        )
+        self.feed_forward = FeedForward(size, config["inner_size"], dropout, config["hidden_act"], eps)
 
     def forward(self, x, mask):
         mixed = self.alpha * self.frequency(x) + (1 - self.alpha) * self.attention(x, mask)

@@ -80,8 +80,7 @@ class ComiRec(SequentialRecommender):
         self.loss_type = config["loss_type"]
         if self.interest_extractor not in EXTRACTORS:
             raise SettingError(
-                f"interest_extractor={self.interest_extractor!r} is none of ComiRec's: set it to "
-                "SA or DR."
+                f"interest_extractor={self.interest_extractor!r} is none of ComiRec's: set it to SA or DR."
             )
         sizes.check(config, "hidden_size", "interest_size", "routing_iterations", "inner_size")
 

@@ -78,8 +78,7 @@ class EIMF(ComiRec):
         self.semantic_weight = config["semantic_weight"]
         if not self.alignment_temperature > 0:
             raise SettingError(
-                f"alignment_temperature={self.alignment_temperature} makes no sense: set it above "
-                "0."
+                f"alignment_temperature={self.alignment_temperature} makes no sense: set it above 0."
             )
 
         # the interest table: looked up, never trained, not saved with the weights

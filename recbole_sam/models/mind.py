@@ -122,14 +122,10 @@ class MIND(SequentialRecommender):
         return torch.relu(self.dense(capsules)), active  # [B K H], [B K]
 
     def calculate_loss(self, interaction):
-        interests, active = self.forward(
-            interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
-        )
+        interests, active = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
         pos_items = interaction[self.POS_ITEM_ID]
         pos_items_emb = self.item_embedding(pos_items)
-        seq_output = label_aware_attention(
-            interests, pos_items_emb, self.label_power, active
-        )  # [B H]
+        seq_output = label_aware_attention(interests, pos_items_emb, self.label_power, active)  # [B H]
         if self.loss_type == "BPR":
             neg_items_emb = self.item_embedding(interaction[self.NEG_ITEM_ID])
             pos_score = (seq_output * pos_items_emb).sum(dim=-1)  # [B]
@@ -139,14 +135,10 @@ class MIND(SequentialRecommender):
         return self.loss_fct(logits, pos_items)
 
     def predict(self, interaction):
-        interests, active = self.forward(
-            interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
-        )
+        interests, active = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
         test_item_emb = self.item_embedding(interaction[self.ITEM_ID])
         return matches(interests, test_item_emb, active).amax(dim=1)  # [B]
 
     def full_sort_predict(self, interaction):
-        interests, active = self.forward(
-            interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
-        )
+        interests, active = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
         return best_matches(interests, self.item_embedding.weight, active)  # [B n_items]

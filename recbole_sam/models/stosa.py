@@ -65,9 +65,7 @@ class WassersteinAttention(nn.Module):
         mean_q, mean_k, mean_v = self._heads(self.mean_qkv(mean))
         cov_q, cov_k, cov_v = self._heads(positive(self.cov_qkv(cov)))
         query, key = as_points(mean_q, cov_q), as_points(mean_k, cov_k)
-        mean_out, cov_out = wasserstein_attention(
-            query, key, mean_v, cov_v, mask, self.attn_dropout
-        )
+        mean_out, cov_out = wasserstein_attention(query, key, mean_v, cov_v, mask, self.attn_dropout)
         mean_out = self.out_dropout(self.mean_dense(self._joined(mean_out)))
         cov_out = self.out_dropout(self.cov_dense(self._joined(cov_out)))
         return self.mean_LayerNorm(mean + mean_out), self.cov_LayerNorm(cov + cov_out)

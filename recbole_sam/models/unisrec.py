@@ -71,9 +71,7 @@ class UniSRec(SASRecText):
     def text_adaptor(self, config, width):
         sizes.check(config, "n_experts")
         dropout = config["adaptor_dropout_prob"]
-        return WhiteningExperts(
-            width, self.hidden_size, config["n_experts"], dropout, self.initializer_range
-        )
+        return WhiteningExperts(width, self.hidden_size, config["n_experts"], dropout, self.initializer_range)
 
     def similarity(self, user, item_vectors):
         return F.normalize(user, dim=-1) @ F.normalize(item_vectors, dim=-1).T / self.temperature

@@ -136,8 +136,7 @@ def _parse_header(path, line, separator):
         field, colon, kind = name.rpartition(":")
         if not (field and colon) or kind not in TYPES:
             raise DataError(
-                f"{path}, line 1: {name!r} is not of the form field:type, the types being "
-                f"{', '.join(TYPES)}."
+                f"{path}, line 1: {name!r} is not of the form field:type, the types being {', '.join(TYPES)}."
             )
         if field in header:
             raise DataError(f"{path}, line 1: the field {field!r} appears twice.")

@@ -247,9 +247,7 @@ def _refuse_nothing(source, steps):
     files = _names(source)
     if not steps[0]["interactions"]:
         skipped = "; ".join(source.skips.sentences())
-        raise DataError(
-            f"{files} has no usable interaction" + (f" ({skipped})." if skipped else ".")
-        )
+        raise DataError(f"{files} has no usable interaction" + (f" ({skipped})." if skipped else "."))
     if not steps[-1]["interactions"]:
         emptied = next(step["step"] for step in steps if not step["interactions"])
         raise DataError(

@@ -24,6 +24,7 @@ _REAL_TIME = 1e8  # seconds, 1973; smaller numbers are positions in a sequence
 
 _SYNTHETIC = "This data is synthetic: its users, items, brands and purchases are invented."
 
+
 def write_report(folder, title_field="title"):
     """Writes ``report.html`` and its charts as ``report-*.png`` into a dataset's folder.
 
@@ -105,8 +106,7 @@ def _charts(interactions, texts):
     short = (lengths <= 5).mean()
     charts = {
         "lengths": (
-            f"Length of the users' histories. {100 * short:.0f} % of users have five items or "
-            "fewer.",
+            f"Length of the users' histories. {100 * short:.0f} % of users have five items or fewer.",
             lambda axes: _draw_histogram(axes, lengths, "items in the history", "users"),
         ),
         "popularity": (
@@ -163,9 +163,7 @@ def _draw_popularity(axes, popularity):
 
 
 def _draw_months(axes, times):
-    months, counts = np.unique(
-        times.astype("datetime64[s]").astype("datetime64[M]"), return_counts=True
-    )
+    months, counts = np.unique(times.astype("datetime64[s]").astype("datetime64[M]"), return_counts=True)
     full = np.arange(months[0], months[-1] + 1)
     heights = np.zeros(len(full))
     heights[(months - months[0]).astype(int)] = counts

@@ -38,9 +38,7 @@ def check(filters):
     """Raises `SettingError` when a choice does not exist or a number makes no sense."""
     for name, choices in (("k_core", K_CORE), ("repeats", REPEATS), ("duplicates", DUPLICATES)):
         if getattr(filters, name) not in choices:
-            raise SettingError(
-                f"{name} is {getattr(filters, name)!r}; it can be {', '.join(choices)}."
-            )
+            raise SettingError(f"{name} is {getattr(filters, name)!r}; it can be {', '.join(choices)}.")
     for name in ("min_count", "min_length"):
         if getattr(filters, name) < 1:
             raise SettingError(f"{name} is {getattr(filters, name)}; it has to be at least 1.")
@@ -116,9 +114,7 @@ def enough(interactions, count):
     """int [m]: rows whose user and item both have ``count`` or more, counted once."""
     users = np.bincount(interactions.users, minlength=1)
     items = np.bincount(interactions.items, minlength=1)
-    return np.flatnonzero(
-        (users[interactions.users] >= count) & (items[interactions.items] >= count)
-    )
+    return np.flatnonzero((users[interactions.users] >= count) & (items[interactions.items] >= count))
 
 
 def k_core(interactions, count):

@@ -188,9 +188,7 @@ def make_history(draw, products):
         list: tuples of Product, rating (1 to 5), and days since the one before; 5 to 40 of them,
         about 9 on average, no product twice.
     """
-    topics = _distinct(
-        draw, [100 // (rank + 2) for rank in range(len(TOPICS))], 2 + int(draw() * 3)
-    )
+    topics = _distinct(draw, [100 // (rank + 2) for rank in range(len(TOPICS))], 2 + int(draw() * 3))
     fond_of = {topic: TOPICS[topic].brands[int(draw() * 3)] for topic in topics}
     reached = {topic: int(draw() * 5) for topic in topics}
     current = topics[0]
@@ -270,9 +268,7 @@ def _distinct(draw, weights, count):
 def main(arguments=None):
     """Remakes the sample; real data in its place is only replaced with ``--overwrite``."""
     parser = argparse.ArgumentParser(prog="python -m recbole_sam.prepare.synthetic")
-    parser.add_argument(
-        "--data_path", default="dataset", metavar="FOLDER", help="RecBole's data_path"
-    )
+    parser.add_argument("--data_path", default="dataset", metavar="FOLDER", help="RecBole's data_path")
     parser.add_argument("--overwrite", action="store_true", help="replace real data")
     args = parser.parse_args(arguments)
     folder = Path(args.data_path) / NAME

@@ -21,9 +21,7 @@ def test_pairs_are_all_parts_without_a_common_seed(one, other, count):
 def test_seeds_that_differ_for_all_users_fool_a_test_over_users_alone():
     rng = np.random.default_rng(2)
     users = rng.normal(size=2000)
-    models = [
-        users + rng.normal(size=(5, 1)) * 0.1 + rng.normal(size=(5, 2000)) * 0.2 for _ in range(20)
-    ]
+    models = [users + rng.normal(size=(5, 1)) * 0.1 + rng.normal(size=(5, 2000)) * 0.2 for _ in range(20)]
     alone, both = same_model.false_alarms(models, 2, 3)
     assert alone > 0.7 and both < 0.1
 

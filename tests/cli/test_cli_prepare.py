@@ -109,9 +109,7 @@ def test_metadata_of_another_category_is_refused(published, tmp_path):
 
 def test_a_metadata_file_for_reviews_is_refused(published, tmp_path):
     with pytest.raises(DataError, match="no usable interaction .*no usable user id"):
-        run(
-            "--dataset=x", f"--data_path={tmp_path}", f"--reviews={published / 'meta_Test.json.gz'}"
-        )
+        run("--dataset=x", f"--data_path={tmp_path}", f"--reviews={published / 'meta_Test.json.gz'}")
 
 
 def test_truncated_metadata_leaves_the_old_dataset(published, tmp_path):
@@ -201,11 +199,7 @@ def test_an_atomic_folder_that_is_none(tmp_path):
 
 def test_a_log_with_titles_in_every_row(tmp_path):
     log = tmp_path / "log.csv"
-    rows = [
-        f"u{u},i{i},{u * 10 + i},{'buy' if i else 'pv'},Title {i}"
-        for u in range(5)
-        for i in range(6)
-    ]
+    rows = [f"u{u},i{i},{u * 10 + i},{'buy' if i else 'pv'},Title {i}" for u in range(5) for i in range(6)]
     log.write_text("user_id,item_id,time,behavior_type,title\n" + "\n".join(rows))
     options = [f"--data_path={tmp_path}", f"--interactions={log}", "--preset=alibaba-log"]
     run("--dataset=clicks", *options)
@@ -263,9 +257,7 @@ def test_a_log_without_a_line_of_names(tmp_path):
 def test_movielens(tmp_path):
     archive = tmp_path / "ml-1m.zip"
     with zipfile.ZipFile(archive, "w") as file:
-        ratings = "".join(
-            f"{u}::{i}::{1 + i % 5}::{978300000 + i}\n" for u in range(5) for i in range(5)
-        )
+        ratings = "".join(f"{u}::{i}::{1 + i % 5}::{978300000 + i}\n" for u in range(5) for i in range(5))
         file.writestr("ml-1m/ratings.dat", ratings + "broken line\n")
         movies = "".join(f"{i}::Café {i} (1995)::Comedy|Drama\n" for i in range(5))
         file.writestr("ml-1m/movies.dat", movies.encode("iso-8859-1"))
@@ -461,9 +453,7 @@ def test_no_room_to_write(published, tmp_path):
         (["--k-core=none", "--repeats=last"], 991, 85, 4092),
     ],
 )
-def test_what_each_filter_leaves_of_the_real_all_beauty(
-    tmp_path, options, users, items, interactions
-):
+def test_what_each_filter_leaves_of_the_real_all_beauty(tmp_path, options, users, items, interactions):
     path = SHARED / "amazon-all-beauty-raw" / "All_Beauty_5.json.gz"
     if not path.is_file():
         pytest.skip(f"the real data in {SHARED} is not on this machine")
@@ -495,9 +485,7 @@ def test_every_format_gives_the_same_dataset(published, tmp_path):
     table = tmp_path / "table.csv"
     table.write_text(
         "user,item,rating,timestamp\n"
-        + "\n".join(
-            f"{r['reviewerID']},{r['asin']},{r['overall']},{r['unixReviewTime']}" for r in rows
-        )
+        + "\n".join(f"{r['reviewerID']},{r['asin']},{r['overall']},{r['unixReviewTime']}" for r in rows)
     )
     run("--dataset=c", path, f"--interactions={table}")
     run("--dataset=d", path, f"--atomic={tmp_path / 'a'}")

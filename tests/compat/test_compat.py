@@ -153,19 +153,27 @@ if child:
     raise SystemExit(os.waitstatus_to_exitcode(status))
 """
 
-EVALUATION = TWO_RANKS + """
+EVALUATION = (
+    TWO_RANKS
+    + """
 (_, two), (_, one) = by_two_and_by_one(
     "Pop", user_inter_num_interval="[6,inf)", metrics=["Recall", "ShannonEntropy"], valid_metric="Recall@10")
 assert two == one, (rank, two, one)
-""" + BOTH_ENDED
+"""
+    + BOTH_ENDED
+)
 
-BATCHES = TWO_RANKS + """
+BATCHES = (
+    TWO_RANKS
+    + """
 (two, _), (one, _) = by_two_and_by_one(
     "SASRec", train_neg_sample_args=None, load_col=None, train_batch_size=50, hidden_dropout_prob=0,
     attn_dropout_prob=0, n_layers=1, hidden_size=8, inner_size=8)
 torch.testing.assert_close(two.train_loss_dict, one.train_loss_dict, rtol=1e-5, atol=0)
 torch.testing.assert_close(two.model.state_dict(), one.model.state_dict(), rtol=1e-4, atol=1e-5)
-""" + BOTH_ENDED
+"""
+    + BOTH_ENDED
+)
 
 COUNTS = RUN.replace("epochs=1", "metrics=['ItemCoverage'], valid_metric='ItemCoverage@10', epochs=1")
 
@@ -214,16 +222,23 @@ assert tuning.best_params == dict(layers=3, heads=2), tuning.best_params
 assert len(tuning.params2result) == 6, tuning.params2result
 """
 
-UNWARNED = """
+UNWARNED = (
+    """
 seen = []
 warnings.showwarning = lambda message, *rest: seen.append(str(message))
-""" + RUN + """
+"""
+    + RUN
+    + """
 assert not [message for message in seen if "chained assignment" in message], seen
 """
+)
 QUIET = "warnings.filterwarnings('error', message='.*torch.cuda.amp')" + RUN
-PRINTED = RUN.replace("run_recbole(model", "result = run_recbole(model") + """
+PRINTED = (
+    RUN.replace("run_recbole(model", "result = run_recbole(model")
+    + """
 assert "np.float64" not in repr(result["test_result"]), result
 """
+)
 
 
 ANOMALY = """
@@ -293,9 +308,7 @@ def holes(tmp_path):
     full = folder.with_name("full")
     full.mkdir()
     (full / "full.inter").write_text((folder / "holes.inter").read_text())
-    (full / "full.item").write_text(
-        "item_id:token\ttags:token_seq\ni1\tred big\ni2\tred\ni3\tblue\n"
-    )
+    (full / "full.item").write_text("item_id:token\ttags:token_seq\ni1\tred big\ni2\tred\ni3\tblue\n")
 
 
 def _installed(package):

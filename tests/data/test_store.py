@@ -27,7 +27,7 @@ def content(seed=0, n_users=3, width=4, **changes):
         "users": [f"u{i}" for i in range(n_users - 1)] + ["Zoë 用户"],
         "offsets": [0, 2, 2, 5] if n_users == 3 else np.minimum(np.arange(n_users + 1), 5),
         "phrase_index": [0, 2, 1, 2, 3],
-        "phrases": ["red lipstick", "crème, \"fine\"", "剃须刀", "tab\tand newline\n"],
+        "phrases": ["red lipstick", 'crème, "fine"', "剃须刀", "tab\tand newline\n"],
         "embeddings": random.standard_normal((4, width)).astype("float32"),
         "history_hashes": [list(history_hash([f"i{u}", "x"])) for u in range(n_users)],
         "statuses": [u % 2 for u in range(n_users)],
@@ -57,7 +57,7 @@ def test_round_trip(path):
     assert [store.phrases_of(row) for row in range(3)] == [
         ["red lipstick", "剃须刀"],
         [],
-        ["crème, \"fine\"", "剃须刀", "tab\tand newline\n"],
+        ['crème, "fine"', "剃须刀", "tab\tand newline\n"],
     ]
     np.testing.assert_array_equal(store.embeddings, wrote["embeddings"])
     np.testing.assert_array_equal(store.history_hashes, wrote["history_hashes"])
@@ -365,9 +365,7 @@ def test_a_mapped_store_survives_its_replacement(path):
     store = InterestStore.open(path)
     write_store(path, **content(seed=1))
     np.testing.assert_array_equal(store.embeddings, content()["embeddings"])
-    np.testing.assert_array_equal(
-        InterestStore.open(path).embeddings, content(seed=1)["embeddings"]
-    )
+    np.testing.assert_array_equal(InterestStore.open(path).embeddings, content(seed=1)["embeddings"])
 
 
 def write_slowly(path, ready):

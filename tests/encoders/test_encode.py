@@ -1,4 +1,3 @@
-
 import numpy as np
 import pytest
 import torch
@@ -104,9 +103,7 @@ def test_transformers_batches_change_nothing(bert):
 def test_transformers_computes_each_distinct_text_once(bert, monkeypatch):
     encoder, batches = TransformersEncoder(bert, batch_size=3), []
     encode_batch = encoder._encode_batch
-    monkeypatch.setattr(
-        encoder, "_encode_batch", lambda texts: batches.append(texts) or encode_batch(texts)
-    )
+    monkeypatch.setattr(encoder, "_encode_batch", lambda texts: batches.append(texts) or encode_batch(texts))
     encoder.encode(TEXTS * 5)
     assert [len(batch) for batch in batches] == [3, 1]
     assert sorted(sum(batches, [])) == sorted(set(TEXTS))
@@ -116,9 +113,7 @@ def test_transformers_computes_each_distinct_text_once(bert, monkeypatch):
 def test_transformers_normalize(bert):
     plain, unit = (TransformersEncoder(bert, normalize=n).encode(TEXTS) for n in (False, True))
     np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, rtol=1e-6)
-    np.testing.assert_allclose(
-        unit, plain / np.linalg.norm(plain, axis=1, keepdims=True), rtol=1e-6
-    )
+    np.testing.assert_allclose(unit, plain / np.linalg.norm(plain, axis=1, keepdims=True), rtol=1e-6)
 
 
 def test_transformers_fingerprint_follows_the_content(bert, tmp_path):

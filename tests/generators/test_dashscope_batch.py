@@ -255,9 +255,7 @@ def test_what_an_open_job_leaves_of_max_cost_is_submitted_beside_it(serve, tmp_p
     assert lines == [2, 2]
 
 
-def test_an_open_job_above_max_cost_or_without_its_request_file_lets_nothing_in(
-    serve, tmp_path, monkeypatch
-):
+def test_an_open_job_above_max_cost_or_without_its_request_file_lets_nothing_in(serve, tmp_path, monkeypatch):
     server = serve(batch_seconds=3600)
     requests, changes = list(make_requests(30)), dear(tmp_path)
     interrupt(monkeypatch, tmp_path, requests[:20], **changes)
@@ -585,8 +583,17 @@ def test_lines_that_are_no_results_are_left_out(serve, tmp_path, monkeypatch):
 
     def spoilt(self, file_id, path):
         download(self, file_id, path)
-        odd = [b"[]", b"7", b"null", b'"x"', b'{"custom_id": []}', b'{"custom_id": {}}', b"\xff",
-            b"[" * 9999, b""]
+        odd = [
+            b"[]",
+            b"7",
+            b"null",
+            b'"x"',
+            b'{"custom_id": []}',
+            b'{"custom_id": {}}',
+            b"\xff",
+            b"[" * 9999,
+            b"",
+        ]
         path.write_bytes(b"\n".join([*odd, path.read_bytes()]))
 
     serve()

@@ -55,9 +55,7 @@ def test_template_file_is_read_and_used(tmp_path):
     path.write_text("Titel: {titles} Zahl: {k} {{wörtlich}}", encoding="utf-8")
     prompt = prompts.read_template(path)
     assert prompt.name == "mine" and not prompt.same_language
-    assert (
-        prompts.question(prompt, ["A"], 4) == "Titel: <titles>\n- A\n</titles> Zahl: 4 {wörtlich}"
-    )
+    assert prompts.question(prompt, ["A"], 4) == "Titel: <titles>\n- A\n</titles> Zahl: 4 {wörtlich}"
 
 
 @pytest.mark.parametrize(

@@ -83,9 +83,7 @@ def test_kill_9_at_quiet_moments_pays_for_no_prompt_twice(processes, tmp_path, u
     assert files_of(tmp_path, "store") == undisturbed
 
 
-def test_kill_9_at_any_moment_asks_nothing_again_that_was_received(
-    processes, tmp_path, undisturbed
-):
+def test_kill_9_at_any_moment_asks_nothing_again_that_was_received(processes, tmp_path, undisturbed):
     chance = random.Random(2)
     store = tmp_path / "store.safetensors"
     kept = {}
@@ -146,9 +144,7 @@ def test_two_processes_at_once_share_the_work_and_pay_once(processes, tmp_path, 
     assert files_of(tmp_path / "a", "store") == files_of(tmp_path / "b", "store") == undisturbed
 
 
-def test_one_of_two_processes_is_killed_and_the_other_ends_the_work(
-    processes, tmp_path, undisturbed
-):
+def test_one_of_two_processes_is_killed_and_the_other_ends_the_work(processes, tmp_path, undisturbed):
     with LLMServer(latency=LATENCY) as server:
         url, cache = server.dashscope_url, tmp_path / "cache"
         victim = processes.Process(

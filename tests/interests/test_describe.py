@@ -46,9 +46,7 @@ def test_user_lines_show_the_k_that_the_pipeline_chose(tmp_path):
         assert sum(line.startswith("    ") for line in lines) > 0
         assert [line[6:] for line in lines[-len(phrases) :]] == phrases
         # the extractive phrase of a group is among its most central items
-        groups = lines[
-            lines.index("groups, strongest first, each by its most central items:") + 1 :
-        ]
+        groups = lines[lines.index("groups, strongest first, each by its most central items:") + 1 :]
         assert groups[0][6:].split("; ")[0] == phrases[0]
 
 

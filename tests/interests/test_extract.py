@@ -18,9 +18,7 @@ DATA = REAL_DATA / "amazon-industrial-scientific"
 
 KINDS = ("lipstick", "shampoo", "razor", "perfume")
 COLOURS = ("red", "green", "blue", "black", "white")
-TITLES = {
-    f"i{n}": " ".join(words) for n, words in enumerate(itertools.product(COLOURS, KINDS))
-}
+TITLES = {f"i{n}": " ".join(words) for n, words in enumerate(itertools.product(COLOURS, KINDS))}
 TITLES |= {"bare": "", "twin": TITLES["i3"]}
 SETTINGS = ExtractSettings(history_length=8, chunk=16, dtype="float32")
 
@@ -86,9 +84,7 @@ def test_the_store_holds_what_each_step_gives(tmp_path):
     summary = build(path, chosen, generator, encoder=encoder, extra={"dataset": "toy"})
     store = InterestStore.open(path)
     assert list(store.users) == [f"u{row}" for row in range(50)]
-    np.testing.assert_array_equal(
-        store.history_hashes, [list(history_hash(history)) for history in chosen]
-    )
+    np.testing.assert_array_equal(store.history_hashes, [list(history_hash(history)) for history in chosen])
     np.testing.assert_allclose(store.embeddings, encoder.encode(list(store.phrases)), atol=1e-6)
     requests = {request.user: request for request in generator.requests}
     texts = sorted(set(TITLES.values()) - {""})
@@ -172,9 +168,7 @@ def test_phrases_that_are_no_titles_are_encoded(tmp_path):
 
 def test_failed_users_have_no_phrases(tmp_path):
     path = tmp_path / "x.safetensors"
-    summary = build(
-        path, generator=Scripted(lambda request: [InterestAnswer(request.user, (), FAILED)])
-    )
+    summary = build(path, generator=Scripted(lambda request: [InterestAnswer(request.user, (), FAILED)]))
     assert summary.statuses[FAILED] == 50 - summary.without_text
     store = InterestStore.open(path)
     assert (store.n_phrases, store.width) == (0, 8)

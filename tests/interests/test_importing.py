@@ -43,9 +43,7 @@ def write_reference(tmp_path, phrases=PHRASES, width=768):
     generator = torch.Generator().manual_seed(0)
     vector = {p: torch.randn(width, generator=generator) for own in phrases.values() for p in own}
     tensors = {u: torch.stack([vector[p] for p in own]) for u, own in phrases.items()}
-    torch.save(
-        {int(u) if u.isdigit() else u: rows for u, rows in tensors.items()}, tmp_path / "x.pt"
-    )
+    torch.save({int(u) if u.isdigit() else u: rows for u, rows in tensors.items()}, tmp_path / "x.pt")
     lines = ["userID,interests"] + [f'{u},"{" || ".join(own)}"' for u, own in phrases.items()]
     (tmp_path / "x.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return tensors

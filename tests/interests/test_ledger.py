@@ -108,9 +108,7 @@ def test_a_line_that_was_cut_off_is_counted_and_spoils_no_other(tmp_path):
 def test_a_ledger_that_cannot_be_written_is_one_sentence_with_the_sum(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match=r"cost 0.3000 CNY, 10 answers.*a.spent.jsonl.*interest_store"):
-        ledger.record(
-            tmp_path / "file" / "a.safetensors", report(Price(0.3, 0.6, "CNY", ""), 10, 10**6, 0)
-        )
+        ledger.record(tmp_path / "file" / "a.safetensors", report(Price(0.3, 0.6, "CNY", ""), 10, 10**6, 0))
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Prices, estimates and ceilings."""
 
-
 import pytest
 import yaml
 from conftest import ROOT

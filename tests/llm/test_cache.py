@@ -107,9 +107,7 @@ def test_many_threads_and_two_caches_claim_each_key_once(tmp_path):
             assert sum(pool.map(grab, [one, two])) == len(keys)
 
 
-@pytest.mark.parametrize(
-    "content", [b"not a database at all " * 50, b"SQLite format 3\0broken" * 9]
-)
+@pytest.mark.parametrize("content", [b"not a database at all " * 50, b"SQLite format 3\0broken" * 9])
 def test_a_broken_cache_file_is_one_sentence(tmp_path, content):
     (tmp_path / FILE_NAME).write_bytes(content)
     with pytest.raises(CacheError, match="llm_cache_dir"):

@@ -159,10 +159,15 @@ def test_a_long_wait_stops_with_its_length_and_a_short_one_is_told_once(caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "The server asks to wait 2 min (429 slow down); waiting"
     ]
-    for seconds, said in {601: "10 min", 86_400: "24 h", 1e9: "11,574 days",
-        math.inf: "more than 100 years"}.items():
-        with pytest.raises(ProviderStopError,
-            match=f"asks to wait {said} .*llm_max_wait allows 10 minutes.*is kept"):
+    for seconds, said in {
+        601: "10 min",
+        86_400: "24 h",
+        1e9: "11,574 days",
+        math.inf: "more than 100 years",
+    }.items():
+        with pytest.raises(
+            ProviderStopError, match=f"asks to wait {said} .*llm_max_wait allows 10 minutes.*is kept"
+        ):
             patience.check(seconds, "429")
     with pytest.raises(ProviderStopError, match="llm_max_wait allows 0 minutes"):
         Patience(0, "The server").check(1, "429")

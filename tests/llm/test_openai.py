@@ -87,9 +87,7 @@ def test_a_proxy_that_cannot_be_used_is_one_sentence(serve, tmp_path, monkeypatc
 
 FAULTS = {
     "429": lambda n: (
-        Reply(status=429, code="rate_limit_exceeded", headers={"Retry-After": "0.1"})
-        if n < 3
-        else None
+        Reply(status=429, code="rate_limit_exceeded", headers={"Retry-After": "0.1"}) if n < 3 else None
     ),
     "500": lambda n: Reply(status=500, body=b"Internal Server Error") if n < 3 else None,
     "hang": lambda n: Reply(delay=30) if n < 2 else None,
@@ -98,15 +96,11 @@ FAULTS = {
     "half JSON": lambda n: Reply(body=b'{"choices": [{"message"') if n < 3 else None,
     "other JSON": lambda n: Reply(body=b'[{"choices": null}]') if n < 3 else None,
     "no content": lambda n: (
-        Reply(
-            body=b'{"choices": [{"message": {"content": null}}], "usage": {"prompt_tokens": "x"}}'
-        )
+        Reply(body=b'{"choices": [{"message": {"content": null}}], "usage": {"prompt_tokens": "x"}}')
         if n < 3
         else None
     ),
-    "broken gzip": lambda n: (
-        Reply(body=b"not gzip", headers={"Content-Encoding": "gzip"}) if n < 3 else None
-    ),
+    "broken gzip": lambda n: Reply(body=b"not gzip", headers={"Content-Encoding": "gzip"}) if n < 3 else None,
     "empty": lambda n: Reply(text="") if n < 3 else None,
 }
 
@@ -207,9 +201,7 @@ def test_the_key_is_nowhere(serve, tmp_path, monkeypatch, caplog, capfd):
 def test_a_server_without_a_key_gets_none(serve, tmp_path, monkeypatch):
     server = serve()
     monkeypatch.delenv("OPENAI_API_KEY")
-    server._unauthorised = lambda request: (
-        Reply(status=401) if "Authorization" in request.headers else None
-    )
+    server._unauthorised = lambda request: Reply(status=401) if "Authorization" in request.headers else None
     answers, _ = run(server, tmp_path, make_requests(2))
     assert len(answers) == 2
 

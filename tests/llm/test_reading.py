@@ -42,8 +42,13 @@ def run(tmp_path, monkeypatch):
             status=given["status"], body=json.dumps(given["json"]).encode(), headers=given.get("headers", {})
         )
         with LLMServer(lambda prompt, attempt: reply) as server:
-            settings = {"model": "m", "base_url": server.compatible_url, "concurrency": 2, "tries": 1,
-                **changes}
+            settings = {
+                "model": "m",
+                "base_url": server.compatible_url,
+                "concurrency": 2,
+                "tries": 1,
+                **changes,
+            }
             generator = make_openai(fast(tmp_path, **settings))
             failure, answers = None, []
             try:
@@ -144,10 +149,12 @@ def test_errors_are_found_wherever_they_stand(content, found):
 
 
 def test_reasons_read_equal_whatever_numbers_they_hold():
-    first = replies.outline(429, "rate_limit",
-        "Limit 30000, used 29017 in org-a81: try again in 2.5s (req_0a9)")
-    second = replies.outline(429, "rate_limit",
-        "Limit 30000, used 28999 in org-a81: try again in 8s (req_77)")
+    first = replies.outline(
+        429, "rate_limit", "Limit 30000, used 29017 in org-a81: try again in 2.5s (req_0a9)"
+    )
+    second = replies.outline(
+        429, "rate_limit", "Limit 30000, used 28999 in org-a81: try again in 8s (req_77)"
+    )
     assert first == second == "429 rate_limit: Limit … used … in … try again in … …"
     assert replies.outline(500, "", "") == "500" and replies.outline(429, "429", "slow") == "429: slow"
 

@@ -58,9 +58,7 @@ def literal_forward(model, history):
         low = literal_low_pass(x, block.frequency.cutoff)
         rescaled = low + block.frequency.beta**2 * (x - low)
         frequency = block.frequency.LayerNorm(x + rescaled)
-        x = block.alpha * frequency + (1 - block.alpha) * literal_attention(
-            block.attention, x, first
-        )
+        x = block.alpha * frequency + (1 - block.alpha) * literal_attention(block.attention, x, first)
         forward = block.feed_forward
         x = forward.LayerNorm(x + forward.dense_2(F.gelu(forward.dense_1(x))))
     return x[-1]

@@ -27,8 +27,7 @@ def literal_self_attention(extractor, embedding, history):
 def literal_routing(extractor, embedding, history):
     first = WINDOW - len(history)
     votes = [
-        [embedding[item] @ extractor.weight[first + t, k] for k in range(3)]
-        for t, item in enumerate(history)
+        [embedding[item] @ extractor.weight[first + t, k] for k in range(3)] for t, item in enumerate(history)
     ]
     logits = [[0.0] * 3 for _ in history]
     for iteration in range(3):
@@ -50,9 +49,7 @@ LITERAL = {"SA": literal_self_attention, "DR": literal_routing}
 
 @pytest.fixture(params=["SA", "DR"])
 def model_and_batch(request, tmp_path):
-    return circle_model(
-        tmp_path, "ComiRec", interest_extractor=request.param, initializer_range=1.0, **SMALL
-    )
+    return circle_model(tmp_path, "ComiRec", interest_extractor=request.param, initializer_range=1.0, **SMALL)
 
 
 def literal_interests(model, batch, row):

@@ -43,9 +43,7 @@ def test_alignment_pulls_a_users_two_sides_together():
 
 @torch.no_grad()
 def test_loss_equals_its_formula(tmp_path):
-    model, batch = circle_model(
-        tmp_path, "EIMF", alignment_weight=0.3, semantic_weight=0.7, **SMALL
-    )
+    model, batch = circle_model(tmp_path, "EIMF", alignment_weight=0.3, semantic_weight=0.7, **SMALL)
     items = model.item_embedding.weight
 
     def nearest_loss(interests, target):
@@ -67,14 +65,8 @@ def test_loss_equals_its_formula(tmp_path):
         means.append((behaviour[row].mean(dim=0), semantics.mean(dim=0), user))
     assert 0 < len(means) < len(batch)  # one user has no interests
     left, right, users = zip(*means, strict=True)
-    alignment = alignment_loss(
-        torch.stack(left), torch.stack(right), torch.tensor(users), temperature=0.1
-    )
-    expected = (
-        recommendation / len(batch)
-        + 0.3 * float(alignment)
-        + 0.7 * prediction / len(means)
-    )
+    alignment = alignment_loss(torch.stack(left), torch.stack(right), torch.tensor(users), temperature=0.1)
+    expected = recommendation / len(batch) + 0.3 * float(alignment) + 0.7 * prediction / len(means)
     torch.testing.assert_close(model.calculate_loss(batch).item(), expected, rtol=1e-4, atol=1e-4)
 
 

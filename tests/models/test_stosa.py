@@ -45,8 +45,7 @@ def literal_block(block, mean, cov, first):
                        for n in range(3))  # fmt: skip
             query = qkv_mean[t, q], qkv_cov[t, q]
             scores = [
-                math.exp(-distance(query, (qkv_mean[s, k], qkv_cov[s, k])) / math.sqrt(size))
-                for s in seen
+                math.exp(-distance(query, (qkv_mean[s, k], qkv_cov[s, k])) / math.sqrt(size)) for s in seen
             ]
             here = slice(head * size, head * size + size)
             for score, s in zip(scores, seen, strict=True):

@@ -102,9 +102,7 @@ def test_the_real_titles_of_ml_100k():
 def test_several_fields_are_joined_and_empty_ones_left_out(tmp_path):
     path = tmp_path / "x.item"
     header = {**ITEM, "brand": "token", "price": "float"}
-    atomic.write_rows(
-        path, header, [("a", "Soap", "Acme", 1), ("b", "Comb", "", 2), ("c", "", "", "")]
-    )
+    atomic.write_rows(path, header, [("a", "Soap", "Acme", 1), ("b", "Comb", "", 2), ("c", "", "", "")])
     texts = atomic.read_item_texts(path, fields=["title", "brand"])
     assert texts == {"a": "Soap, Acme", "b": "Comb", "c": ""}
 

@@ -20,9 +20,7 @@ pytest.importorskip("matplotlib", reason="the extra [report] is not installed")
 
 def made(folder, start=1_400_000_000, titles=("Soap 5 < 6 & Co", "Comb")):
     """Four users with six items each, 40 days apart."""
-    rows = [
-        (f"u{u}", f"i{i}", math.nan, start + 40 * 86_400 * i) for u in range(4) for i in range(6)
-    ]
+    rows = [(f"u{u}", f"i{i}", math.nan, start + 40 * 86_400 * i) for u in range(4) for i in range(6)]
     items = [Item(f"i{n}", title) for n, title in enumerate(titles)]
     skips = Skips()
     skips.add("negative time", folder, 1)

@@ -140,9 +140,7 @@ def test_no_rating_column_without_ratings(tmp_path):
 
 
 def test_a_user_with_one_item_is_kept_when_nothing_is_filtered(tmp_path):
-    card = prepare(
-        tmp_path / "x", source([("u", "a", 5, 1), ("v", "a", 5, 1), ("v", "b", 5, 2)]), NONE
-    )
+    card = prepare(tmp_path / "x", source([("u", "a", 5, 1), ("v", "a", 5, 1), ("v", "b", 5, 2)]), NONE)
     assert card["counts"]["shortest_history"] == 1
     assert card["counts"]["users"] == 2
 

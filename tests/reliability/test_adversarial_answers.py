@@ -45,11 +45,31 @@ REPEATED = [
 def texts():
     for unit in REPEATED:
         yield repr(unit), (unit * (SIZE // len(unit) + 1))[:SIZE]
-    for a, b in [("[", "]"), ("{", "}"), ("<think>", "</think>"), ("(", ")"), ('["', '"]'), ("**", "**"),
-        ("“", "”")]:
+    for a, b in [
+        ("[", "]"),
+        ("{", "}"),
+        ("<think>", "</think>"),
+        ("(", ")"),
+        ('["', '"]'),
+        ("**", "**"),
+        ("“", "”"),
+    ]:
         yield f"{a} then {b}", a * (SIZE // 2 // len(a)) + b * (SIZE // 2 // len(b))
-    for head in ('["a', "{", "<think", "| a |\n|---|\n", "[' ", "]", '["a"]', "```", "1. ", "x" * 100,
-        "I'm sorry", "**a", "<|channel|>"):
+    for head in (
+        '["a',
+        "{",
+        "<think",
+        "| a |\n|---|\n",
+        "[' ",
+        "]",
+        '["a"]',
+        "```",
+        "1. ",
+        "x" * 100,
+        "I'm sorry",
+        "**a",
+        "<|channel|>",
+    ):
         for fill in ("\n", " ", "a", '"', ",", "\\", "护"):
             yield f"{head!r} and {fill!r}", head + fill * (SIZE - len(head))
     for seed in range(20):
@@ -88,8 +108,9 @@ STEPS = {
 @pytest.mark.parametrize("step", STEPS)
 def test_no_text_takes_long(step):
     cases = CASES if step in ("usable", "scrub_answer") else {name: CASES[name] for name in list(CASES)[::3]}
-    slow = {name: took for name, text in cases.items() if (took := seconds(STEPS[step],
-        text)) >= MOST_SECONDS}
+    slow = {
+        name: took for name, text in cases.items() if (took := seconds(STEPS[step], text)) >= MOST_SECONDS
+    }
     assert not slow, {name: round(took, 3) for name, took in sorted(slow.items(), key=lambda e: -e[1])}
 
 

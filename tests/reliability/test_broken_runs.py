@@ -159,8 +159,11 @@ def test_a_wait_of_a_day_stops_the_run_and_one_of_a_minute_is_told(tmp_path, mon
 
     def script(prompt, attempt):
         wait = next((wait for word, wait in waits.items() if word in prompt), None)
-        return wait and attempt == 1 and Reply(status=429, code="quota", message="slow",
-            headers={"Retry-After": wait})
+        return (
+            wait
+            and attempt == 1
+            and Reply(status=429, code="quota", message="slow", headers={"Retry-After": wait})
+        )
 
     with LLMServer(script) as server:
         settings = {"model": "m", "base_url": server.compatible_url, "concurrency": 1}
@@ -172,8 +175,9 @@ def test_a_wait_of_a_day_stops_the_run_and_one_of_a_minute_is_told(tmp_path, mon
         waits["no 3-"] = "0.3"
         monkeypatch.setattr("recbole_sam.llm.throttle.TOLD_SECONDS", 0.2)
         server.asked.clear()
-        assert in_time(lambda: list(make_openai(fast(tmp_path,
-            **settings)).generate(make_requests(9)))) is None
+        assert (
+            in_time(lambda: list(make_openai(fast(tmp_path, **settings)).generate(make_requests(9)))) is None
+        )
         told = [record.getMessage() for record in caplog.records]
         assert told == ["The provider asks to wait 0 s (throttled (429 quota: slow)); waiting"]
 

@@ -28,11 +28,13 @@ CALLS = {"transient": TRIES, "throttled": 4 * TRIES, "once": 1}
 
 
 def message_of(protocol, message, finish="stop", usage=True):
-    names = ("prompt_tokens", "completion_tokens") if protocol == "openai" else ("input_tokens",
-        "output_tokens")
+    names = (
+        ("prompt_tokens", "completion_tokens") if protocol == "openai" else ("input_tokens", "output_tokens")
+    )
     choices = [{"message": message, "finish_reason": finish}]
-    body = {"choices": choices} if protocol == "openai" else {"output": {"choices": choices},
-        "request_id": "r"}
+    body = (
+        {"choices": choices} if protocol == "openai" else {"output": {"choices": choices}, "request_id": "r"}
+    )
     if usage is True:
         usage = dict(zip(names, (10, 9), strict=True))
     elif callable(usage):
@@ -46,8 +48,9 @@ def good(protocol, content=TEXT, finish="stop", usage=True, **more):
 
 def error(protocol, code, message="no"):
     return json.dumps(
-        {"error": {"code": code, "message": message}} if protocol == "openai" else {"code": code,
-        "message": message}
+        {"error": {"code": code, "message": message}}
+        if protocol == "openai"
+        else {"code": code, "message": message}
     ).encode()
 
 
@@ -90,8 +93,12 @@ def kinds():
     for name, head in heads.items():
         told = COMPLETE, "once", TOLD
         add(f"good, {name}", lambda p, h=head: response(200, good(p), h.items()), *told)
-    add("good, after 100", lambda p: b"HTTP/1.1 100 Continue\r\n\r\n" + response(200, good(p)), COMPLETE,
-        paid=TOLD)
+    add(
+        "good, after 100",
+        lambda p: b"HTTP/1.1 100 Continue\r\n\r\n" + response(200, good(p)),
+        COMPLETE,
+        paid=TOLD,
+    )
     add("good, in chunks", lambda p: response(200, b"%x\r\n%s\r\n0\r\n\r\n" % (len(good(p)), good(p)),
         [("Transfer-Encoding", "chunked")]), COMPLETE, paid=TOLD)  # fmt: skip
     add("good, megabytes", lambda p: response(200, good(p, f"{TEXT}\n" + "\n" * 2**20)), COMPLETE, paid=TOLD)
@@ -123,8 +130,13 @@ def kinds():
         "only a thought, and stopped": {"content": "", "reasoning_content": "wrenches"},
     }  # fmt: skip
     for name, message in messages.items():
-        add(f"message: {name}", lambda p, m=message: response(200, message_of(p, m)), FAILED, "transient",
-            TOLD)
+        add(
+            f"message: {name}",
+            lambda p, m=message: response(200, message_of(p, m)),
+            FAILED,
+            "transient",
+            TOLD,
+        )
     thoughts = {
         "reasoning": {"content": "", "reasoning": "wrenches"}, "reasoning_content": {"content": None,
         "reasoning_content": "x"},
@@ -132,16 +144,31 @@ def kinds():
         "reasoning_details": [1]},
     }  # fmt: skip
     for name, message in thoughts.items():
-        add(f"thought: {name}", lambda p, m=message: response(200, message_of(p, m, "length")), FAILED,
-            "once", TOLD)
+        add(
+            f"thought: {name}",
+            lambda p, m=message: response(200, message_of(p, m, "length")),
+            FAILED,
+            "once",
+            TOLD,
+        )
     add("thought: usage", lambda p: response(200, good(p, "", "length", lambda n: {n[0]: 10, n[1]: 9,
         "completion_tokens_details": {"reasoning_tokens": 9},
         "output_tokens_details": {"reasoning_tokens": 9}})),
         FAILED, "once", TOLD)  # fmt: skip
-    add("refused: content filter", lambda p: response(200, good(p, finish="content_filter")), REFUSED,
-        "once", TOLD)
-    add("refused: by the model", lambda p: response(200, good(p, None, refusal="I will not")), REFUSED,
-        "once", TOLD)
+    add(
+        "refused: content filter",
+        lambda p: response(200, good(p, finish="content_filter")),
+        REFUSED,
+        "once",
+        TOLD,
+    )
+    add(
+        "refused: by the model",
+        lambda p: response(200, good(p, None, refusal="I will not")),
+        REFUSED,
+        "once",
+        TOLD,
+    )
     for code in ("data_inspection_failed", "DataInspectionFailed"):
         add(f"refused: {code}", lambda p, c=code: response(400, error(p, c)), REFUSED)
     # errors by their status
@@ -161,16 +188,22 @@ def kinds():
             w)]),
             FAILED, "throttled")  # fmt: skip
     for wait in ("86400", "1e9", "inf", "1e999", "Fri, 31 Dec 9999 23:59:59 GMT", "9" * 400):
-        add(f"429, Retry-After {wait[:40]}", lambda p, w=wait: response(429, error(p, "x"), [("Retry-After",
-            w)]), STOP)
+        add(
+            f"429, Retry-After {wait[:40]}",
+            lambda p, w=wait: response(429, error(p, "x"), [("Retry-After", w)]),
+            STOP,
+        )
         if wait in ("86400", "inf"):
             add(f"503, Retry-After {wait}", lambda p, w=wait: response(503, error(p, "x"), [("Retry-After",
                 w)]),
                 STOP, "once", UNKNOWN)  # fmt: skip
     for status in (401, 402, 403, 404):
         add(f"{status}", lambda p, s=status: response(s, error(p, "odd")), STOP)
-        add(f"{status} in HTML", lambda p, s=status: response(s, b"<html>", [("Content-Type",
-            "text/html")]), STOP)
+        add(
+            f"{status} in HTML",
+            lambda p, s=status: response(s, b"<html>", [("Content-Type", "text/html")]),
+            STOP,
+        )
     for code in ("invalid_api_key", "Arrearage", "model_not_found", "AccessDenied", "PostpaidBillOverdue"):
         add(f"400 {code}", lambda p, c=code: response(400, error(p, c)), STOP)
     for status in (300, 301, 302, 303, 304, 305, 307, 308):
@@ -180,21 +213,35 @@ def kinds():
             add(f"{status} to nowhere", lambda p, s=status: response(s, b"{}"), STOP, "once", UNKNOWN)
     # errors inside a good response
     for code in (429, "429", "rate_limit_exceeded", "Throttling.RateQuota", "RESOURCE_EXHAUSTED"):
-        add(f"200, error {code!r}", lambda p, c=code: response(200, error(p, c)), FAILED, "throttled",
-            UNKNOWN)
+        add(
+            f"200, error {code!r}", lambda p, c=code: response(200, error(p, c)), FAILED, "throttled", UNKNOWN
+        )
     for code in (500, "503", "server_error", "overloaded", "odd", {"a": 1}):
-        add(f"200, error {code!r}", lambda p, c=code: response(200, error(p, c)), FAILED, "transient",
-            UNKNOWN)
+        add(
+            f"200, error {code!r}", lambda p, c=code: response(200, error(p, c)), FAILED, "transient", UNKNOWN
+        )
     for code in (400, "context_length_exceeded", "invalid_request_error"):
         add(f"200, error {code!r}", lambda p, c=code: response(200, error(p, c)), FAILED, "once", UNKNOWN)
     for code in (401, "invalid_api_key", 402, 403, "404", "model_not_found"):
         add(f"200, error {code!r}", lambda p, c=code: response(200, error(p, c)), STOP, "once", UNKNOWN)
-    add("200, error as a text", lambda p: response(200, b'{"error": "too many requests"}'), FAILED,
-        "throttled", UNKNOWN)
-    add("200, error in the choice", lambda p: response(200,
-        b'{"choices": [{"error": {"code": 502, "message": "x"}}]}')
-        if p == "openai" else response(200, b'{"error": {"code": 502, "message": "x"}}'), FAILED,
-            "transient", UNKNOWN)
+    add(
+        "200, error as a text",
+        lambda p: response(200, b'{"error": "too many requests"}'),
+        FAILED,
+        "throttled",
+        UNKNOWN,
+    )
+    add(
+        "200, error in the choice",
+        lambda p: (
+            response(200, b'{"choices": [{"error": {"code": 502, "message": "x"}}]}')
+            if p == "openai"
+            else response(200, b'{"error": {"code": 502, "message": "x"}}')
+        ),
+        FAILED,
+        "transient",
+        UNKNOWN,
+    )
     # connections
     broken = {
         "dropped": lambda p: None, "dropped after the head": lambda p: (response(200, b"x" * 99)[:40], 0.0),
@@ -241,6 +288,7 @@ def storm(tmp_path, monkeypatch):
 
     def run(protocol, names, folder, **changes):
         with RawServer(lambda body: response(200, good("openai"))) as elsewhere:
+
             def script(body):
                 data = KINDS[kind_of(body)][0](protocol)
                 there = f"127.0.0.1:{elsewhere.port}".encode()
@@ -305,12 +353,14 @@ def test_every_kind_that_ends_a_run(storm, protocol):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("name", ["connection: dropped", "204 without a body", "206 without a body",
-    "200, error 500"])
+@pytest.mark.parametrize(
+    "name", ["connection: dropped", "204 without a body", "206 without a body", "200, error 500"]
+)
 def test_the_ceiling_holds_for_what_nobody_told(storm, protocol, name):
     """Each call may cost 50 tokens of output and some of input; 400 allow a few."""
-    _, asked, report, failure, _ = storm(protocol, [name], "cache", tries=1000, max_cost=400 / 1e6,
-        concurrency=1)
+    _, asked, report, failure, _ = storm(
+        protocol, [name], "cache", tries=1000, max_cost=400 / 1e6, concurrency=1
+    )
     most = report.spending.unreported_cost / report.spending.unreported if report.spending.unreported else 1
     if failure is None:  # unreadable answers are tried three times only
         assert asked[name] == 3 and report.spending.unreported == 3

@@ -74,12 +74,18 @@ PLACES = {
     "a body of 500": lambda form: Reply(status=500, body=f"<html>{form}</html>".encode()),
     "a body of 400": lambda form: Reply(status=400, body=f"not with {form}".encode()),
     "a body of 200": lambda form: Reply(body=f"<html>{form}</html>".encode()),
-    "an error inside 200": lambda form: Reply(body=json.dumps({"error": {"code": 401,
-    "message": form}}).encode()),
-    "a code inside 200": lambda form: Reply(body=json.dumps({"error": {"code": form,
-    "message": "x"}}).encode()),
-    "a redirect": lambda form: Reply(status=307, body=b"", headers={"Location": f"http://127.0.0.1:1/{form}?k={form}"}),
-    "a user of a redirect": lambda form: Reply(status=302, body=b"", headers={"Location": f"http://{form}@127.0.0.1:1/"}),
+    "an error inside 200": lambda form: Reply(
+        body=json.dumps({"error": {"code": 401, "message": form}}).encode()
+    ),
+    "a code inside 200": lambda form: Reply(
+        body=json.dumps({"error": {"code": form, "message": "x"}}).encode()
+    ),
+    "a redirect": lambda form: Reply(
+        status=307, body=b"", headers={"Location": f"http://127.0.0.1:1/{form}?k={form}"}
+    ),
+    "a user of a redirect": lambda form: Reply(
+        status=302, body=b"", headers={"Location": f"http://{form}@127.0.0.1:1/"}
+    ),
     "a wait": lambda form: Reply(status=429, code="x", headers={"Retry-After": form}),
     "the end": lambda form: Reply(text="steel tools", finish=form),
 }

@@ -24,9 +24,7 @@ from aiohttp import web
 
 KEY = "sk-test-0123456789abcdef-SECRET"
 
-ADJECTIVES = (
-    "soft green loud small rare plain dark quick warm round bold thin sweet old deep".split()
-)
+ADJECTIVES = "soft green loud small rare plain dark quick warm round bold thin sweet old deep".split()
 NOUNS = "soap comb lamp brush cream towel mirror ribbon powder basket candle razor sponge".split()
 
 
@@ -64,9 +62,7 @@ def good_answer(prompt, count=None):
     lines = []
     for i in range(wanted(prompt) if count is None else count):
         a, n, m = digest[i % 32], digest[(i + 7) % 32], digest[(i + 13) % 32]
-        lines.append(
-            f"{ADJECTIVES[a % len(ADJECTIVES)]} {NOUNS[n % len(NOUNS)]} number {i} kind {m}"
-        )
+        lines.append(f"{ADJECTIVES[a % len(ADJECTIVES)]} {NOUNS[n % len(NOUNS)]} number {i} kind {m}")
     return "\n".join(lines)
 
 
@@ -124,9 +120,7 @@ class LLMServer:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         app = web.Application(client_max_size=2**30)
-        app.router.add_post(
-            "/api/v1/services/aigc/text-generation/generation", self._dashscope_call
-        )
+        app.router.add_post("/api/v1/services/aigc/text-generation/generation", self._dashscope_call)
         base = "/compatible-mode/v1"
         app.router.add_post(f"{base}/chat/completions", self._openai_call)
         app.router.add_post(f"{base}/files", self._upload)
@@ -235,9 +229,7 @@ class LLMServer:
 
     async def _upload(self, request):
         if self._unauthorised(request):
-            return web.json_response(
-                {"error": {"message": "no", "code": "invalid_api_key"}}, status=401
-            )
+            return web.json_response({"error": {"message": "no", "code": "invalid_api_key"}}, status=401)
         form = await request.post()
         assert form["purpose"] == "batch"
         name = f"file-batch-{len(self.files) + 1}"

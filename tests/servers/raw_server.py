@@ -54,8 +54,9 @@ class RawServer:
                     self.heads.append(head)
                     self.asked[body] += 1
                     answer = self.script(body)
-                    data, wait = answer if isinstance(answer, tuple) else (answer,
-                        0.0 if answer is None else None)
+                    data, wait = (
+                        answer if isinstance(answer, tuple) else (answer, 0.0 if answer is None else None)
+                    )
                     if data:
                         connection.sendall(data)
                     if wait is not None:  # then reset: whoever waits hears of it at once

@@ -161,9 +161,7 @@ def meaning_key(phrase):
     """
     folded = unicodedata.normalize("NFKC", phrase).casefold()
     words = re.findall(r"\w+", folded)
-    stems = {
-        w[:-1] if len(w) > 3 and w.endswith("s") and not w.endswith("ss") else w for w in words
-    }
+    stems = {w[:-1] if len(w) > 3 and w.endswith("s") and not w.endswith("ss") else w for w in words}
     return frozenset(stems - _SMALL_WORDS) or frozenset(stems) or frozenset({folded})
 
 

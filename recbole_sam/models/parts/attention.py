@@ -65,14 +65,10 @@ class CrossInterestLayer(nn.Module):
     ``x + Drop(FFN(LN(x)))``.
     """
 
-    def __init__(
-        self, hidden_size, inner_size, n_heads, hidden_dropout, attn_dropout, activation, eps
-    ):
+    def __init__(self, hidden_size, inner_size, n_heads, hidden_dropout, attn_dropout, activation, eps):
         super().__init__()
         self.attention_norm = nn.LayerNorm(hidden_size, eps=eps)
-        self.attention = nn.MultiheadAttention(
-            hidden_size, n_heads, dropout=attn_dropout, batch_first=True
-        )
+        self.attention = nn.MultiheadAttention(hidden_size, n_heads, dropout=attn_dropout, batch_first=True)
         self.feed_forward_norm = nn.LayerNorm(hidden_size, eps=eps)
         self.feed_forward = nn.Sequential(
             nn.Linear(hidden_size, inner_size), activation, nn.Linear(inner_size, hidden_size)

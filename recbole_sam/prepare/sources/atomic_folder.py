@@ -30,9 +30,7 @@ def inter_file(folder):
     except OSError as error:
         raise DataError(f"{folder} cannot be read as a RecBole dataset folder ({error.strerror}).") from error
     if len(found) != 1:
-        raise DataError(
-            f"{folder} holds {len(found)} .inter files, where a RecBole dataset folder has one."
-        )
+        raise DataError(f"{folder} holds {len(found)} .inter files, where a RecBole dataset folder has one.")
     return found[0]
 
 

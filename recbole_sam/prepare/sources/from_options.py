@@ -25,9 +25,7 @@ def preset_of(args):
     """
     preset = presets.load(args.preset or args.dataset)
     if preset is None and args.preset:
-        raise UnknownNameError(
-            f"There is no preset {args.preset!r}.{nearest(args.preset, presets.names())}"
-        )
+        raise UnknownNameError(f"There is no preset {args.preset!r}.{nearest(args.preset, presets.names())}")
     return preset
 
 
@@ -140,9 +138,7 @@ def _download(args, preset):
             if args.offline:
                 raise download.FetchError("--offline was given")
             with tqdm(desc=remote.name, unit="B", unit_scale=True, disable=None) as bar:
-                download.fetch(
-                    remote, cache, report=lambda done, total, bar=bar: _show(bar, done, total)
-                )
+                download.fetch(remote, cache, report=lambda done, total, bar=bar: _show(bar, done, total))
         except download.FetchError as error:
             names = [each.name for each in files.values()]
             options = " ".join(f"--{part}={each.name}" for part, each in files.items())
@@ -257,10 +253,7 @@ def _described(args, preset, item_skips):
 def _columns(args, preset):
     usual = (preset.columns or {}) if preset else {}
     return table.Columns(
-        **{
-            name: getattr(args, f"{name}_column") or usual.get(name)
-            for name in table.Columns._fields
-        }
+        **{name: getattr(args, f"{name}_column") or usual.get(name) for name in table.Columns._fields}
     )
 
 

@@ -85,9 +85,7 @@ def reading(path):
     except PermissionError:
         raise DataError(f"{path} may not be read (permission denied).") from None
     except EOFError:
-        raise DataError(
-            f"{path} is a truncated gzip file: fetch it again, the rest is missing."
-        ) from None
+        raise DataError(f"{path} is a truncated gzip file: fetch it again, the rest is missing.") from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path} is a corrupt gzip file ({error}): fetch it again.") from None
     except OSError as error:  # such as a file taken for a folder, or a failing disk

@@ -26,9 +26,7 @@ def read_ratings(path, skips):
         DataError: the archive is missing, a folder, damaged, or holds no ``ratings.dat``.
     """
     for number, cells in _lines(path, "ratings.dat"):
-        rating, time = (
-            (parse_number(cells[2]), parse_time(cells[3])) if len(cells) == 4 else (None,) * 2
-        )
+        rating, time = (parse_number(cells[2]), parse_time(cells[3])) if len(cells) == 4 else (None,) * 2
         if rating is None or time is None or not all(map(clean_token, cells[:2])):
             skips.add(reasons.NOT_RECORD, path, number)
         else:

@@ -80,9 +80,7 @@ def read_interactions(path, columns, skips, delimiter=None, names=None, behaviou
     given, table = names, _rows(path, delimiter, names)
     names = next(table)
     user, item, time = (
-        _find(
-            path, names, part, getattr(columns, part), INTERACTION_NAMES[part], f"--{part}-column"
-        )
+        _find(path, names, part, getattr(columns, part), INTERACTION_NAMES[part], f"--{part}-column")
         for part in ("user", "item", "time")
     )
     rating = _find(path, names, "rating", columns.rating, INTERACTION_NAMES["rating"])
@@ -292,8 +290,7 @@ def _find(path, names, part, wanted, usual, option=None):
     if option is None:
         return None
     raise DataError(
-        f"{path} has no column recognised as {part}; it has {', '.join(names)}. "
-        f"Name it with {option}=."
+        f"{path} has no column recognised as {part}; it has {', '.join(names)}. Name it with {option}=."
     )
 
 
@@ -357,12 +354,11 @@ def _parquet_rows(path):
         import pyarrow.parquet
     except ImportError:
         raise DataError(
-            f"{path} is a Parquet file, and reading those needs pyarrow: "
-            "pip install 'recbole-sam[parquet]'."
+            f"{path} is a Parquet file, and reading those needs pyarrow: pip install 'recbole-sam[parquet]'."
         ) from None
     if path.is_dir():
         raise DataError(
-            f"{path} is a folder of Parquet files, where one file is needed. Join them: python -c \"import "
+            f'{path} is a folder of Parquet files, where one file is needed. Join them: python -c "import '
             f"pyarrow.parquet as p; p.write_table(p.read_table('{path}'), '{path.stem}.joined.parquet')\""
         )
     with reading(path):

@@ -66,9 +66,7 @@ def test_summary_by_hand(ranks):
     assert row["mean"].to_dict() == pytest.approx(values.mean().to_dict())
     assert row["seeds"].to_dict() == {"A": 2, "B": 2, "C": 3}
     assert (row["users"] == USERS).all()
-    seeds = [
-        metrics.value("ndcg@20", training("A", seed, 180)["rank"]).mean() for seed in (1, 2)
-    ]
+    seeds = [metrics.value("ndcg@20", training("A", seed, 180)["rank"]).mean() for seed in (1, 2)]
     assert row.loc["A", "sd"] == pytest.approx(abs(seeds[0] - seeds[1]) / np.sqrt(2))
     order = ranks.loc[ranks["protocol"] == "full", "user"].drop_duplicates()
     assert row.loc["B", ["low", "high"]].tolist() == pytest.approx(bootstrap_interval(values.loc[order, "B"]))

@@ -120,7 +120,7 @@ LAYOUTS = {
     "table in a fence": "```markdown\n| Interest |\n|---|\n| steel tools |\n| red paper |\n```",
     "table in HTML": "<table><tr><th>#</th><th>Interest</th></tr><tr><td>1</td><td>steel tools</td></tr>"
     "<tr><td>2</td><td>red paper</td></tr></table>",
-    "CSV": "interest,reason\nsteel tools,\"wrenches, mostly\"\nred paper,paper",
+    "CSV": 'interest,reason\nsteel tools,"wrenches, mostly"\nred paper,paper',
     "TSV": "1\tsteel tools\n2\tred paper",
     "phrase -> reason": '{"steel tools": "buys wrenches", "red paper": "owns two pads"}',
     "phrase -> score": '{"steel tools": 0.9, "red paper": 0.8}',

@@ -232,8 +232,15 @@ def test_prose_is_not_a_phrase():
 @pytest.mark.parametrize(
     "written",
     # most of SmolLM2-135M-Instruct, asked for interests
-    ["23", "1.1.1: 1.1.1.1: 1.1", "This customer is a fan of 3D printing", "The user likes tools",
-     "A person who likes tools", "The customer also bought tools", "This shopper really enjoys tools"],
+    [
+        "23",
+        "1.1.1: 1.1.1.1: 1.1",
+        "This customer is a fan of 3D printing",
+        "The user likes tools",
+        "A person who likes tools",
+        "The customer also bought tools",
+        "This shopper really enjoys tools",
+    ],
 )
 def test_numbers_and_sentences_about_the_customer_are_no_phrases(written):
     assert parse.parse_phrases(written, 1) == []

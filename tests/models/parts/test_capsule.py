@@ -45,9 +45,7 @@ def test_route_equals_a_loop(own_votes, adaptive, iterations):
     capsules = route(votes, logits, REAL, iterations, active if adaptive else None)
     for user, count in enumerate(counts):
         items = torch.where(REAL[user])[0].tolist()
-        expected = literal_route(
-            votes[user].expand(3, -1, -1), logits, items, range(count), iterations
-        )
+        expected = literal_route(votes[user].expand(3, -1, -1), logits, items, range(count), iterations)
         for k in range(3):
             wanted = expected.get(k, torch.zeros(4))
             torch.testing.assert_close(capsules[user, k], wanted, rtol=1e-5, atol=1e-6)

@@ -12,9 +12,7 @@ def gaussians(count, width=5):
 
 def literal_distance(mean_a, cov_a, mean_b, cov_b):
     means = sum((float(x) - float(y)) ** 2 for x, y in zip(mean_a, mean_b, strict=True))
-    roots = sum(
-        (math.sqrt(x) - math.sqrt(y)) ** 2 for x, y in zip(cov_a, cov_b, strict=True)
-    )
+    roots = sum((math.sqrt(x) - math.sqrt(y)) ** 2 for x, y in zip(cov_a, cov_b, strict=True))
     return means + roots
 
 

@@ -98,9 +98,7 @@ def test_votes_are_those_of_other_users():
     expected = [literal(baskets, u, h, weights) for u, h in zip(users, histories, strict=True)]
     torch.testing.assert_close(scores, torch.tensor(expected))
     for item in range(1, N_ITEMS):
-        one = votes.add_to_one(
-            torch.zeros(5), torch.tensor(users), item_seq, lengths, torch.full((5,), item)
-        )
+        one = votes.add_to_one(torch.zeros(5), torch.tensor(users), item_seq, lengths, torch.full((5,), item))
         torch.testing.assert_close(one, scores[:, item])
 
 

@@ -41,11 +41,7 @@ META_2023 = {
 def put(tmp_path, lines, name="x.json"):
     path = tmp_path / name
     raw = b"".join(
-        (
-            line
-            if isinstance(line, bytes)
-            else (line if isinstance(line, str) else json.dumps(line)).encode()
-        )
+        (line if isinstance(line, bytes) else (line if isinstance(line, str) else json.dumps(line)).encode())
         + b"\n"
         for line in lines
     )

@@ -42,9 +42,7 @@ def test_usual_column_names_and_delimiters_are_recognised(tmp_path, head):
 
 def test_columns_by_name(tmp_path):
     path = put(tmp_path, "wer,was,wann\na,b,3\n")
-    with pytest.raises(
-        DataError, match="recognised as user; it has wer, was, wann.*--user-column="
-    ):
+    with pytest.raises(DataError, match="recognised as user; it has wer, was, wann.*--user-column="):
         interactions(path)
     columns = table.Columns(user="wer", item="was", time="wann")
     (row,) = interactions(path, columns)
