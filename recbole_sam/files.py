@@ -161,3 +161,41 @@ def _sync_folder(folder):
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+_known = {}  # path, time of the last change and size -> SHA-256
+
+
+def sha256_once(path):
+    """:func:`sha256`, computed once a process as long as a file is the same."""
+    state = _state(path)
+    if state not in _known:
+        _known[state] = sha256(path)
+    return _known[state]
+
+
+@contextmanager
+def read_whole(path):
+    """Remembers the SHA-256 of a file that is read to its end anyway, for :func:`sha256_once`.
+
+    Args:
+        path (pathlib.Path): the file.
+
+    Yields:
+        callable: to be given every piece of bytes.
+    """
+    state, digest, length = _state(path), hashlib.sha256(), 0
+
+    def update(data):
+        nonlocal length
+        digest.update(data)
+        length += len(data)
+
+    yield update
+    if length == state[2]:
+        _known[state] = digest.hexdigest()
+
+
+def _state(path):
+    found = os.stat(path)
+    return os.path.abspath(path), found.st_mtime_ns, found.st_size

@@ -8,6 +8,8 @@ import functools
 import importlib.util
 import types
 
+import yaml
+
 from recbole_sam import compat
 from recbole_sam.compat.literals import identifier
 from recbole_sam.config import our_models, setting_names, yaml_files
@@ -79,6 +81,7 @@ def _is_sequential_of_recbole(model_class):
 
 
 def _register_properties():
+    """Our YAML files and checks in RecBole's ``Config``, which reads each file once a process."""
     from recbole.config.configurator import Config
     from recbole.utils import InputType, ModelType
 
@@ -109,6 +112,16 @@ def _register_properties():
                 internal["MODEL_INPUT_TYPE"] = InputType[_INPUT_TYPES[loss]]
             setting_names.check_names(given, model)
 
+    def update_internal(self, file):
+        content = yaml.load(yaml_files.text(file), Loader=self.yaml_loader)
+        self.internal_config_dict.update(content or {})
+        return content
+
+    def load_files(self, files):
+        contents = [yaml.load(yaml_files.text(file), Loader=self.yaml_loader) for file in files or ()]
+        return {name: value for content in contents for name, value in content.items()}
+
+    Config._update_internal_config_dict, Config._load_config_files = update_internal, load_files
     Config._get_model_and_dataset = checked_model_and_dataset
     Config._load_internal_config_dict = load_with_ours
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from recbole_sam.config import values
+from recbole_sam.config import values, yaml_files
 from recbole_sam.errors import RecBoleSAMError, SettingError
 
 DEFAULT_MODEL = "SAM"
@@ -129,8 +129,7 @@ def _read_files(files):
         try:
             if Path(file).exists() and not Path(file).is_file():
                 raise SettingError(f"cannot read the configuration file {file}: it is no regular file.")
-            with open(file, encoding="utf-8") as stream:
-                content = yaml.safe_load(stream)
+            content = yaml_files.content(file)
         except OSError as error:
             raise SettingError(f"cannot read the configuration file {file}: {error.strerror}.") from error
         except RecursionError as error:

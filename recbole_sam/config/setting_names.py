@@ -6,8 +6,6 @@ import importlib.util
 from logging import getLogger
 from pathlib import Path
 
-import yaml
-
 from recbole_sam.config import our_models, yaml_files
 from recbole_sam.errors import SettingError, UnknownNameError, nearest
 
@@ -30,12 +28,6 @@ ENCODER = ("item_text_fields", "text_encoder", "text_encoder_dim", "text_pooling
 OF_ITEM_TEXTS = (*ENCODER, "text_batch_size", "text_cache_dir")
 # Read by the code of these models, and listed in the YAML of others only.
 _RECBOLE_UNLISTED_READERS = {"tau": ["FEARec"]}
-
-
-def keys(file):
-    """The names a YAML file sets, a set of str."""
-    # BaseLoader reads names only, so no tag or float dialect of RecBole's matters here.
-    return set(yaml.load(Path(file).read_text(encoding="utf-8"), Loader=yaml.BaseLoader) or {})
 
 
 def _recbole_properties():
@@ -78,19 +70,20 @@ def _is_a_users_own(name):
 def of_model(name):
     """The settings in a model's own YAML, RecBole's or the plugin's, a set of str."""
     files = yaml_files.model_file(name), _recbole_properties() / "model" / f"{name}.yaml"
-    return next((keys(file) for file in files if file.is_file()), set())  # a user's own model needs none
+    # a user's own model needs none
+    return next((yaml_files.keys(file) for file in files if file.is_file()), set())
 
 
 @functools.cache
 def recbole_dataset_names():
     """The datasets RecBole can download by name, a set of str."""
-    return keys(_recbole_properties() / "dataset" / "url.yaml")
+    return yaml_files.keys(_recbole_properties() / "dataset" / "url.yaml")
 
 
 @functools.cache
 def recbole_names():
     """Every setting RecBole 1.2.1 knows, of any of its models, a set of str."""
-    return _general_names().union(*map(keys, (_recbole_properties() / "model").glob("*.yaml")))
+    return _general_names().union(*map(yaml_files.keys, (_recbole_properties() / "model").glob("*.yaml")))
 
 
 @functools.cache
@@ -101,7 +94,7 @@ def _general_names():
     names = set(_RECBOLE_UNLISTED)
     for file in _recbole_properties().rglob("*.yaml"):
         if file.parent.name != "model" and file.stem not in ("url", "kg_url"):
-            names |= keys(file)
+            names |= yaml_files.keys(file)
     for group in ("general", "training", "evaluation", "dataset"):
         names |= set(getattr(argument_list, f"{group}_arguments"))
     return names - set(LISTED_OF_MODELS)
@@ -112,7 +105,7 @@ def own_names():
     """Every setting of the plugin's own, a set of str."""
     files = [yaml_files.interests_file(), yaml_files.llm_file()]
     files += (yaml_files.folder() / "model").glob("*.yaml")
-    return set().union(*map(keys, files))
+    return set().union(*map(yaml_files.keys, files))
 
 
 @functools.cache
@@ -122,11 +115,11 @@ def _readers():
     ours = {name: yaml_files.model_file(name) for name in yaml_files.model_names()}
     readers = {name: set(models) for name, models in _RECBOLE_UNLISTED_READERS.items()}
     for model, file in (files | ours).items():
-        for name in keys(file) - _general_names():
+        for name in yaml_files.keys(file) - _general_names():
             readers.setdefault(name, set()).add(model)
     with_texts = {model for model in ours if our_models.can_read_item_texts(model)}
     with_interests = {model for model in ours if our_models.uses_interests(model)}
-    for name in keys(yaml_files.interests_file()) | keys(yaml_files.llm_file()):
+    for name in yaml_files.keys(yaml_files.interests_file()) | yaml_files.keys(yaml_files.llm_file()):
         reads_it = with_texts if name in OF_ITEM_TEXTS else with_interests
         readers[name] = readers.get(name, set()) | reads_it
     return readers

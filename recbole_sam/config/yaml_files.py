@@ -1,6 +1,9 @@
 """Where the plugin's YAML properties are, in a checkout and in an installed wheel."""
 
+import functools
 from pathlib import Path
+
+import yaml
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -54,3 +57,34 @@ def model_names():
 def tuning_file(name):
     """The search ranges of a model, a ``params_file`` of RecBole (a path that may not exist)."""
     return folder() / "tuning" / f"{name}.hyper"
+
+
+def text(path):
+    """The text of a YAML file, read once a process as long as it is the same.
+
+    Args:
+        path (str or pathlib.Path): the file.
+
+    Raises:
+        OSError, UnicodeDecodeError: it cannot be read.
+    """
+    path = Path(path).resolve()  # RecBole's own paths go through ".."
+    found = path.stat()
+    return _text(path, found.st_mtime_ns, found.st_size)
+
+
+@functools.lru_cache(maxsize=512)
+def _text(path, changed, size):
+    return path.read_text(encoding="utf-8")
+
+
+def content(path):
+    """What a YAML file of the plugin holds, of YAML's plain types."""
+    return yaml.safe_load(text(path))
+
+
+@functools.cache
+def keys(path):
+    """The names that a packaged YAML file sets, a set of str."""
+    # BaseLoader reads names only, so no tag or float dialect of RecBole's matters here.
+    return set(yaml.load(text(path), Loader=yaml.BaseLoader) or {})

@@ -1,17 +1,19 @@
 """What is wrong with a dataset's folder, in one sentence, before RecBole reads it."""
 
 import contextlib
+import functools
 import urllib.error
 from logging import getLogger
 from pathlib import Path
 
-import yaml
 from recbole.utils import ModelType
 
-from recbole_sam.config import setting_names, yaml_files
+from recbole_sam.config import our_models, setting_names, yaml_files
 from recbole_sam.config.our_models import can_read_item_texts
+from recbole_sam.data import titles
 from recbole_sam.data.columns import check_header
 from recbole_sam.errors import DataError, SettingError, UnknownNameError, nearest
+from recbole_sam.files import read_whole
 from recbole_sam.prepare.card import card_line, check_files, read_card
 from recbole_sam.prepare.folder import is_synthetic
 from recbole_sam.prepare.sources.lines import LONGEST_LINE
@@ -44,6 +46,8 @@ def folder_of(config):
         raise UnknownNameError(_unknown_dataset(name, folder))
     if config["benchmark_filename"] is None:
         _check_columns(folder / f"{name}.inter", config)
+    if our_models.uses_item_texts(config) or our_models.uses_interests(config["model"]):
+        titles.read_once(config)  # its checksum comes with it
     card = read_card(folder)
     if card is not None:
         check_files(folder, card)
@@ -126,7 +130,7 @@ def loading(config):
 def _is_another_dataset(name):
     """Whether RecBole's download of this name is not what our preset of the same name means."""
     file = yaml_files.dataset_file(name)
-    return file.is_file() and "recbole_name" in yaml.safe_load(file.read_text("utf-8")).get("source", {})
+    return file.is_file() and "recbole_name" in yaml_files.content(file).get("source", {})
 
 
 def _unknown_dataset(name, folder):
@@ -153,9 +157,9 @@ def _check_columns(file, config):
         )
     encoding = config["encoding"] or "utf-8"
     try:
-        with open(file, "rb") as stream:
-            header = stream.readline(LONGEST_LINE).rstrip(b"\r\n").decode(encoding, "replace")
-            has_rows = bool(stream.read(1))
+        found = file.stat()
+        header, has_rows = _head(file, (found.st_mtime_ns, found.st_size))
+        header = header.decode(encoding, "replace")
     except OSError as error:
         raise DataError(f"{file} cannot be read ({error.strerror or error}).") from None
     except LookupError:
@@ -189,6 +193,19 @@ def _check_columns(file, config):
     check_header(file, header, config["field_separator"])
     if not has_rows:
         raise DataError(f"{file} holds no interactions.")
+
+
+@functools.lru_cache(maxsize=4)
+def _head(file, state):
+    """The first line (bytes) and whether another follows; the file's checksum comes with it."""
+    with open(file, "rb") as stream, read_whole(file) as seen:
+        header = stream.readline(LONGEST_LINE)
+        seen(header)
+        has_rows = False
+        while block := stream.read(1 << 20):
+            has_rows = True
+            seen(block)
+    return header.rstrip(b"\r\n"), has_rows
 
 
 def _shown(header):

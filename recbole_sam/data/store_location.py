@@ -6,7 +6,7 @@ import shlex
 from logging import getLogger
 from pathlib import Path
 
-from recbole_sam.config import setting_names
+from recbole_sam.config import yaml_files
 from recbole_sam.config.yaml_files import interests_file, llm_file
 from recbole_sam.data.store import InterestStore
 from recbole_sam.data.titles import titles_digest
@@ -71,7 +71,7 @@ def _is_default(config, name):
 
 def _settings(config):
     """The names of the settings in :func:`content`."""
-    names = sorted(setting_names.keys(interests_file()) - _NOT_CONTENT) + list(_SPLIT)
+    names = sorted(yaml_files.keys(interests_file()) - _NOT_CONTENT) + list(_SPLIT)
     return names if config["interest_generator"] == "extractive" else [*names, *_LLM_CONTENT]
 
 
@@ -174,7 +174,7 @@ def command(config, again=True):
         again (bool): whether interests that are there are to be built again.
     """
     relevant = set(_settings(config)) | {"data_path", "interest_store", "text_batch_size", "text_cache_dir"}
-    relevant |= setting_names.keys(llm_file())
+    relevant |= yaml_files.keys(llm_file())
     given = config.external_config_dict
     words = ["python", "-m", "recbole_sam", "interests", f"--dataset={config['dataset']}"]
     if config["model"] != "SAM":

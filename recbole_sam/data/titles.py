@@ -24,14 +24,12 @@ def item_titles(config):
         DataError: there is no readable ``.item`` file with those fields.
     """
     path = _file(config)
-    other = presets.titled(config["dataset"])
-    if other is not None and not path.is_file():
+    if not path.is_file() and (other := presets.titled(config["dataset"])) is not None:
         raise DataError(
             f"'{config['dataset']}' is RecBole's download, which has ratings and no titles: the same "
             f"category with titles is '{other}' (python -m recbole_sam prepare --dataset={other})."
         )
-    texts = read_item_texts(path, *_columns(config))
-    return {token: clean_title(text) for token, text in texts.items()}
+    return dict(_clean(path, *_columns(config), _state(path)))
 
 
 def titles_digest(config):
@@ -46,19 +44,42 @@ def titles_digest(config):
     """
     path = _file(config)
     try:
-        state = path.stat()
-        return _digest(path, *_columns(config), (state.st_mtime_ns, state.st_size))
-    except (OSError, DataError):
+        return _digest(path, *_columns(config), _state(path))
+    except DataError:
         return None
 
 
-@functools.lru_cache(maxsize=8)
-def _digest(path, fields, id_field, separator, state):
-    """Kept as long as the file's state is the same, for a run asks often. A million titles take 3 s as they
-    are published; cleaned they would take 20.
-    """
-    titles = sorted(read_item_texts(path, fields, id_field, separator).items())
-    return hashlib.sha256(json.dumps(titles).encode()).hexdigest()
+def read_once(config):
+    """Reads the titles before anything else does, so that a run reads the file once."""
+    titles_digest(config)
+
+
+# Kept as long as the file's state is the same, since a run asks often: one read, one digest, one cleaning.
+
+
+@functools.lru_cache(maxsize=4)
+def _digest(*file):
+    # as they are published: a million titles take 3 s, cleaned they would take 20
+    return hashlib.sha256(json.dumps(sorted(_published(*file).items())).encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=4)
+def _clean(*file):
+    return {token: clean_title(text) for token, text in _published(*file).items()}
+
+
+@functools.lru_cache(maxsize=4)
+def _published(path, fields, id_field, separator, state):
+    return read_item_texts(path, fields, id_field, separator)
+
+
+def _state(path):
+    """What changes with a file; None where it cannot be found, which its reader says."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def _file(config):

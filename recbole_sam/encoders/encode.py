@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from recbole_sam.config.by_name import build
+from recbole_sam.config.construct import build
 from recbole_sam.encoders import safe_load
 from recbole_sam.errors import DataError, SettingError, nearest
 

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from recbole_sam.config.by_name import build
+from recbole_sam.config.construct import build
 from recbole_sam.data.store_location import IMPORTED
 from recbole_sam.errors import SettingError, nearest
 from recbole_sam.generators.extractive import central_titles

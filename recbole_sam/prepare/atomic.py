@@ -8,7 +8,8 @@ as it went in.
 import csv
 
 from recbole_sam.errors import DataError, nearest
-from recbole_sam.prepare.sources.lines import text_lines
+from recbole_sam.files import read_whole
+from recbole_sam.prepare.sources.lines import reading, text_lines
 
 TYPES = ("token", "token_seq", "float", "float_seq")
 """RecBole's feature types."""
@@ -67,17 +68,25 @@ def read_rows(path, separator=SEPARATOR):
     Raises:
         DataError: as `read_header`, or a row has another number of columns than the header.
     """
-    lines = text_lines(path)
-    width = len(_parse_header(path, next(lines), separator))
+    table = _table(path, separator)
+    next(table)
+    yield from table
+
+
+def _table(path, separator, seen=lambda line: None):
+    """Yields the header, then what :func:`read_rows` does; ``seen`` gets the bytes of every line."""
+    lines = text_lines(path, seen)
+    header = _parse_header(path, next(lines), separator)
+    yield header
     reader = csv.reader(lines, delimiter=separator)
     try:
         for cells in reader:
             if not cells:
                 continue
-            if len(cells) != width:
+            if len(cells) != len(header):
                 raise DataError(
                     f"{path}, line {reader.line_num + 1}: {len(cells)} columns, "
-                    f"where the header names {width}."
+                    f"where the header names {len(header)}."
                 )
             yield reader.line_num + 1, cells
     except csv.Error as error:
@@ -108,7 +117,12 @@ def read_item_texts(path, fields=("title",), id_field="item_id", separator=SEPAR
             f"recbole_sam prepare --dataset={path.stem} --atomic={path.parent} --meta=FILE --k-core=none "
             "--duplicates=keep --overwrite (FILE: Amazon metadata; --items=TABLE for a table)."
         )
-    header = read_header(path, separator)
+    with reading(path), read_whole(path) as seen:
+        return _item_texts(_table(path, separator, seen), path, fields, id_field)
+
+
+def _item_texts(table, path, fields, id_field):
+    header = next(table)
     for field in (id_field, *fields):
         if field not in header:
             raise DataError(
@@ -121,7 +135,7 @@ def read_item_texts(path, fields=("title",), id_field="item_id", separator=SEPAR
     id_column = names.index(id_field)
     text_columns = [names.index(field) for field in fields]
     texts = {}
-    for _, cells in read_rows(path, separator):
+    for _, cells in table:
         token = cells[id_column]
         if token not in texts:
             parts = (cells[column].strip() for column in text_columns)

@@ -1,12 +1,11 @@
 """``card.json``: what a dataset is and how it came about, kept beside it."""
 
-import functools
 import json
 import os
 
 from recbole_sam import files
 from recbole_sam.errors import DataError
-from recbole_sam.files import sha256
+from recbole_sam.files import sha256, sha256_once
 
 NAME = "card.json"
 COUNTS = ("users", "items", "interactions")
@@ -101,10 +100,7 @@ def check_files(folder, card):
         path = folder / os.path.basename(file["name"])
         accept = f"python -m recbole_sam prepare --dataset={folder.name} --data_path={folder.parent} --accept"
         try:
-            state = path.stat()
-            same = state.st_size == file["bytes"] and file["sha256"] == _checksum_once(
-                path, (state.st_mtime_ns, state.st_size)
-            )
+            same = path.stat().st_size == file["bytes"] and file["sha256"] == sha256_once(path)
         except FileNotFoundError:
             same = False
         except OSError as error:
@@ -114,11 +110,6 @@ def check_files(folder, card):
                 f"{path} is not the file that {NAME} describes: it was changed, cut off or lost since. "
                 f"Prepare the dataset again, or accept what is there now with: {accept}"
             )
-
-
-@functools.lru_cache(maxsize=64)
-def _checksum_once(path, state):
-    return sha256(path)
 
 
 def fingerprint(path):

@@ -119,11 +119,12 @@ def byte_lines(file, path):
         yield line
 
 
-def text_lines(path):
+def text_lines(path, seen=lambda line: None):
     """The lines of a UTF-8 file, with their line ends.
 
     Args:
         path (pathlib.Path): a plain or gzipped file; a byte order mark is removed.
+        seen (callable): given the bytes of every line.
 
     Yields:
         str: one line.
@@ -134,6 +135,7 @@ def text_lines(path):
     number = 0
     with open_bytes(path) as file:
         for number, line in enumerate(byte_lines(file, path), 1):
+            seen(line)
             if number == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf")
             try:

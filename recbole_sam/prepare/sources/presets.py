@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-import yaml
-
 from recbole_sam.config import yaml_files
 from recbole_sam.prepare.sources.download import Remote
 
@@ -45,7 +43,7 @@ def load(name):
     file = yaml_files.dataset_file(name)
     if not file.is_file():
         return None
-    source = yaml.safe_load(file.read_text(encoding="utf-8")).get("source")
+    source = yaml_files.content(file).get("source")
     if source is None:
         return None
     files = {role: Remote(**spec) for role, spec in source.pop("files", {}).items()}
