@@ -113,17 +113,22 @@ def _register_properties():
             setting_names.check_names(given, model)
 
     def update_internal(self, file):
-        content = yaml.load(yaml_files.text(file), Loader=self.yaml_loader)
-        self.internal_config_dict.update(content or {})
+        content = _read(self, file)
+        self.internal_config_dict.update(content)
         return content
 
     def load_files(self, files):
-        contents = [yaml.load(yaml_files.text(file), Loader=self.yaml_loader) for file in files or ()]
-        return {name: value for content in contents for name, value in content.items()}
+        return {name: value for file in files or () for name, value in _read(self, file).items()}
 
     Config._update_internal_config_dict, Config._load_config_files = update_internal, load_files
     Config._get_model_and_dataset = checked_model_and_dataset
     Config._load_internal_config_dict = load_with_ours
+
+
+def _read(config, file):
+    """A YAML file's plain types, with RecBole's rule for floats; its own loader knows functions by name."""
+    rules = {"yaml_implicit_resolvers": config.yaml_loader.yaml_implicit_resolvers}
+    return yaml.load(yaml_files.text(file), Loader=type("PlainLoader", (yaml.SafeLoader,), rules)) or {}
 
 
 def _add_defaults(config, model, dataset):

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from recbole_sam.generators.base import InterestRequest
 from recbole_sam.generators.by_name import make_llm_generator
+from recbole_sam.interests.extract_settings import ExtractSettings
 from recbole_sam.llm.settings import LLMSettings
 
 THINGS = "shampoo comb lipstick perfume razor towel candle mirror soap brush lotion ribbon".split()
@@ -50,7 +51,7 @@ def build_store(url, folder, users, path, options=None):
 
     from recbole_sam.encoders.encode import make_encoder
     from recbole_sam.generators.by_name import make_dashscope
-    from recbole_sam.interests.pipeline import ExtractSettings, extract
+    from recbole_sam.interests.pipeline import extract
 
     torch.set_num_threads(1)
     os.environ["DASHSCOPE_API_KEY"] = KEY

@@ -7,6 +7,7 @@ import numpy as np
 from benchmarks.speed import ceilings, memory
 from benchmarks.speed.setup import Row, megabytes
 from benchmarks.speed.turns import take_turns
+from recbole_sam.interests.extract_settings import ExtractSettings
 from recbole_sam.interests.routing import Identifier
 
 USERS = 1_000_000  # of the target
@@ -113,7 +114,11 @@ def inputs(setup):
     embeddings = rng.standard_normal((TOPICS, width), np.float32)[rng.integers(0, TOPICS, titles)]
     embeddings = SPREAD * (embeddings + rng.standard_normal((titles, width), np.float32))
     histories = rng.integers(0, titles, (users, ITEMS))
-    return embeddings, histories, Identifier(embeddings, ITEMS, seed=setup.seed, device=setup.device)
+    return (
+        embeddings,
+        histories,
+        Identifier(embeddings, ExtractSettings(history_length=ITEMS, seed=setup.seed, device=setup.device)),
+    )
 
 
 def in_chunks(identifier, histories, chunk):

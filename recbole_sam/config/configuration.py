@@ -129,7 +129,7 @@ def _read_files(files):
         try:
             if Path(file).exists() and not Path(file).is_file():
                 raise SettingError(f"cannot read the configuration file {file}: it is no regular file.")
-            content = yaml_files.content(file)
+            content = yaml.safe_load(yaml_files.text(file))
         except OSError as error:
             raise SettingError(f"cannot read the configuration file {file}: {error.strerror}.") from error
         except RecursionError as error:

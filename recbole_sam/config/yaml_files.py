@@ -78,8 +78,9 @@ def _text(path, changed, size):
     return path.read_text(encoding="utf-8")
 
 
+@functools.cache
 def content(path):
-    """What a YAML file of the plugin holds, of YAML's plain types."""
+    """What a packaged YAML file holds, of YAML's plain types; not to be changed."""
     return yaml.safe_load(text(path))
 
 

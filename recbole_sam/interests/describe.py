@@ -71,10 +71,7 @@ def user_lines(user, titles, vectors, settings, phrases, status):
         return [*lines, "  none of the items has a title, so there are no interests"]
     rows, where = np.unique(np.array(titles, dtype=object), return_inverse=True)
     first = [list(where).index(number) for number in range(len(rows))]
-    identifier = Identifier(
-        np.asarray(vectors)[first], settings.history_length, settings.k_min, settings.k_max,
-        settings.alpha, settings.beta, settings.iterations, settings.seed, "cpu",
-    )  # fmt: skip
+    identifier = Identifier(np.asarray(vectors)[first], settings)
     interests = identifier(where.reshape(1, -1))
     k = int(interests.k[0])
     lines.append("score by K:")

@@ -8,73 +8,18 @@ import time
 from array import array
 from collections import Counter
 from contextlib import closing
-from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from recbole_sam.config.values import is_count
 from recbole_sam.data.histories import HASH_BYTES, history_hash
-from recbole_sam.data.store import DTYPES, write_store
-from recbole_sam.errors import DataError, SettingError
+from recbole_sam.data.store import write_store
+from recbole_sam.errors import DataError
 from recbole_sam.generators.base import COMPLETE, STATUSES, InterestRequest
 from recbole_sam.interests.routing import Identifier, pad, rankings
 
 BLOCK = 8192  # texts encoded and written at a time
 _UNANSWERED = 255
-
-
-@dataclass(frozen=True)
-class ExtractSettings:
-    """What Stage 1 can be told; the names in RecBole's configuration begin with ``interest_``.
-
-    Raises:
-        SettingError: a value makes no sense.
-    """
-
-    k_min: int = 2
-    """Fewest interests of a user who has as many distinct titles (paper: 2)."""
-    k_max: int = 10
-    """Most interests of a user, and the number of capsules (paper: 10)."""
-    alpha: float = 0.6
-    """Weight of consistency in the score of K (paper: 0.6)."""
-    beta: float = 0.4
-    """Weight of diversity in the score of K (paper: 0.4)."""
-    iterations: int = 3
-    """Routing iterations (paper: 3)."""
-    history_length: int = 20
-    """Newest training items that are read (paper: 20)."""
-    seed: int = 2020
-    """Of the random map and logits of the routing."""
-    dtype: str = "float16"
-    """Precision of the stored embeddings, ``float16`` or ``float32``."""
-    chunk: int = 512
-    """Users routed at a time; changes memory and speed, no result."""
-    device: str = "cpu"
-    """Where the routing is computed."""
-
-    def __post_init__(self):
-        for name in ("k_min", "k_max", "iterations", "history_length", "chunk"):
-            value = getattr(self, name)
-            if not is_count(value, 1):
-                raise SettingError(f"interest_{name} must be a whole number from 1, not {value!r}.")
-        for name in ("alpha", "beta"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 <= value < float("inf"):
-                raise SettingError(f"interest_{name} must be a number from 0, not {value!r}.")
-        if self.k_min > self.k_max:
-            raise SettingError(
-                f"interest_k_min ({self.k_min}) is above interest_k_max ({self.k_max}): "
-                "swap them or change one."
-            )
-        if not isinstance(self.seed, int):
-            raise SettingError(f"interest_seed must be a whole number, not {self.seed!r}.")
-        if self.dtype not in DTYPES:
-            raise SettingError(f"interest_dtype must be {' or '.join(DTYPES)}, not {self.dtype!r}.")
-
-    def fingerprint(self):
-        """The settings that change results."""
-        return {name: v for name, v in asdict(self).items() if name not in ("chunk", "device")}
 
 
 class ExtractSummary(NamedTuple):
@@ -171,17 +116,7 @@ def extract(users, histories, titles, encoder, generator, settings, path, extra=
         )
     encoder.fit(catalogue(titles))
     vectors = np.concatenate(list(_encoded(table.titles, encoder, "titles", progress)))
-    identifier = Identifier(
-        vectors,
-        settings.history_length,
-        settings.k_min,
-        settings.k_max,
-        settings.alpha,
-        settings.beta,
-        settings.iterations,
-        settings.seed,
-        settings.device,
-    )
+    identifier = Identifier(vectors, settings)
     asked = np.zeros(len(table.users), np.int64)
     requests = _requests(table, identifier, settings.chunk, asked)
     answers = _Answers(table.users, asked, generator.name)

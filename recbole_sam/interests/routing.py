@@ -170,34 +170,15 @@ class Identifier:
 
     Args:
         embeddings (numpy.ndarray or torch.Tensor): float [N, H], the titles' embeddings.
-        length (int): L, the longest history, 20 in the paper.
-        k_min (int): fewest interests, 2 in the paper.
-        k_max (int): most interests and the number of capsules C, 10 in the paper.
-        alpha (float): weight of consistency, 0.6 in the paper.
-        beta (float): weight of diversity, 0.4 in the paper.
-        iterations (int): routing iterations, 3 in the paper.
-        seed (int): of W and b.
-        device (str): where to compute.
+        settings (ExtractSettings): of the routing, and the device.
     """
 
-    def __init__(
-        self,
-        embeddings,
-        length=20,
-        k_min=2,
-        k_max=10,
-        alpha=0.6,
-        beta=0.4,
-        iterations=3,
-        seed=2020,
-        device="cpu",
-    ):
-        self.embeddings = torch.as_tensor(embeddings, dtype=torch.float32, device=device)
-        self.projection = draw_projection(self.embeddings.shape[1], seed).to(device)
+    def __init__(self, embeddings, settings):
+        self.embeddings = torch.as_tensor(embeddings, dtype=torch.float32, device=settings.device)
+        self.projection = draw_projection(self.embeddings.shape[1], settings.seed).to(settings.device)
         self.projected = self.embeddings @ self.projection.T
-        self.logits = draw_logits(k_max, length, seed).to(device)
-        self.k_min, self.k_max = k_min, k_max
-        self.alpha, self.beta, self.iterations = alpha, beta, iterations
+        self.logits = draw_logits(settings.k_max, settings.history_length, settings.seed).to(settings.device)
+        self.settings = settings
 
     @torch.no_grad()
     def __call__(self, items):
@@ -214,7 +195,7 @@ class Identifier:
         mask = items >= 0
         rows = items.clamp_min(0)
         coupling, strength = route(
-            _gram(self.projected[rows]), mask, self.logits[:, : items.shape[1]], self.iterations
+            _gram(self.projected[rows]), mask, self.logits[:, : items.shape[1]], self.settings.iterations
         )
         cosines, between = centres(_gram(self.embeddings[rows]), coupling)
         centrality = coupling * cosines
@@ -222,8 +203,8 @@ class Identifier:
         consistency = centrality.sum(-1).gather(1, order)
         between = between.gather(1, order[:, :, None].expand_as(between))
         between = between.gather(2, order[:, None, :].expand_as(between))
-        scores = score_curve(consistency, between, mask.sum(-1), self.alpha, self.beta)
-        k = choose_k(scores, count_distinct(items), self.k_min, self.k_max)
+        scores = score_curve(consistency, between, mask.sum(-1), self.settings.alpha, self.settings.beta)
+        k = choose_k(scores, count_distinct(items), self.settings.k_min, self.settings.k_max)
         return Interests(k, order, coupling, centrality, scores)
 
 

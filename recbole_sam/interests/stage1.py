@@ -18,7 +18,8 @@ from recbole_sam.generators.by_name import LLM_GENERATORS, check_engine
 from recbole_sam.generators.choose import configured_generator
 from recbole_sam.generators.dry_run import DryRunFinished
 from recbole_sam.interests import ledger
-from recbole_sam.interests.pipeline import ExtractSettings, catalogue, extract
+from recbole_sam.interests.extract_settings import ExtractSettings
+from recbole_sam.interests.pipeline import catalogue, extract
 from recbole_sam.interests.progress import Progress
 
 _TRANSFORMERS_SETTINGS = ("pooling", "max_length", "batch_size", "normalize")

@@ -2,13 +2,19 @@
 
 import math
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+from recbole_sam.config import yaml_files
 from recbole_sam.errors import SettingError
 from recbole_sam.llm.address import server_address
 
 PREFIX = "llm_"
+
+
+def default(name):
+    """A field whose default is a setting of ``properties/llm.yaml``."""
+    return field(default_factory=lambda: yaml_files.content(yaml_files.llm_file())[PREFIX + name])
 
 
 @dataclass(frozen=True)
@@ -16,80 +22,80 @@ class LLMSettings:
     """Settings of the generators that ask a language model.
 
     In RecBole's configuration and on the command line every name begins with ``llm_``
-    (``llm_model``). None means the generator's own default.
+    (``llm_model``). None means the generator's own default. Defaults are those of ``properties/llm.yaml``.
 
     Raises:
         SettingError: a value makes no sense.
     """
 
-    model: str | None = None
+    model: str | None = default("model")
     """The model's name (dashscope: qwen-flash, as the vendor retires the paper's qwen-turbo), or
     for ``transformers`` its folder."""
-    temperature: float | None = None
+    temperature: float | None = default("temperature")
     """Paper: 0.3, for served models; ``transformers`` defaults to 0, greedy, which is
     repeatable."""
-    top_p: float = 0.8
+    top_p: float = default("top_p")
     """Nucleus sampling (paper: 0.8)."""
-    max_tokens: int = 500
+    max_tokens: int = default("max_tokens")
     """Of one answer (paper: 500)."""
-    prompt_file: str | None = None
+    prompt_file: str | None = default("prompt_file")
     """A template of your own with {titles} and {k}; default: the built-in question."""
-    cache_dir: str = "saved/llm-cache"
+    cache_dir: str = default("cache_dir")
     """Where answers are kept; may be shared by datasets, runs and processes."""
 
-    concurrency: int = 32
+    concurrency: int = default("concurrency")
     """Calls in flight at most."""
-    requests_per_minute: float = 600
+    requests_per_minute: float = default("requests_per_minute")
     """Calls a minute at most, 0 for no limit. See your account's limits in the vendor's console."""
-    tokens_per_minute: float = 1_000_000
+    tokens_per_minute: float = default("tokens_per_minute")
     """Input and output tokens a minute at most, 0 for no limit."""
-    timeout: float = 60.0
+    timeout: float = default("timeout")
     """Seconds a call may take."""
-    tries: int = 6
+    tries: int = default("tries")
     """Tries of one call before its user is marked failed (throttled calls: four times as many)."""
-    backoff: float = 1.0
+    backoff: float = default("backoff")
     """Seconds before the second try; doubled each time, with jitter."""
-    max_wait: float = 10.0
+    max_wait: float = default("max_wait")
     """Minutes a provider may ask to wait (Retry-After); more stops the run."""
-    max_failed_share: float = 0.1
+    max_failed_share: float = default("max_failed_share")
     """Stop when more than this share of at least ten users got no answer."""
 
-    max_cost: float | None = None
+    max_cost: float | None = default("max_cost")
     """Stop before a run has cost more than this, in the currency of the price table."""
-    max_users: int | None = None
+    max_users: int | None = default("max_users")
     """Stop after asking for this many users; users answered from the cache do not count."""
-    price_region: str | None = None
+    price_region: str | None = default("price_region")
     """Section of properties/prices.yaml; default: by the endpoint."""
-    prices_file: str | None = None
+    prices_file: str | None = default("prices_file")
     """Another price table; default: properties/prices.yaml."""
 
-    base_url: str | None = None
+    base_url: str | None = default("base_url")
     """``openai`` only: the server, such as http://127.0.0.1:8000/v1, without user or password."""
-    api_key_env: str = "OPENAI_API_KEY"
+    api_key_env: str = default("api_key_env")
     """``openai`` only: the environment variable that holds its key; local servers need none."""
-    extra_body: dict | None = None
+    extra_body: dict | None = default("extra_body")
     """``openai`` only: more fields of the request, such as
     {"chat_template_kwargs": {"enable_thinking": false}} for Qwen3 under vLLM."""
 
-    batch_lines: int = 20_000
+    batch_lines: int = default("batch_lines")
     """``dashscope-batch`` only: requests a file (the vendor takes up to 50,000)."""
-    batch_poll: float = 60.0
+    batch_poll: float = default("batch_poll")
     """``dashscope-batch`` only: seconds between two looks at a job."""
-    batch_window: str = "24h"
+    batch_window: str = default("batch_window")
     """``dashscope-batch`` only: how long the vendor may take, ``24h`` to ``336h``."""
 
-    ray_workers: int = 2
+    ray_workers: int = default("ray_workers")
     """``interest_engine: ray`` only: processes on the cluster; they share the limits above."""
-    ray_block: int = 256
+    ray_block: int = default("ray_block")
     """``interest_engine: ray`` only: users given to a process at once; the unit of restarting."""
-    ray_address: str | None = None
+    ray_address: str | None = default("ray_address")
     """``interest_engine: ray`` only: of the cluster; default: ``RAY_ADDRESS``, else a local one."""
 
-    batch_size: int = 8
+    batch_size: int = default("batch_size")
     """``transformers`` only: prompts generated together."""
-    device: str | None = None
+    device: str | None = default("device")
     """``transformers`` only: ``cpu``, ``cuda``, ``cuda:1``; default: cuda where there is one."""
-    seed: int = 2026
+    seed: int = default("seed")
     """``transformers`` only: of sampling, when the temperature is not 0."""
 
     def __post_init__(self):
@@ -151,8 +157,6 @@ class LLMSettings:
         """The price table's path."""
         if self.prices_file:
             return Path(self.prices_file)
-        from recbole_sam.config import yaml_files
-
         return yaml_files.folder() / "prices.yaml"
 
 

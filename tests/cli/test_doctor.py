@@ -30,7 +30,7 @@ def test_whatever_it_finds(capsys, way):
     os.mkfifo("odd/a/a.inter")
     Path("odd/b/b.inter").mkdir()
     parser = argparse.ArgumentParser()
-    doctor.add_parser(parser.add_subparsers())
+    doctor.add_parser(parser.add_subparsers(), "checks")
     assert doctor.run(parser.parse_args(["doctor", *WAYS[way]])) == 0
     told = capsys.readouterr().out
     assert "datasets\n" in told and "ml-100k" in told or "cannot be told" in told
@@ -43,7 +43,7 @@ def test_one_section_that_fails_leaves_the_others(capsys, monkeypatch):
     monkeypatch.setattr(doctor, "hardware", broken)
     monkeypatch.setattr(encode, "MODEL_FOLDER", Path("none"))
     parser = argparse.ArgumentParser()
-    doctor.add_parser(parser.add_subparsers())
+    doctor.add_parser(parser.add_subparsers(), "checks")
     assert doctor.run(parser.parse_args(["doctor"])) == 0
     told = capsys.readouterr().out
     assert "  cannot be told: RuntimeError, the driver is too old\n" in told and "ml-100k" in told

@@ -6,7 +6,8 @@ from servers.llm_server import KEY, LLMServer
 
 from recbole_sam.encoders.encode import make_encoder
 from recbole_sam.generators.dry_run import DryRun, DryRunFinished
-from recbole_sam.interests.pipeline import ExtractSettings, extract
+from recbole_sam.interests.extract_settings import ExtractSettings
+from recbole_sam.interests.pipeline import extract
 
 dashscope = pytest.importorskip("dashscope")
 from recbole_sam.generators.batch import BatchGenerator  # noqa: E402

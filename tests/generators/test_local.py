@@ -11,7 +11,7 @@ from recbole_sam.generators.base import COMPLETE, FILLED, REPAIRED, UNUSABLE
 from recbole_sam.generators.dialogue import exchange
 from recbole_sam.generators.dry_run import DryRun, DryRunFinished
 from recbole_sam.generators.local import LocalGenerator, content_hash, find_folder
-from recbole_sam.generators.reading import phrases
+from recbole_sam.llm import replies
 from recbole_sam.llm.failures import InterruptedRunError, LimitReachedError
 
 transformers = pytest.importorskip("transformers")
@@ -96,7 +96,7 @@ def test_users_are_answered_in_batches_and_then_from_the_cache(folder, tmp_path,
 def test_batched_equals_one_at_a_time(folder, tmp_path, monkeypatch):
     """Padding on the left, masked: a prompt's neighbours change nothing."""
     generator = make(folder, tmp_path)
-    monkeypatch.setattr(phrases, "finished", lambda text: text)  # whole answers, though cut, can be compared
+    monkeypatch.setattr(replies, "finished", lambda text: text)  # whole answers, though cut, can be compared
     texts = ["one", "a longer question " * 3, "the longest of all the questions " * 6]
     ids = [generator.encode(text) for text in texts]
     alone = [generator.answer([row])[0] for row in ids]
@@ -117,7 +117,7 @@ def test_the_answer_is_what_the_model_says_next(folder, tmp_path, monkeypatch):
             if grown[-1] == 1:
                 break
     text = generator._tokenizer.decode(grown[len(ids) :], skip_special_tokens=True)
-    monkeypatch.setattr(phrases, "finished", lambda text: f"cut: {text}")
+    monkeypatch.setattr(replies, "finished", lambda text: f"cut: {text}")
     cut = "" if grown[-1] == 1 else "cut: "
     assert generator.answer([ids])[0].text == cut + text
 

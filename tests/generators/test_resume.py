@@ -115,9 +115,11 @@ def test_kill_9_at_any_moment_asks_nothing_again_that_was_received(processes, tm
 def key_of(prompt):
     from llm_helpers import fast
 
+    from recbole_sam.generators.prompts import prompt_of
     from recbole_sam.llm.dashscope import asked_of_dashscope
 
-    return asked_of_dashscope(fast("unused")).key(prompt)
+    settings = fast("unused")
+    return asked_of_dashscope(settings, prompt_of(settings)).key(prompt)
 
 
 def test_two_processes_at_once_share_the_work_and_pay_once(processes, tmp_path, undisturbed):

@@ -7,7 +7,8 @@ from recbole_sam.encoders.encode import make_encoder
 from recbole_sam.generators.base import STATUSES
 from recbole_sam.generators.extractive import ExtractiveGenerator
 from recbole_sam.interests.describe import store_lines, user_lines
-from recbole_sam.interests.pipeline import ExtractSettings, extract
+from recbole_sam.interests.extract_settings import ExtractSettings
+from recbole_sam.interests.pipeline import extract
 
 
 def test_store_lines_count_users_phrases_and_uses(tmp_path):

@@ -11,7 +11,8 @@ from recbole_sam.encoders.encode import LSAEncoder
 from recbole_sam.errors import DataError, SettingError
 from recbole_sam.generators.base import COMPLETE, FAILED, FILLED, InterestAnswer, InterestRequest
 from recbole_sam.generators.extractive import ExtractiveGenerator
-from recbole_sam.interests.pipeline import ExtractSettings, extract
+from recbole_sam.interests.extract_settings import ExtractSettings
+from recbole_sam.interests.pipeline import extract
 from recbole_sam.interests.routing import Identifier
 
 DATA = REAL_DATA / "amazon-industrial-scientific"
@@ -88,7 +89,7 @@ def test_the_store_holds_what_each_step_gives(tmp_path):
     np.testing.assert_allclose(store.embeddings, encoder.encode(list(store.phrases)), atol=1e-6)
     requests = {request.user: request for request in generator.requests}
     texts = sorted(set(TITLES.values()) - {""})
-    identifier = Identifier(encoder.encode(texts), 8)
+    identifier = Identifier(encoder.encode(texts), SETTINGS)
     for row, history in enumerate(chosen):
         titles = [TITLES[item] for item in history if TITLES[item]]
         if not titles:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from recbole_sam.interests.extract_settings import ExtractSettings
 from recbole_sam.interests.routing import (
     Identifier,
     choose_k,
@@ -71,7 +72,7 @@ def titles_and_histories(seed=0, scale=1.0, users=60):
 @pytest.mark.parametrize("k_min, k_max", [(2, 10), (1, 4), (3, 3)])
 def test_agrees_with_the_formulae(scale, k_min, k_max):
     embeddings, items = titles_and_histories(scale=scale)
-    identifier = Identifier(embeddings, length=L, k_min=k_min, k_max=k_max, seed=3)
+    identifier = Identifier(embeddings, ExtractSettings(history_length=L, k_min=k_min, k_max=k_max, seed=3))
     got = identifier(items)
     for row, history in enumerate(items):
         history = history[history >= 0]
@@ -93,7 +94,7 @@ def test_agrees_with_the_formulae(scale, k_min, k_max):
 
 def test_weights_of_the_score_are_used():
     embeddings, items = titles_and_histories()
-    identifier = Identifier(embeddings, length=L, alpha=0.1, beta=2.0)
+    identifier = Identifier(embeddings, ExtractSettings(history_length=L, alpha=0.1, beta=2.0))
     scores = identifier(items[:3]).scores
     for row in range(3):
         history = items[row][items[row] >= 0]
@@ -110,7 +111,7 @@ def test_squash():
 
 def test_padding_and_chunking_change_nothing():
     embeddings, items = titles_and_histories()
-    identifier = Identifier(embeddings, length=L + 6)
+    identifier = Identifier(embeddings, ExtractSettings(history_length=L + 6))
     whole = identifier(items)
     wide = np.concatenate([items, np.full((len(items), 6), -1)], axis=1)
     padded = identifier(wide)
@@ -130,7 +131,7 @@ def test_padding_and_chunking_change_nothing():
 def test_k_keeps_its_limits():
     embeddings, items = titles_and_histories(users=300)
     distinct = torch.tensor([len(set(row[row >= 0])) for row in items])
-    k = Identifier(embeddings, length=L, k_min=3, k_max=6)(items).k
+    k = Identifier(embeddings, ExtractSettings(history_length=L, k_min=3, k_max=6))(items).k
     assert (k <= distinct).all()
     assert (k <= 6).all()
     assert (k >= distinct.clamp(max=3)).all()
@@ -140,31 +141,33 @@ def test_k_keeps_its_limits():
 def test_users_with_one_item_no_item_and_one_item_repeated():
     embeddings, _ = titles_and_histories()
     items = np.array([[7, -1, -1], [-1, -1, -1], [7, 7, 7], [7, 7, 8]])
-    got = Identifier(embeddings)(items)
+    got = Identifier(embeddings, ExtractSettings())(items)
     assert got.k.tolist() == [1, 0, 1, 2]
     assert all(torch.isfinite(part).all() for part in got)
     assert (got.coupling[1] == 0).all()
-    nobody = Identifier(embeddings)(np.full((0, 3), -1))
+    nobody = Identifier(embeddings, ExtractSettings())(np.full((0, 3), -1))
     assert nobody.k.shape == (0,)
-    empty = Identifier(embeddings)(np.full((2, 0), -1))
+    empty = Identifier(embeddings, ExtractSettings())(np.full((2, 0), -1))
     assert empty.k.tolist() == [0, 0]
 
 
 def test_titles_without_any_known_word_give_no_nan():
     embeddings, items = titles_and_histories()
     embeddings[:20] = 0
-    got = Identifier(embeddings, length=L)(items)
+    got = Identifier(embeddings, ExtractSettings(history_length=L))(items)
     assert all(torch.isfinite(part).all() for part in got)
 
 
 def test_equal_titles_tie_and_the_smallest_k_wins():
-    got = Identifier(np.ones((6, 4), "float32"), k_min=2)(np.arange(6)[None])
+    got = Identifier(np.ones((6, 4), "float32"), ExtractSettings(k_min=2))(np.arange(6)[None])
     assert got.k.tolist() == [2]
 
 
 def test_seed():
     embeddings, items = titles_and_histories(scale=0.2)
-    first, again, other = (Identifier(embeddings, length=L, seed=s)(items) for s in (1, 1, 2))
+    first, again, other = (
+        Identifier(embeddings, ExtractSettings(history_length=L, seed=s))(items) for s in (1, 1, 2)
+    )
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first.k, other.k)
     assert draw_projection(400, 0).std().item() == pytest.approx(400**-0.5, rel=0.02)
@@ -191,7 +194,7 @@ def test_pad():
 def test_rankings():
     embeddings, items = titles_and_histories()
     lengths = (items >= 0).sum(1)
-    interests = Identifier(embeddings, length=L)(items)
+    interests = Identifier(embeddings, ExtractSettings(history_length=L))(items)
     for row, groups in enumerate(rankings(interests, lengths)):
         assert len(groups) == interests.k[row]
         for place, group in enumerate(groups):

@@ -8,6 +8,7 @@ from llm_helpers import make_requests
 from recbole_sam.cli.main import main
 from recbole_sam.config import yaml_files
 from recbole_sam.errors import DataError, SettingError
+from recbole_sam.generators.by_name import make_llm_generator
 from recbole_sam.generators.choose import configured_generator
 from recbole_sam.interests import stage1
 from recbole_sam.llm import settings as llm_settings
@@ -70,7 +71,7 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(SettingError, match="nothing to spread"):
         configured_generator({"interest_generator": "extractive", "interest_engine": "ray"})
     with pytest.raises(SettingError, match="Did you mean dashscope"):
-        llm_settings.make_llm_generator("dashscop", LLMSettings())
+        make_llm_generator("dashscop", LLMSettings())
 
 
 def test_only_settings_that_change_answers_change_the_fingerprint(tmp_path):
@@ -84,10 +85,10 @@ def test_only_settings_that_change_answers_change_the_fingerprint(tmp_path):
         "requests_per_minute": 1, "cache_dir": str(tmp_path), "batch_size": 1, "ray_workers": 1,
     }  # fmt: skip
     base = {"model": "m"}
-    before = llm_settings.make_llm_generator("openai", LLMSettings(**base)).fingerprint()
+    before = make_llm_generator("openai", LLMSettings(**base)).fingerprint()
     for name, value in changes.items():
         settings = LLMSettings(**{**base, name: value})
-        after = llm_settings.make_llm_generator("openai", settings).fingerprint()
+        after = make_llm_generator("openai", settings).fingerprint()
         ours = name in llm_settings.IDENTITY and name != "seed"  # the seed is of transformers
         assert (after != before) == ours, name
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from recbole_sam import files
 from recbole_sam.errors import DataError
 from recbole_sam.files import sha256
-from recbole_sam.prepare import card
 from recbole_sam.prepare.card import card_line, check_files, fingerprint, read_card, write_card
 
 CARD = {
@@ -89,7 +89,7 @@ def test_files_are_held_to_the_card_and_read_once(tmp_path, monkeypatch):
     file.write_bytes(b"1234")
     made = {**CARD, "files": [fingerprint(file)]}
     asked = []
-    monkeypatch.setattr(card, "sha256", lambda path: asked.append(path) or sha256(path))
+    monkeypatch.setattr(files, "sha256", lambda path: asked.append(path) or sha256(path))
     for _ in range(3):
         check_files(tmp_path, made)
     assert len(asked) == 1

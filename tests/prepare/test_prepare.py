@@ -31,7 +31,7 @@ def rows_of(folder):
 def run(*options):
     """The command line, as ``python -m recbole_sam prepare`` hands it over."""
     parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers())
+    command.add_parser(parser.add_subparsers(), "makes a dataset")
     return command.run(parser.parse_args(["prepare", *options]))
 
 

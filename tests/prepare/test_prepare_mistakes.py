@@ -27,7 +27,7 @@ LOG = table("user,item,time\n")
 
 def run(*options):
     parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers())
+    command.add_parser(parser.add_subparsers(), "makes a dataset")
     return command.run(parser.parse_args(["prepare", *options]))
 
 

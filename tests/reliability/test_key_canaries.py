@@ -14,7 +14,8 @@ from recbole_sam.encoders.encode import make_encoder
 from recbole_sam.errors import RecBoleSAMError
 from recbole_sam.generators.by_name import make_llm_generator
 from recbole_sam.interests import ledger
-from recbole_sam.interests.pipeline import ExtractSettings, extract
+from recbole_sam.interests.extract_settings import ExtractSettings
+from recbole_sam.interests.pipeline import extract
 from recbole_sam.llm.scrub import scrub, scrub_answer
 
 dashscope = pytest.importorskip("dashscope")

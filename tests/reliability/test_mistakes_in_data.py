@@ -54,7 +54,7 @@ ONE = HEADER + "u1\ti1\t1\nu1\ti2\t2\nu1\ti3\t3\n"
 
 TABLE = [
     (inter(""), [], "shop.inter is empty"),
-    (inter("\n"), [], "no column 'user_id'"),
+    (inter("\n"), [], "shop.inter is empty"),
     (inter(HEADER), [], "holds no interactions"),
     (inter(HEADER + "\n\n\n"), [], "shop"),
     (inter(b"\x00" * 1000), [], "no column 'user_id'"),

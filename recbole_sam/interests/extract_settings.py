@@ -1,0 +1,68 @@
+"""What Stage 1 can be told about interests."""
+
+from dataclasses import asdict, dataclass, field
+
+from recbole_sam.config import yaml_files
+from recbole_sam.config.values import is_count
+from recbole_sam.data.store import DTYPES
+from recbole_sam.errors import SettingError
+
+
+def default(name):
+    """A field whose default is a setting of ``properties/interests.yaml``."""
+    return field(default_factory=lambda: yaml_files.content(yaml_files.interests_file())[name])
+
+
+@dataclass(frozen=True)
+class ExtractSettings:
+    """What Stage 1 can be told; the names in RecBole's configuration begin with ``interest_``.
+
+    The defaults of what changes results are those of ``properties/interests.yaml``.
+
+    Raises:
+        SettingError: a value makes no sense.
+    """
+
+    k_min: int = default("interest_k_min")
+    """Fewest interests of a user who has as many distinct titles (paper: 2)."""
+    k_max: int = default("interest_k_max")
+    """Most interests of a user, and the number of capsules (paper: 10)."""
+    alpha: float = default("interest_alpha")
+    """Weight of consistency in the score of K (paper: 0.6)."""
+    beta: float = default("interest_beta")
+    """Weight of diversity in the score of K (paper: 0.4)."""
+    iterations: int = default("interest_iterations")
+    """Routing iterations (paper: 3)."""
+    history_length: int = default("interest_history_length")
+    """Newest training items that are read (paper: 20)."""
+    seed: int = default("interest_seed")
+    """Of the random map and logits of the routing."""
+    dtype: str = default("interest_dtype")
+    """Precision of the stored embeddings, ``float16`` or ``float32``."""
+    chunk: int = 512
+    """Users routed at a time; changes memory and speed, no result."""
+    device: str = "cpu"
+    """Where the routing is computed."""
+
+    def __post_init__(self):
+        for name in ("k_min", "k_max", "iterations", "history_length", "chunk"):
+            value = getattr(self, name)
+            if not is_count(value, 1):
+                raise SettingError(f"interest_{name} must be a whole number from 1, not {value!r}.")
+        for name in ("alpha", "beta"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value < float("inf"):
+                raise SettingError(f"interest_{name} must be a number from 0, not {value!r}.")
+        if self.k_min > self.k_max:
+            raise SettingError(
+                f"interest_k_min ({self.k_min}) is above interest_k_max ({self.k_max}): "
+                "swap them or change one."
+            )
+        if not isinstance(self.seed, int):
+            raise SettingError(f"interest_seed must be a whole number, not {self.seed!r}.")
+        if self.dtype not in DTYPES:
+            raise SettingError(f"interest_dtype must be {' or '.join(DTYPES)}, not {self.dtype!r}.")
+
+    def fingerprint(self):
+        """The settings that change results."""
+        return {name: v for name, v in asdict(self).items() if name not in ("chunk", "device")}
