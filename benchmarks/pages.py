@@ -119,7 +119,6 @@ TABLES = {
     "beauty-60": Table(f"{BEAUTY}-60", "SAM"),
     "h100": Table(f"{SCIENTIFIC}-h100", "SAM"),
     "ml-100k-20": Table("ml-100k-20", "SAM"),
-    "ml-100k": Table("ml-100k", BEFORE),
     "industrial-scientific-knn": Table(
         SCIENTIFIC, *of_width(KNN),
         of_width(f"{KNN}:{SHUFFLED}", f"{KNN}:{NO_SEMANTICS}", RIVAL_KNN, BEFORE, RIVAL),

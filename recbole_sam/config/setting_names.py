@@ -21,6 +21,8 @@ _RECBOLE_UNLISTED = {
 }  # fmt: skip
 LISTED_OF_MODELS = ("item_text", "interest_evidence", "loss_type")
 """Settings of models that `registry` lists among those of a saved dataset."""
+RETIRED = {"autocast": "autocast left the plugin: use RecBole's enable_amp=True, on a GPU."}
+"""Settings of earlier versions and what to do instead; None, their default, still stands in old files."""
 # What an item's text vector depends on.
 ENCODER = ("item_text_fields", "text_encoder", "text_encoder_dim", "text_pooling", "text_max_length",
            "text_normalize", "interest_seed", "interest_dtype")  # fmt: skip
@@ -159,13 +161,17 @@ def check_names(given, model):
     """Refuses settings that look like a misspelt one; warns of others that nobody knows.
 
     Args:
-        given (iterable of str): names from the command line, configuration files and dictionaries.
+        given (dict): settings from the command line, configuration files and dictionaries.
         model (str): the model that runs, for the sentence.
 
     Raises:
-        SettingError: a name is unknown and close to a known one.
+        SettingError: a name is unknown and close to a known one, or is of an earlier version.
     """
     for name in unknown(given):
+        if name in RETIRED:
+            if given[name] in (None, "None"):
+                continue
+            raise SettingError(RETIRED[name])
         close = difflib.get_close_matches(name, sorted(own_names() | recbole_names()), n=1, cutoff=0.8)
         if close:
             raise SettingError(

@@ -322,7 +322,7 @@ def _load(folder, device):
         from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
         raise SettingError(
-            "The transformers generator needs Transformers: pip install 'recbole-sam[transformers]'."
+            "The transformers generator needs Transformers: pip install transformers."
         ) from error
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if str(device).startswith("cuda") else torch.float32

@@ -18,8 +18,6 @@ from recbole_sam.llm.answers import AskedOf
 from recbole_sam.llm.failures import (
     MalformedFailure,
     ProviderStopError,
-    RefusedFailure,
-    RejectedFailure,
     TransientFailure,
     stop_error,
 )
@@ -29,9 +27,9 @@ from recbole_sam.llm.replies import (
     LONGEST_MESSAGE,
     embedded_error,
     error_of,
-    outline,
     read_generation,
     redirected,
+    response_failure,
 )
 from recbole_sam.llm.scrub import scrub, scrub_answer
 from recbole_sam.llm.throttle import retry_after
@@ -57,7 +55,7 @@ FATAL = (
      "a bill is overdue, the service is not bought, or a budget is used up; see the vendor's console."),
 )  # fmt: skip
 _MODEL_MISSING = re.compile(r"model .*(not exist|not found|not supported)|model not exist", re.I)
-_REFUSED = re.compile(r"data_?inspection_?failed", re.IGNORECASE)
+_BY_STATUS = {401: FATAL[0][1], 402: FATAL[1][1], 403: FATAL[4][1], 404: FATAL[3][1]}
 
 
 def asked_of_dashscope(settings, prompt):
@@ -98,7 +96,7 @@ def sdk():
         import dashscope
     except ImportError as error:
         raise ProviderStopError(
-            "The dashscope generators need the vendor's SDK: pip install 'recbole-sam[dashscope]'."
+            "The dashscope generators need the vendor's SDK: pip install dashscope."
         ) from error
     return dashscope
 
@@ -293,36 +291,6 @@ def _decoded(body):
 
 
 def failure_of(status, code, message, wait=None):
-    """What an error response of the vendor means for the run.
-
-    Args:
-        status (int): of HTTP.
-        code (str): the vendor's, such as ``Throttling.RateQuota``.
-        message (str): the vendor's, without the key.
-        wait (float or None): of Retry-After, seconds.
-
-    Returns:
-        Exception: to be raised: a CallFailure about this prompt, or a ProviderStopError.
-    """
-    message = message[:LONGEST_MESSAGE]
-    said = f"{status} {code}".strip()
-    if _REFUSED.search(code) or _REFUSED.search(message):
-        return RefusedFailure("refused by the provider's moderation", sent=False)
-    for pattern, advice in FATAL:
-        if re.search(pattern, code):
-            return stop_error("DashScope", f"{said}: {message}", advice)
-    if status == 401:
-        return stop_error("DashScope", f"{said}: {message}", FATAL[0][1])
-    if status == 402:
-        return stop_error("DashScope", f"{said}: {message}", FATAL[1][1])
-    if status == 403:
-        return stop_error("DashScope", f"{said}: {message}", FATAL[4][1])
-    if status == 404 or _MODEL_MISSING.search(message):
-        return stop_error("DashScope", f"{said}: {message}", FATAL[3][1])
-    if status == 429 or code.startswith("Throttling"):
-        return TransientFailure(f"throttled ({outline(status, code, message)})", wait, throttled=True)
-    if status in (408, 409, 425) or status >= 500:
-        # Whatever failed on its side may have been done, and billed, before.
-        sent = status == 408 or status >= 500
-        return TransientFailure(f"the provider failed ({outline(status, code, message)})", wait, sent=sent)
-    return RejectedFailure(f"rejected ({outline(status, code, message)})")
+    """As :func:`~recbole_sam.llm.replies.response_failure`, for the vendor's own protocol."""
+    missing = {status: FATAL[3][1]} if _MODEL_MISSING.search(message[:LONGEST_MESSAGE]) else {}
+    return response_failure("DashScope", status, code, message, wait, FATAL, missing | _BY_STATUS)

@@ -14,21 +14,17 @@ from recbole_sam.llm.dashscope import DEFAULT_TEMPERATURE, FATAL, price_region
 from recbole_sam.llm.failures import (
     MalformedFailure,
     ProviderStopError,
-    RefusedFailure,
-    RejectedFailure,
     TransientFailure,
-    stop_error,
 )
 from recbole_sam.llm.http import decoded, http_client, http_library
 from recbole_sam.llm.prices import read_price
 from recbole_sam.llm.replies import (
     LONGEST,
-    LONGEST_MESSAGE,
     embedded_error,
     error_of,
-    outline,
     read_completion,
     redirected,
+    response_failure,
 )
 from recbole_sam.llm.scrub import scrub, scrub_answer
 from recbole_sam.llm.throttle import retry_after
@@ -40,7 +36,12 @@ _USED_UP = (
     r"^(insufficient_quota|billing_)",
     "the account has no credit left or has reached its spending limit; see its billing page.",
 )
-_REFUSED = re.compile(r"data_?inspection_?failed|content_filter|content_policy", re.IGNORECASE)
+_BY_STATUS = {
+    401: "check the API key (llm_api_key_env names its variable).",
+    402: "the account has no credit.",
+    403: "the key may not do this.",
+    404: "check llm_base_url (it usually ends in /v1) and llm_model.",
+}
 
 
 def asked_of_openai(settings, prompt):
@@ -174,37 +175,5 @@ def fatal_codes(provider):
 
 
 def chat_failure(provider, status, code, message, wait=None, fatal=FATAL):
-    """What an error response means for the run.
-
-    Args:
-        provider (str): begins the sentence of a fatal error.
-        status (int): of HTTP.
-        code (str), message (str): the server's own, without the key.
-        wait (float or None): of Retry-After, seconds.
-        fatal (tuple): of :func:`fatal_codes`; by default those of Alibaba.
-
-    Returns:
-        Exception: to be raised: a CallFailure about this prompt, or a ProviderStopError.
-    """
-    message = message[:LONGEST_MESSAGE]
-    said = f"{status} {code}".strip()
-    if _REFUSED.search(code) or _REFUSED.search(message):
-        return RefusedFailure("refused by the provider's moderation", sent=False)
-    for pattern, advice in fatal:
-        if re.search(pattern, code):
-            return stop_error(provider, f"{said}: {message}", advice)
-    advice = {
-        401: "check the API key (llm_api_key_env names its variable).",
-        402: "the account has no credit.",
-        403: "the key may not do this.",
-        404: "check llm_base_url (it usually ends in /v1) and llm_model.",
-    }.get(status)
-    if advice:
-        return stop_error(provider, f"{said}: {message}", advice)
-    if status == 429:
-        return TransientFailure(f"throttled ({outline(status, code, message)})", wait, throttled=True)
-    if status in (408, 409, 425) or status >= 500:
-        # Whatever failed on its side may have been done, and billed, before.
-        sent = status == 408 or status >= 500
-        return TransientFailure(f"the provider failed ({outline(status, code, message)})", wait, sent=sent)
-    return RejectedFailure(f"rejected ({outline(status, code, message)})")
+    """As :func:`~recbole_sam.llm.replies.response_failure`, with the advice of this protocol."""
+    return response_failure(provider, status, code, message, wait, fatal, _BY_STATUS)

@@ -4,7 +4,15 @@ import re
 from urllib.parse import urljoin, urlsplit
 
 from recbole_sam.llm.answers import CachedAnswer
-from recbole_sam.llm.failures import MalformedFailure, ProviderStopError, RefusedFailure, ThoughtFailure
+from recbole_sam.llm.failures import (
+    MalformedFailure,
+    ProviderStopError,
+    RefusedFailure,
+    RejectedFailure,
+    ThoughtFailure,
+    TransientFailure,
+    stop_error,
+)
 
 LONGEST = 1 << 16
 """Characters of an answer that are kept and read."""
@@ -28,6 +36,7 @@ _STATUS_OF_WORDS = (
     (r"(invalid|bad).?request|invalid.?(parameter|argument)|context.?length|inspection|content.?filter", 400),
     (r"overload|unavailable|internal|server.?error|timeout|busy", 503),
 )  # fmt: skip
+_REFUSED = re.compile(r"data_?inspection_?failed|content_filter|content_policy", re.IGNORECASE)
 _OPEN_JSON = re.compile(r"""[\[{]\s*["\[{]""")
 
 
@@ -164,6 +173,35 @@ def error_of(content):
         return "", ""
     code, message = error.get("code") or error.get("type"), error.get("message") or error.get("detail")
     return tuple("" if value is None else str(value)[:LONGEST] for value in (code, message))
+
+
+def response_failure(provider, status, code, message, wait, fatal, by_status):
+    """What an error response means for the run.
+
+    Args:
+        provider (str): begins the sentence of an error that stops the run.
+        status (int): of HTTP.
+        code (str), message (str): the server's own, without the key.
+        wait (float or None): of Retry-After, seconds.
+        fatal (iterable): pairs of a pattern of codes after which no call can succeed, and what to do.
+        by_status (dict): the same by status.
+
+    Returns:
+        Exception: to be raised: a CallFailure about this prompt, or a ProviderStopError.
+    """
+    message = message[:LONGEST_MESSAGE]
+    if _REFUSED.search(code) or _REFUSED.search(message):
+        return RefusedFailure("refused by the provider's moderation", sent=False)
+    advice = next((advice for pattern, advice in fatal if re.search(pattern, code)), by_status.get(status))
+    if advice:
+        return stop_error(provider, f"{f'{status} {code}'.strip()}: {message}", advice)
+    if status == 429 or code.startswith("Throttling"):
+        return TransientFailure(f"throttled ({outline(status, code, message)})", wait, throttled=True)
+    if status in (408, 409, 425) or status >= 500:
+        # Whatever failed on its side may have been done, and billed, before.
+        sent = status == 408 or status >= 500
+        return TransientFailure(f"the provider failed ({outline(status, code, message)})", wait, sent=sent)
+    return RejectedFailure(f"rejected ({outline(status, code, message)})")
 
 
 def outline(status, code, message):

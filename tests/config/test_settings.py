@@ -5,6 +5,7 @@ import logging
 import re
 
 import pytest
+from conftest import make_config
 from recbole.utils import get_model, get_trainer
 
 from recbole_sam import run
@@ -73,3 +74,9 @@ def test_what_the_code_of_recboles_models_reads_is_theirs():
 def test_a_misspelt_setting_of_recboles_model_is_refused(shop):
     with pytest.raises(SettingError, match="'learning_rat' is unknown to SASRec and to RecBole"):
         run.main(["--model=SASRec", "--dataset=shop", "--learning_rat=0.1"])
+
+
+def test_a_setting_of_an_earlier_version_says_what_to_do_instead(shop):
+    with pytest.raises(SettingError, match="use RecBole's enable_amp=True"):
+        make_config(autocast="bf16")
+    make_config(autocast=None)
