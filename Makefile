@@ -3,7 +3,12 @@ PYTHON ?= python3.11
 VENV ?= .venv
 READY = $(VENV)/ready
 
-.PHONY: run test lint environment clean
+# Tests of one piece each. The others train, start processes or write much, and belong to `make test`.
+EVERYDAY = tests/config tests/data tests/encoders tests/evaluation/statistics tests/generators/reading tests/interests \
+	tests/models/parts tests/models/scores tests/models/checks tests/models/test_pinned.py tests/prepare/sources \
+	tests/test_links.py tests/test_rooms.py
+
+.PHONY: run check test lint environment clean
 
 run: $(READY)
 	$(VENV)/bin/python run_recbole_sam.py --model=SAM --dataset=amazon-beauty
@@ -11,8 +16,13 @@ run: $(READY)
 test: $(READY)
 	$(VENV)/bin/python -m pytest --numprocesses=2 --dist=loadfile
 
+check: lint
+	$(VENV)/bin/python -m pytest --quiet --numprocesses=2 $(EVERYDAY)
+
 lint: $(READY)
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check --quiet .
+	$(VENV)/bin/mypy --no-error-summary
 
 .PHONY: docs
 docs: $(VENV)/docs

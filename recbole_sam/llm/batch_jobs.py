@@ -280,8 +280,8 @@ def read_line(entry, clean=str, clean_answer=str):
     if good and error is None:
         try:
             answer = read_completion(body)
-        except UsedFailure as failure:
-            return None, failure
+        except UsedFailure as used:
+            return None, used
         return answer._replace(text=clean_answer(answer.text)), None
     if error is None:
         code, message = error_of(body)

@@ -207,10 +207,10 @@ class Service:
                 if isinstance(response, dict):
                     return response
                 content = decoded(response)
-                error = embedded_error(content) if response.status_code == 200 else None
-                if response.status_code == 200 and isinstance(content, dict) and error is None:
+                found = embedded_error(content) if response.status_code == 200 else None
+                if response.status_code == 200 and isinstance(content, dict) and found is None:
                     return content
-                failure = self._failure(response, content, error)
+                failure = self._failure(response, content, found)
             if isinstance(failure, ProviderStopError):
                 raise failure
             wait = self._patience.check(failure.retry_after, str(failure))

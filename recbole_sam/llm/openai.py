@@ -146,11 +146,11 @@ class OpenAIClient:
             advice = "set llm_base_url to the address that answers."
             raise redirected(provider, status, address, target, advice)
         good = 200 <= status < 300
-        error = embedded_error(content) if good else (status, *error_of(content))
-        if error is None:
+        found = embedded_error(content) if good else (status, *error_of(content))
+        if found is None:
             answer = read_completion(content)
             return answer._replace(text=scrub_answer(answer.text, self._key))
-        status, code, message = error
+        status, code, message = found
         failure = chat_failure(
             provider,
             status,
