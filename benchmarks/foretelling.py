@@ -59,9 +59,9 @@ class ForetoldSAM(SAM):
         guess = self.item_text()[self.guess].unsqueeze(1)
         return torch.cat([super().interest_texts(user, item_seq), guess], 1)
 
-    def _represent(self, interaction, item_vectors=None):
+    def represent(self, interaction, item_vectors=None):
         self.guess = self.guesses(interaction[self.USER_ID], interaction[self.ITEM_ID])
-        return super()._represent(interaction, item_vectors)
+        return super().represent(interaction, item_vectors)
 
 
 def nearest(titles, count):

@@ -153,22 +153,25 @@ def one_user(identifier, e, projection, logits, rows):
     n = len(e)
     u = e @ projection.T
     b = logits[:, :n].copy()
-    for iteration in range(identifier.iterations):
+    for iteration in range(identifier.settings.iterations):
         c = np.exp(b - b.max(axis=1, keepdims=True))
         c /= c.sum(axis=1, keepdims=True)
         s = c @ u
         size = np.linalg.norm(s, axis=1, keepdims=True)
-        if iteration < identifier.iterations - 1:
+        if iteration < identifier.settings.iterations - 1:
             b += (s * size / (1 + size**2)) @ u.T
     order = np.argsort(-size[:, 0], kind="stable")
     mu = c @ e
     mu /= np.linalg.norm(mu, axis=1, keepdims=True)
     consistency = (c * (mu @ (e / np.linalg.norm(e, axis=1, keepdims=True)).T)).sum(axis=1)
-    top = min(identifier.k_max, len(set(rows.tolist())))
+    top = min(identifier.settings.k_max, len(set(rows.tolist())))
     scores = {}
-    for k in range(min(identifier.k_min, top), top + 1):
+    for k in range(min(identifier.settings.k_min, top), top + 1):
         best = order[:k]
         between = np.triu(mu[best] @ mu[best].T, 1).sum()
         diversity = 1 - between / (k * (k - 1) / 2) if k > 1 else 1.0
-        scores[k] = identifier.alpha * consistency[best].sum() / (k * n) + identifier.beta * diversity
+        scores[k] = (
+            identifier.settings.alpha * consistency[best].sum() / (k * n)
+            + identifier.settings.beta * diversity
+        )
     return max(scores, key=scores.get)

@@ -38,7 +38,7 @@ def main(words=None):
     model.eval()
     batch = test._dataset.inter_feat[: args.users].to(config["device"])
     with torch.no_grad():
-        users = model._represent(batch).cpu()  # [B, d]
+        users = model.represent(batch).cpu()  # [B, d]
         items = model.item_vectors().cpu()  # [N, d]
         histories = model._history(batch).cpu()  # [B, L], 0 beyond their ends
         bias = 0.0 if model.repeat_bias is None else float(model.repeat_bias)

@@ -1,5 +1,6 @@
 """Where the plugin's YAML properties are, in a checkout and in an installed wheel."""
 
+import copy
 import functools
 from pathlib import Path
 
@@ -78,9 +79,13 @@ def _text(path, changed, size):
     return path.read_text(encoding="utf-8")
 
 
-@functools.cache
 def content(path):
-    """What a packaged YAML file holds, of YAML's plain types; not to be changed."""
+    """What a packaged YAML file holds, of YAML's plain types, read once a process."""
+    return copy.deepcopy(_content(path))
+
+
+@functools.cache
+def _content(path):
     return yaml.safe_load(text(path))
 
 
