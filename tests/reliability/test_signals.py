@@ -100,9 +100,10 @@ def test_distributed_training_ends_all_its_processes(shop, free_port, number):
                     f"--port={free_port}", *QUICK)  # fmt: skip
     code, _ = stop(process, number, lambda: list(Path("saved").glob("SASRec-*.pth")), most=200)
     assert code == CODES[number]
-    time.sleep(1)
-    alive = subprocess.run(["pgrep", "-g", str(process.pid)], capture_output=True, text=True).stdout
-    assert not alive
+    end = time.monotonic() + 20  # on a busy machine a process takes a while to end
+    while alive := subprocess.run(["pgrep", "-a", "-g", str(process.pid)], capture_output=True).stdout:
+        assert time.monotonic() < end, alive
+        time.sleep(0.2)
 
 
 @pytest.mark.slow
@@ -122,5 +123,7 @@ def test_a_whole_run_can_be_stopped_anywhere_and_started_again(shop, number, see
     again = start(*words)
     said = again.communicate(timeout=120)[0]
     assert again.returncode == 0 and "test result" in said, said[-3000:]
-    stores = [InterestStore.open(path) for path in shop.glob("*.safetensors")]
-    assert len(stores) == 2 and not list(shop.glob(".*.tmp")) or number == signal.SIGKILL
+    (interests,) = shop.glob("*.interests-*.safetensors")
+    InterestStore.open(interests)
+    assert len(list(shop.glob("*.safetensors"))) == 2
+    assert number == signal.SIGKILL or not list(shop.glob(".*.tmp"))
