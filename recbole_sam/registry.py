@@ -141,7 +141,7 @@ def _add_defaults(config, model, dataset):
     if yaml_files.dataset_file(dataset).is_file():
         files.append(yaml_files.dataset_file(dataset))
     for file in files:
-        defaults = config._update_internal_config_dict(file) or {}
+        defaults = config._update_internal_config_dict(file)
         config.internal_config_dict.pop("source", None)  # how prepare gets the data: no setting of a run
         if file != yaml_files.model_file(model):
             _compare_before_reuse(config, (name for name in defaults if name != "source"))

@@ -5,7 +5,6 @@ for the rest: disks and memory, which can give out anywhere, signals, and faults
 """
 
 import contextlib
-import errno
 import multiprocessing
 import os
 import re
@@ -15,13 +14,12 @@ import tempfile
 import threading
 import traceback
 
+from recbole_sam.config.mistakes import CUT_SHORT, FULL_DISK
 from recbole_sam.errors import RecBoleSAMError
 from recbole_sam.llm.failures import InterruptedRunError
 
 USER_ERROR, UNEXPECTED = 2, 1
 INTERRUPTED, TERMINATED = 130, 143  # 128 and the number of the signal, as shells say it
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_CUT_SHORT = ("PytorchStreamWriter failed", "inline_container", "iostream error")  # torch.save on a full disk
 _NO_MEMORY = ("not enough memory", "out of memory", "can't allocate memory", "Unable to allocate")
 _OF_A_WORKER = re.compile(r"^recbole_sam[\w.]*\.\w+Error: (.*)", re.MULTILINE | re.DOTALL)
 
@@ -76,11 +74,11 @@ def explained(error):
             f"there is not enough memory ({text[:150] or type(error).__name__}). Lower train_batch_size, "
             "eval_batch_size, MAX_ITEM_LIST_LENGTH or the model's sizes, or see docs/large-catalogues.md."
         )
-    if isinstance(error, RuntimeError) and any(words in text for words in _CUT_SHORT):
+    if isinstance(error, RuntimeError) and CUT_SHORT.search(text):
         return "a checkpoint could not be written to its end: is the disk of checkpoint_dir full?"
     if isinstance(error, OSError) and error.errno is not None:
         where = error.filename if error.filename is not None else "a file"
-        if error.errno in _FULL:
+        if error.errno in FULL_DISK:
             return f"the disk is full: {where} could not be written. Free some space and try again."
         if error.filename is not None:
             return f"{where} cannot be used ({error.strerror}): check the path and its permissions."

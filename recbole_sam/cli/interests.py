@@ -141,7 +141,7 @@ def show(config, args):
 
 
 def _open(config):
-    """The interests that are there; who misspelt the dataset is told that and not to build them."""
+    """The interests that are there. For a misspelt dataset the error says so, and not to build them."""
     try:
         return InterestStore.open(store_location.existing(config))
     except StoreMissingError:

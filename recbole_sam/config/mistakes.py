@@ -26,8 +26,9 @@ _OF_DATA = (
     "item_inter_num_interval", "load_col", "unload_col", "unused_col", "seq_len", "additional_feat_suffix",
     "benchmark_filename", "eval_args", "MAX_ITEM_LIST_LENGTH", "LIST_SUFFIX", "NEG_PREFIX",
 )  # fmt: skip
-_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
-_CUT_SHORT = re.compile("PytorchStreamWriter failed|inline_container|iostream error")  # torch.save, disk full
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OF_DISKS = (*FULL_DISK, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+CUT_SHORT = re.compile("PytorchStreamWriter failed|inline_container|iostream error")  # torch.save, disk full
 _SAVES = ("_save_checkpoint", "save_pretrained_model", "save", "save_split_dataloaders")
 
 
@@ -180,7 +181,7 @@ def raise_disk(error, config):
         DataError: one is.
     """
     is_disk = isinstance(error, OSError) and error.errno in _OF_DISKS
-    if not is_disk and not (isinstance(error, RuntimeError) and _CUT_SHORT.search(str(error))):
+    if not is_disk and not (isinstance(error, RuntimeError) and CUT_SHORT.search(str(error))):
         return
     if _passed(error, lambda frame: frame.f_code.co_name in _SAVES):
         where = f"checkpoint_dir {config['checkpoint_dir']}"

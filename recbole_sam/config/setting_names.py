@@ -153,8 +153,16 @@ def _listed(models):
 
 
 def unknown(given):
-    """The settings (sorted list of str) of ``given`` that neither RecBole nor the plugin knows."""
-    return sorted(set(given) - own_names() - recbole_names())
+    """The settings that neither RecBole nor the plugin knows.
+
+    Args:
+        given (dict): names and values; a retired setting at its old default is no unknown one.
+
+    Returns:
+        list of str: sorted.
+    """
+    harmless = {name for name in RETIRED if given.get(name) in (None, "None")}
+    return sorted(set(given) - own_names() - recbole_names() - harmless)
 
 
 def check_names(given, model):
@@ -169,8 +177,6 @@ def check_names(given, model):
     """
     for name in unknown(given):
         if name in RETIRED:
-            if given[name] in (None, "None"):
-                continue
             raise SettingError(RETIRED[name])
         close = difflib.get_close_matches(name, sorted(own_names() | recbole_names()), n=1, cutoff=0.8)
         if close:

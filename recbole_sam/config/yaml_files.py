@@ -1,6 +1,7 @@
 """Where the plugin's YAML properties are, in a checkout and in an installed wheel."""
 
 import copy
+import dataclasses
 import functools
 from pathlib import Path
 
@@ -82,6 +83,16 @@ def _text(path, changed, size):
 def content(path):
     """What a packaged YAML file holds, of YAML's plain types, read once a process."""
     return copy.deepcopy(_content(path))
+
+
+def default(path, name):
+    """A dataclass field whose default is a setting of a packaged YAML file.
+
+    Args:
+        path (pathlib.Path): the file.
+        name (str): the setting's whole name.
+    """
+    return dataclasses.field(default_factory=lambda: copy.deepcopy(_content(path)[name]))
 
 
 @functools.cache

@@ -1,16 +1,14 @@
 """What Stage 1 can be told about interests."""
 
-from dataclasses import asdict, dataclass, field
+import functools
+from dataclasses import asdict, dataclass
 
 from recbole_sam.config import yaml_files
 from recbole_sam.config.values import is_count
 from recbole_sam.data.store import DTYPES
 from recbole_sam.errors import SettingError
 
-
-def default(name):
-    """A field whose default is a setting of ``properties/interests.yaml``."""
-    return field(default_factory=lambda: yaml_files.content(yaml_files.interests_file())[name])
+default = functools.partial(yaml_files.default, yaml_files.interests_file())
 
 
 @dataclass(frozen=True)

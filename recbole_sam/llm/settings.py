@@ -1,8 +1,9 @@
 """What a language-model generator can be told."""
 
+import functools
 import math
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from recbole_sam.config import yaml_files
@@ -12,9 +13,7 @@ from recbole_sam.llm.address import server_address
 PREFIX = "llm_"
 
 
-def default(name):
-    """A field whose default is a setting of ``properties/llm.yaml``."""
-    return field(default_factory=lambda: yaml_files.content(yaml_files.llm_file())[PREFIX + name])
+default = functools.partial(yaml_files.default, yaml_files.llm_file())
 
 
 @dataclass(frozen=True)
@@ -28,74 +27,74 @@ class LLMSettings:
         SettingError: a value makes no sense.
     """
 
-    model: str | None = default("model")
+    model: str | None = default("llm_model")
     """The model's name (dashscope: qwen-flash, as the vendor retires the paper's qwen-turbo), or
     for ``transformers`` its folder."""
-    temperature: float | None = default("temperature")
+    temperature: float | None = default("llm_temperature")
     """Paper: 0.3, for served models; ``transformers`` defaults to 0, greedy, which is
     repeatable."""
-    top_p: float = default("top_p")
+    top_p: float = default("llm_top_p")
     """Nucleus sampling (paper: 0.8)."""
-    max_tokens: int = default("max_tokens")
+    max_tokens: int = default("llm_max_tokens")
     """Of one answer (paper: 500)."""
-    prompt_file: str | None = default("prompt_file")
+    prompt_file: str | None = default("llm_prompt_file")
     """A template of your own with {titles} and {k}; default: the built-in question."""
-    cache_dir: str = default("cache_dir")
+    cache_dir: str = default("llm_cache_dir")
     """Where answers are kept; may be shared by datasets, runs and processes."""
 
-    concurrency: int = default("concurrency")
+    concurrency: int = default("llm_concurrency")
     """Calls in flight at most."""
-    requests_per_minute: float = default("requests_per_minute")
+    requests_per_minute: float = default("llm_requests_per_minute")
     """Calls a minute at most, 0 for no limit. See your account's limits in the vendor's console."""
-    tokens_per_minute: float = default("tokens_per_minute")
+    tokens_per_minute: float = default("llm_tokens_per_minute")
     """Input and output tokens a minute at most, 0 for no limit."""
-    timeout: float = default("timeout")
+    timeout: float = default("llm_timeout")
     """Seconds a call may take."""
-    tries: int = default("tries")
+    tries: int = default("llm_tries")
     """Tries of one call before its user is marked failed (throttled calls: four times as many)."""
-    backoff: float = default("backoff")
+    backoff: float = default("llm_backoff")
     """Seconds before the second try; doubled each time, with jitter."""
-    max_wait: float = default("max_wait")
+    max_wait: float = default("llm_max_wait")
     """Minutes a provider may ask to wait (Retry-After); more stops the run."""
-    max_failed_share: float = default("max_failed_share")
+    max_failed_share: float = default("llm_max_failed_share")
     """Stop when more than this share of at least ten users got no answer."""
 
-    max_cost: float | None = default("max_cost")
+    max_cost: float | None = default("llm_max_cost")
     """Stop before a run has cost more than this, in the currency of the price table."""
-    max_users: int | None = default("max_users")
+    max_users: int | None = default("llm_max_users")
     """Stop after asking for this many users; users answered from the cache do not count."""
-    price_region: str | None = default("price_region")
+    price_region: str | None = default("llm_price_region")
     """Section of properties/prices.yaml; default: by the endpoint."""
-    prices_file: str | None = default("prices_file")
+    prices_file: str | None = default("llm_prices_file")
     """Another price table; default: properties/prices.yaml."""
 
-    base_url: str | None = default("base_url")
+    base_url: str | None = default("llm_base_url")
     """``openai`` only: the server, such as http://127.0.0.1:8000/v1, without user or password."""
-    api_key_env: str = default("api_key_env")
+    api_key_env: str = default("llm_api_key_env")
     """``openai`` only: the environment variable that holds its key; local servers need none."""
-    extra_body: dict | None = default("extra_body")
+    extra_body: dict | None = default("llm_extra_body")
     """``openai`` only: more fields of the request, such as
     {"chat_template_kwargs": {"enable_thinking": false}} for Qwen3 under vLLM."""
 
-    batch_lines: int = default("batch_lines")
+    batch_lines: int = default("llm_batch_lines")
     """``dashscope-batch`` only: requests a file (the vendor takes up to 50,000)."""
-    batch_poll: float = default("batch_poll")
+    batch_poll: float = default("llm_batch_poll")
     """``dashscope-batch`` only: seconds between two looks at a job."""
-    batch_window: str = default("batch_window")
+    batch_window: str = default("llm_batch_window")
     """``dashscope-batch`` only: how long the vendor may take, ``24h`` to ``336h``."""
 
-    ray_workers: int = default("ray_workers")
+    ray_workers: int = default("llm_ray_workers")
     """``interest_engine: ray`` only: processes on the cluster; they share the limits above."""
-    ray_block: int = default("ray_block")
+    ray_block: int = default("llm_ray_block")
     """``interest_engine: ray`` only: users given to a process at once; the unit of restarting."""
-    ray_address: str | None = default("ray_address")
+    ray_address: str | None = default("llm_ray_address")
     """``interest_engine: ray`` only: of the cluster; default: ``RAY_ADDRESS``, else a local one."""
 
-    batch_size: int = default("batch_size")
+    batch_size: int = default("llm_batch_size")
     """``transformers`` only: prompts generated together."""
-    device: str | None = default("device")
+    device: str | None = default("llm_device")
     """``transformers`` only: ``cpu``, ``cuda``, ``cuda:1``; default: cuda where there is one."""
-    seed: int = default("seed")
+    seed: int = default("llm_seed")
     """``transformers`` only: of sampling, when the temperature is not 0."""
 
     def __post_init__(self):

@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 
 SLACK_SECONDS = 1.0
 """How much unused pace may be caught up with."""
-TOLD_SECONDS = 5.0
-"""A wait that a provider asks for is told from here on."""
+LOGGED_SECONDS = 5.0
+"""A wait that a provider asks for is logged if it is at least this long."""
 
 
 class Throttle:
@@ -169,7 +169,7 @@ class Patience:
     def __init__(self, minutes, provider):
         self._minutes = minutes
         self._provider = provider
-        self._told = TOLD_SECONDS
+        self._told = LOGGED_SECONDS
 
     def check(self, seconds, reason):
         """Tells of a wait that takes a while, once unless a longer one follows.

@@ -80,3 +80,4 @@ def test_a_setting_of_an_earlier_version_says_what_to_do_instead(shop):
     with pytest.raises(SettingError, match="use RecBole's enable_amp=True"):
         make_config(autocast="bf16")
     make_config(autocast=None)
+    assert setting_names.unknown({"autocast": None, "autocst": 1}) == ["autocst"]

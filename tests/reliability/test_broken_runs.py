@@ -20,7 +20,7 @@ pytest.importorskip("httpx")
 
 
 class Client:
-    """A ChatClient that answers until it is told to break.
+    """A ChatClient that answers until it has to break.
 
     Args:
         error (BaseException): raised by the call ``at``.
@@ -173,7 +173,7 @@ def test_a_wait_of_a_day_stops_the_run_and_one_of_a_minute_is_told(tmp_path, mon
         with AnswerCache(tmp_path) as cache:
             assert cache.count() == 3
         waits["no 3-"] = "0.3"
-        monkeypatch.setattr("recbole_sam.llm.throttle.TOLD_SECONDS", 0.2)
+        monkeypatch.setattr("recbole_sam.llm.throttle.LOGGED_SECONDS", 0.2)
         server.asked.clear()
         assert (
             in_time(lambda: list(make_openai(fast(tmp_path, **settings)).generate(make_requests(9)))) is None

@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 that sends exactly the bytes it is told, also what no library would write."""
+"""A server on 127.0.0.1 that sends exactly the given bytes, also what no library would write."""
 
 import socket
 import struct
