@@ -1,5 +1,6 @@
 """What all tests share: small real datasets, and RecBole configurations that write nowhere else."""
 
+import logging
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ def apart(tmp_path, monkeypatch):
     for name in ("DASHSCOPE_API_KEY", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setitem(os.environ, "HF_HUB_OFFLINE", "1")
+    logging.disable(logging.NOTSET)
     # a shell that starts the tests in the background makes them, and their children, deaf to Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,5 +1,7 @@
 import json
 import resource
+import subprocess
+import sys
 
 import pytest
 from conftest import make_config
@@ -9,7 +11,7 @@ from recbole_sam.data import store_location
 from recbole_sam.errors import StoreError
 from recbole_sam.generators.run_report import RunReport
 from recbole_sam.interests import ledger, stage1
-from recbole_sam.llm.failures import CacheError, LimitReachedError
+from recbole_sam.llm.failures import LimitReachedError
 from recbole_sam.llm.prices import Price, Spending
 
 
@@ -133,26 +135,33 @@ def test_a_ledger_that_cannot_be_written_is_told_by_a_run_that_did_well(shop, se
 
 
 def test_a_ledger_that_cannot_be_written_does_not_hide_why_the_run_ended(shop, served, tmp_path, caplog):
-    """The store's folder is a file; then the disk fills up midway, for which a limit on files stands."""
-    server, settings = served
+    """The store's folder is a file."""
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match="Cannot write the interest store file/a.safetensors"):
-        stage1.build(make_config(**settings, interest_store="file/a.safetensors"))
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        stage1.build(make_config(**served[1], interest_store="file/a.safetensors"))
+    assert sum("cannot be noted" in record.message for record in caplog.records) == 1
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux: limits on another process")
+def test_a_disk_that_fills_up_midway_stops_the_run_and_says_what_was_paid(shop, served):
+    """The disk of a process of its own: a limit on files would hit pytest's files too."""
+    server, settings = served
+    words = [f"--{name}={value}" for name, value in settings.items()]
+    run = subprocess.Popen(
+        [sys.executable, "-m", "recbole_sam", "interests", "--dataset=shop", "--llm_concurrency=1",
+         "--text_encoder_dim=8", *words],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
 
     def fills_up(prompt, attempt):
         if server.asked.total() == 10:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+            resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (0, 0))
         return Reply()
 
-    server.asked.clear()
     server.script = fills_up
-    try:
-        with pytest.raises(CacheError, match="cannot be used.*free some space"):
-            stage1.build(make_config(**settings, llm_top_p=0.7, llm_concurrency=1))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert sum("cannot be noted" in record.message for record in caplog.records) == 2
+    said = run.communicate(timeout=120)[1]
+    assert run.returncode == 2 and "Traceback" not in said, said
+    assert "cannot be noted" in said and "cannot be used" in said and "free some space" in said, said
 
 
 def test_stage_1_notes_what_was_paid_and_nothing_for_answers_it_had(shop, monkeypatch):
