@@ -70,7 +70,7 @@ class Additions:
         if texts is None:
             return ids
         if self.is_serving():
-            return self._items.get(lambda: ids + texts(), [ids, *texts.parameters()])
+            return self._items.get(lambda: ids + texts(), [ids, texts.texts, *texts.parameters()])
         return ids + texts()
 
     def look_up(self, items, item_vectors):
