@@ -21,8 +21,8 @@ class Additions:
     - ``repeat_bias``: one learned number on the scores of the items in the history.
     - ``item_knn``: votes of the history's items for what others took with them.
 
-    Parameters stay on the model, whose checkpoints name them. The model has ``item_embedding``,
-    ``hidden_size`` and ``initializer_range`` before it calls :meth:`define_additions`.
+    Parameters stay on the model, whose checkpoints name them. The model has ``item_embedding`` before it
+    calls :meth:`define_additions`, and ``initializer_range`` among its settings.
     """
 
     reads_item_texts = ("item_text",)
@@ -45,8 +45,8 @@ class Additions:
     def text_adaptor(self, config, width):
         """A new module from text vectors [N, width] to [N, d]."""
         # without bias: a constant added to all items changes no ranking
-        adaptor = nn.Linear(width, self.hidden_size, bias=False)
-        nn.init.normal_(adaptor.weight, std=self.initializer_range)
+        adaptor = nn.Linear(width, self.item_embedding.embedding_dim, bias=False)
+        nn.init.normal_(adaptor.weight, std=config["initializer_range"])
         return adaptor
 
     def define_score_additions(self, config, dataset):
