@@ -171,7 +171,7 @@ def _mend_sequential_defaults(internal, given, loss):
 def _check_loss(model, model_class, loss):
     allowed = (loss,)
     if model in yaml_files.model_names():
-        allowed = getattr(model_class, "loss_types", allowed)
+        allowed = getattr(model_class, "loss_types", None) or allowed
     elif _is_sequential_of_recbole(model_class) and loss and not hasattr(model_class, "input_type"):
         allowed = ("CE", "BPR")  # of another RecBole makes no kind of samples, and fails much later
     if loss not in allowed:

@@ -2,7 +2,7 @@
 
 A model says so by class attributes: ``dataset_hook`` names the class in ``recbole_sam.data.dataset`` that
 RecBole loads its data with, ``reads_interests`` whether it reads the interest store, and ``reads_item_texts``
-the settings any of which makes it read the titles' vectors; True is always.
+the settings any of which makes it read the titles' vectors.
 """
 
 import importlib
@@ -37,8 +37,22 @@ def can_read_item_texts(name):
 
 def uses_item_texts(config):
     """Whether a configuration's model reads the text vectors of the items."""
-    reads = _says(config["model"], "reads_item_texts")
-    return reads if isinstance(reads, bool) else any(config[name] for name in reads)
+    return bool(settings_of_texts(config))
+
+
+def settings_of_texts(config):
+    """The settings (list of str) by which a configuration's model reads the text vectors of the items."""
+    names = _says(config["model"], "reads_item_texts") or ()
+    return [name for name in names if (has_item_text(config) if name == "item_text" else config[name])]
+
+
+def has_item_text(config):
+    """Whether an item is also its title for a configuration's model.
+
+    A checkpoint of before the setting says nothing of it: SASRecText and UniSRec read titles then.
+    """
+    value = config["item_text"]
+    return _says(config["model"], "had_item_text") if value is None else value
 
 
 def _says(name, attribute):

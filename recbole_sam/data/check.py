@@ -9,7 +9,6 @@ from pathlib import Path
 from recbole.utils import ModelType
 
 from recbole_sam.config import our_models, setting_names, yaml_files
-from recbole_sam.config.our_models import can_read_item_texts
 from recbole_sam.data import titles
 from recbole_sam.data.columns import check_header
 from recbole_sam.errors import DataError, SettingError, UnknownNameError, nearest
@@ -107,7 +106,8 @@ def loading(config):
         yield
     except UnicodeDecodeError as error:
         # titles are read as UTF-8 whatever RecBole's setting says
-        other = "" if can_read_item_texts(config["model"]) else ", or name their encoding: --encoding=<name>"
+        with_texts = our_models.uses_item_texts(config) or our_models.uses_interests(config["model"])
+        other = "" if with_texts else ", or name their encoding: --encoding=<name>"
         raise DataError(
             f"cannot read dataset '{config['dataset']}' in {config['data_path']}: byte "
             f"0x{error.object[error.start]:02x} is not {error.encoding}. Save its files as UTF-8{other}."

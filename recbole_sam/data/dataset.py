@@ -175,6 +175,7 @@ class OptionalInterestsDataset(SAMDataset):
         if store_location.path(self.config).exists():
             return super().build()
         splits = self.split()
+        self.attach_item_texts(splits)
         for part in splits:
             part.interests = None
         return splits

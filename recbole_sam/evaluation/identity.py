@@ -49,7 +49,8 @@ def check(result, now):
     before = result.get("identity") or now
     trained = f"{result['model']} with seed {result['seed']} was trained"
     for name, value in now.items():
-        if before.get(name) == value:
+        new = name not in before and name not in _FILES  # a new setting's default changes nothing
+        if new or before.get(name) == value:
             continue
         if name in _FILES:
             raise DataError(

@@ -105,7 +105,8 @@ def build_item_texts(config):
         RecBoleSAMError: the dataset has no texts, a setting makes no sense, or the file cannot be written.
     """
     check.folder_of(config)
-    without = " Or do without: --item_text=False --interest_evidence=False." if config["item_text"] else ""
+    settings = our_models.settings_of_texts(config)
+    without = f" Or do without: {' '.join(f'--{name}=False' for name in settings)}."
     try:
         titles = item_titles(config)
     except DataError as error:

@@ -9,7 +9,6 @@ Reference:
 """
 
 import torch
-from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.model.layers import FeedForward, MultiHeadAttention
 from torch import nn
 
@@ -18,7 +17,7 @@ from recbole_sam.models.checks import sizes
 from recbole_sam.models.parts.frequency import split_frequencies
 from recbole_sam.models.parts.initialisation import normal_weights
 from recbole_sam.models.parts.padding import causal_mask, left_pad
-from recbole_sam.models.scores.loss_function import loss_function
+from recbole_sam.models.scores.next_item import NextItemModel
 
 
 class FrequencyLayer(nn.Module):
@@ -67,7 +66,7 @@ class BSARecBlock(nn.Module):
         return self.feed_forward(mixed)
 
 
-class BSARec(SequentialRecommender):
+class BSARec(NextItemModel):
     r"""BSARec adds a branch to each Transformer block that lets high frequencies of the history
     through, which self-attention, a low-pass filter, smooths away.
 
@@ -88,20 +87,21 @@ class BSARec(SequentialRecommender):
         self.hidden_dropout_prob = config["hidden_dropout_prob"]
         self.layer_norm_eps = config["layer_norm_eps"]
         self.initializer_range = config["initializer_range"]
-        self.loss_type = config["loss_type"]
         self._check_settings(config)
 
-        # define layers and loss
+        # define layers
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)
         self.position_embedding = nn.Embedding(self.max_seq_length, self.hidden_size)
         self.LayerNorm = nn.LayerNorm(self.hidden_size, eps=self.layer_norm_eps)
         self.dropout = nn.Dropout(self.hidden_dropout_prob)
         self.blocks = nn.ModuleList(BSARecBlock(config) for _ in range(self.n_layers))
 
-        self.loss_fct = loss_function(self)
-
         # parameters initialization
         self.apply(normal_weights(self.initializer_range))
+
+        # loss and additions
+        self.define_loss(config, dataset)
+        self.define_additions(config, dataset)
 
     @staticmethod
     def _check_settings(config):
@@ -110,31 +110,11 @@ class BSARec(SequentialRecommender):
             raise SettingError(f"alpha={config['alpha']} is no share: set it from 0 to 1.")
         sizes.check(config, "cutoff", least=0)
 
-    def forward(self, item_seq, item_seq_len):
+    def forward(self, item_seq, item_seq_len, item_vectors):
         item_seq = left_pad(item_seq, item_seq_len, self.max_seq_length)
-        x = self.item_embedding(item_seq) + self.position_embedding.weight
+        x = self.look_up(item_seq, item_vectors) + self.position_embedding.weight
         x = self.dropout(self.LayerNorm(x))
         mask = causal_mask(item_seq != 0)
         for block in self.blocks:
             x = block(x, mask)
         return x[:, -1]  # [B H]
-
-    def calculate_loss(self, interaction):
-        seq_output = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
-        pos_items = interaction[self.POS_ITEM_ID]
-        if self.loss_type == "BPR":
-            pos_score = (seq_output * self.item_embedding(pos_items)).sum(dim=-1)  # [B]
-            neg_items = interaction[self.NEG_ITEM_ID]
-            neg_score = (seq_output * self.item_embedding(neg_items)).sum(dim=-1)  # [B]
-            return self.loss_fct(pos_score, neg_score)
-        logits = seq_output @ self.item_embedding.weight.t()  # [B n_items]
-        return self.loss_fct(logits, pos_items)
-
-    def predict(self, interaction):
-        seq_output = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
-        test_item_emb = self.item_embedding(interaction[self.ITEM_ID])
-        return (seq_output * test_item_emb).sum(dim=-1)  # [B]
-
-    def full_sort_predict(self, interaction):
-        seq_output = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
-        return seq_output @ self.item_embedding.weight.t()  # [B n_items]

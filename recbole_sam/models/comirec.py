@@ -9,14 +9,13 @@ Reference:
 """
 
 import torch
-from recbole.model.abstract_recommender import SequentialRecommender
 from torch import nn
 
 from recbole_sam.errors import SettingError
 from recbole_sam.models.checks import sizes
-from recbole_sam.models.parts.capsule import best_matches, matches, nearest_interest, route
+from recbole_sam.models.parts.capsule import route
 from recbole_sam.models.parts.padding import left_pad
-from recbole_sam.models.scores.loss_function import loss_function
+from recbole_sam.models.scores.multi_interest import Interests, MultiInterestModel
 
 
 class SelfAttentiveInterests(nn.Module):
@@ -58,7 +57,7 @@ class RoutedInterests(nn.Module):
 EXTRACTORS = {"SA": SelfAttentiveInterests, "DR": RoutedInterests}
 
 
-class ComiRec(SequentialRecommender):
+class ComiRec(MultiInterestModel):
     r"""ComiRec represents a user as K interests. The interest nearest to the target is trained; an
     item's score is its best match with any interest.
 
@@ -77,21 +76,24 @@ class ComiRec(SequentialRecommender):
         self.hidden_size = config["hidden_size"]  # same as embedding_size
         self.interest_extractor = config["interest_extractor"]
         self.initializer_range = config["initializer_range"]
-        self.loss_type = config["loss_type"]
+        self.hidden_dropout_prob = config["hidden_dropout_prob"] or 0  # None in an older checkpoint
         if self.interest_extractor not in EXTRACTORS:
             raise SettingError(
                 f"interest_extractor={self.interest_extractor!r} is none of ComiRec's: set it to SA or DR."
             )
         sizes.check(config, "hidden_size", "interest_size", "routing_iterations", "inner_size")
 
-        # define layers and loss
+        # define layers
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)
         self.extractor = EXTRACTORS[self.interest_extractor](config)
-
-        self.loss_fct = loss_function(self)
+        self.dropout = nn.Dropout(self.hidden_dropout_prob)
 
         # parameters initialization
         self.apply(self._init_weights)
+
+        # loss and additions
+        self.define_loss(config, dataset)
+        self.define_additions(config, dataset)
 
     def _init_weights(self, module):
         if isinstance(module, nn.Embedding):
@@ -101,38 +103,7 @@ class ComiRec(SequentialRecommender):
         elif isinstance(module, nn.Linear):
             nn.init.xavier_normal_(module.weight)
 
-    def forward(self, item_seq, item_seq_len):
+    def forward(self, item_seq, item_seq_len, item_vectors):
         item_seq = left_pad(item_seq, item_seq_len, self.max_seq_length)
-        return self.extractor(self.item_embedding(item_seq), item_seq != 0)  # [B K H]
-
-    def calculate_loss(self, interaction):
-        interests = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
-        return self.interest_loss(interests, interaction)
-
-    def interest_loss(self, interests, interaction, active=None):
-        """The loss of the interest nearest to the target, shape [].
-
-        Args:
-            interests (torch.FloatTensor): shape [B, K, H].
-            interaction (Interaction): the B targets and, for BPR, the B negative items.
-            active (torch.BoolTensor, optional): True for the interests a user has, shape [B, K].
-        """
-        pos_items = interaction[self.POS_ITEM_ID]
-        pos_items_emb = self.item_embedding(pos_items)
-        seq_output = nearest_interest(interests, pos_items_emb, active)  # [B H]
-        if self.loss_type == "BPR":
-            neg_items_emb = self.item_embedding(interaction[self.NEG_ITEM_ID])
-            pos_score = (seq_output * pos_items_emb).sum(dim=-1)  # [B]
-            neg_score = (seq_output * neg_items_emb).sum(dim=-1)  # [B]
-            return self.loss_fct(pos_score, neg_score)
-        logits = seq_output @ self.item_embedding.weight.t()  # [B n_items]
-        return self.loss_fct(logits, pos_items)
-
-    def predict(self, interaction):
-        interests = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
-        test_item_emb = self.item_embedding(interaction[self.ITEM_ID])
-        return matches(interests, test_item_emb).amax(dim=1)  # [B]
-
-    def full_sort_predict(self, interaction):
-        interests = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
-        return best_matches(interests, self.item_embedding.weight)  # [B n_items]
+        items = self.dropout(self.look_up(item_seq, item_vectors))
+        return Interests(self.extractor(items, item_seq != 0))

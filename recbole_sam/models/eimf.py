@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from recbole_sam.errors import SettingError, StoreMissingError
 from recbole_sam.models.comirec import ComiRec
 from recbole_sam.models.parts.attention import masked_mean
-from recbole_sam.models.parts.unsaved import unsaved_buffers
+from recbole_sam.models.scores.multi_interest import Interests
 
 
 def alignment_loss(behaviour, semantics, users, temperature):
@@ -88,7 +88,6 @@ class EIMF(ComiRec):
             self.register_buffer("phrase_embeddings", interests.embeddings, persistent=False)
             self.register_buffer("user_phrases", interests.user_phrases, persistent=False)
             self.register_buffer("user_k", interests.user_k, persistent=False)
-            self._ddp_params_and_buffers_to_ignore = unsaved_buffers(self)
             self.semantic_projection = nn.Linear(interests.width, self.hidden_size)
             nn.init.xavier_normal_(self.semantic_projection.weight)
             nn.init.zeros_(self.semantic_projection.bias)
@@ -110,13 +109,13 @@ class EIMF(ComiRec):
             user (torch.LongTensor): user ids, shape [B].
 
         Returns:
-            tuple: interests [B, K, d] and which of them are real [B, K].
+            Interests: of which a user has some.
         """
         count = self.user_k[user]
         width = max(int(count.max()), 1)
         texts = F.embedding(self.user_phrases[user, :width], self.phrase_embeddings)
         real = torch.arange(width, device=user.device) < count.unsqueeze(1)
-        return self.semantic_projection(texts.to(self.semantic_projection.weight.dtype)), real
+        return Interests(self.semantic_projection(texts.to(self.semantic_projection.weight.dtype)), real)
 
     def calculate_loss(self, interaction):
         if self.semantic_projection is None:
@@ -124,17 +123,16 @@ class EIMF(ComiRec):
                 "EIMF serves without an interest store but cannot train without one: build it with "
                 "`python -m recbole_sam interests --dataset=<name> --model=EIMF`."
             )
-        interests = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
-        loss = self.interest_loss(interests, interaction)
+        items = self.item_vectors()
+        interests = self.represent(interaction, items)
+        loss = self.interest_loss(interests, items, interaction)
 
         known = self.user_k[interaction[self.USER_ID]] > 0
         if not known.any():
             return loss
-        interests, interaction = interests[known], interaction[known]
+        behaviour, interaction = interests.vectors[known].mean(dim=1), interaction[known]
         user = interaction[self.USER_ID]
-        semantics, real = self.semantic_interests(user)
-        alignment = alignment_loss(
-            interests.mean(dim=1), masked_mean(semantics, real), user, self.alignment_temperature
-        )
-        prediction = self.interest_loss(semantics, interaction, real)
+        semantic = self.semantic_interests(user)
+        alignment = alignment_loss(behaviour, masked_mean(*semantic), user, self.alignment_temperature)
+        prediction = self.interest_loss(semantic, items, interaction)
         return loss + self.alignment_weight * alignment + self.semantic_weight * prediction

@@ -11,14 +11,13 @@ Reference:
 import math
 
 import torch
-from recbole.model.abstract_recommender import SequentialRecommender
 from torch import nn
 
 from recbole_sam.errors import SettingError
 from recbole_sam.models.checks import sizes
-from recbole_sam.models.parts.capsule import best_matches, matches, nearest_interest, route
+from recbole_sam.models.parts.capsule import matches, nearest_interest, route
 from recbole_sam.models.parts.padding import left_pad
-from recbole_sam.models.scores.loss_function import loss_function
+from recbole_sam.models.scores.multi_interest import Interests, MultiInterestModel
 
 
 def number_of_interests(lengths, most):
@@ -58,7 +57,7 @@ def label_aware_attention(interests, items, power, active):
     return (sharpened.softmax(dim=1).unsqueeze(1) @ interests).squeeze(1)
 
 
-class MIND(SequentialRecommender):
+class MIND(MultiInterestModel):
     r"""MIND routes a history into interest capsules that all hear the items through one bilinear
     map, then mixes the interests by their match with the target in training and takes the best
     match in serving.
@@ -82,7 +81,7 @@ class MIND(SequentialRecommender):
         self.routing_iterations = config["routing_iterations"]
         self.label_power = float(config["label_power"])
         self.initializer_range = config["initializer_range"]
-        self.loss_type = config["loss_type"]
+        self.hidden_dropout_prob = config["hidden_dropout_prob"] or 0  # None in an older checkpoint
         if not self.label_power >= 1:
             raise SettingError(
                 f"label_power={config['label_power']} makes no sense: set a number from 1 on, or "
@@ -90,16 +89,19 @@ class MIND(SequentialRecommender):
             )
         sizes.check(config, "hidden_size", "interest_size", "routing_iterations")
 
-        # define layers and loss
+        # define layers
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)
         self.bilinear = nn.Linear(self.hidden_size, self.hidden_size, bias=False)
         self.dense = nn.Linear(self.hidden_size, self.hidden_size)
         self.register_buffer("routing_logits", torch.randn(self.interest_size, self.max_seq_length))
-
-        self.loss_fct = loss_function(self)
+        self.dropout = nn.Dropout(self.hidden_dropout_prob)
 
         # parameters initialization
         self.apply(self._init_weights)
+
+        # loss and additions
+        self.define_loss(config, dataset)
+        self.define_additions(config, dataset)
 
     def _init_weights(self, module):
         if isinstance(module, nn.Embedding):
@@ -110,35 +112,17 @@ class MIND(SequentialRecommender):
             if module.bias is not None:
                 module.bias.data.zero_()
 
-    def forward(self, item_seq, item_seq_len):
+    def forward(self, item_seq, item_seq_len, item_vectors):
         item_seq = left_pad(item_seq, item_seq_len, self.max_seq_length)
         real = item_seq != 0
         count = torch.full_like(item_seq_len, self.interest_size)
         if self.adaptive_interests:
             count = number_of_interests(real.sum(dim=1), self.interest_size)
         active = torch.arange(self.interest_size, device=count.device) < count.unsqueeze(1)
-        votes = self.bilinear(self.item_embedding(item_seq)).unsqueeze(1)
+        items = self.dropout(self.look_up(item_seq, item_vectors))
+        votes = self.bilinear(items).unsqueeze(1)
         capsules = route(votes, self.routing_logits, real, self.routing_iterations, active)
-        return torch.relu(self.dense(capsules)), active  # [B K H], [B K]
+        return Interests(torch.relu(self.dense(capsules)), active)
 
-    def calculate_loss(self, interaction):
-        interests, active = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
-        pos_items = interaction[self.POS_ITEM_ID]
-        pos_items_emb = self.item_embedding(pos_items)
-        seq_output = label_aware_attention(interests, pos_items_emb, self.label_power, active)  # [B H]
-        if self.loss_type == "BPR":
-            neg_items_emb = self.item_embedding(interaction[self.NEG_ITEM_ID])
-            pos_score = (seq_output * pos_items_emb).sum(dim=-1)  # [B]
-            neg_score = (seq_output * neg_items_emb).sum(dim=-1)  # [B]
-            return self.loss_fct(pos_score, neg_score)
-        logits = seq_output @ self.item_embedding.weight.t()  # [B n_items]
-        return self.loss_fct(logits, pos_items)
-
-    def predict(self, interaction):
-        interests, active = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
-        test_item_emb = self.item_embedding(interaction[self.ITEM_ID])
-        return matches(interests, test_item_emb, active).amax(dim=1)  # [B]
-
-    def full_sort_predict(self, interaction):
-        interests, active = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
-        return best_matches(interests, self.item_embedding.weight, active)  # [B n_items]
+    def trained_vector(self, interests, targets):
+        return label_aware_attention(interests.vectors, targets, self.label_power, interests.active)

@@ -11,7 +11,6 @@ import math
 from logging import getLogger
 
 import torch
-from recbole.model.abstract_recommender import SequentialRecommender
 from torch import nn
 from torch.nn import functional as F
 
@@ -25,14 +24,11 @@ from recbole_sam.models.parts.attention import (
 from recbole_sam.models.parts.compilation import compiled
 from recbole_sam.models.parts.initialisation import normal_weights
 from recbole_sam.models.parts.interest_reader import InterestReader
-from recbole_sam.models.parts.item_text import ProjectedTexts
-from recbole_sam.models.parts.unchanged import WhileUnchanged
-from recbole_sam.models.parts.unsaved import unsaved_buffers
-from recbole_sam.models.scores import item_knn, repeats, score_memory
-from recbole_sam.models.scores.item_scores import ItemScores
+from recbole_sam.models.scores import score_memory
+from recbole_sam.models.scores.next_item import NextItemModel
 
 
-class SAM(InterestReader, ItemScores, SequentialRecommender):
+class SAM(InterestReader, NextItemModel):
     """A user's history, read once for each of the user's interests.
 
     Stage 1 gave every user K interest phrases as text embeddings (``SAMDataset`` attaches them). Each
@@ -72,16 +68,13 @@ class SAM(InterestReader, ItemScores, SequentialRecommender):
         # None stands for a setting that a checkpoint of an earlier version lacks
         self.interest_attention = config["interest_attention"] is not False
         self.interest_control = config["interest_control"]
+        self.loss_chunk_size = config["loss_chunk_size"]
         sam_settings.check(config)
         self.attach_interests(config, dataset)
 
         # define layers and loss
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)
-        self.item_text = None
-        if config["item_text"]:
-            texts = dataset.item_texts
-            # without bias: a constant added to all items changes no ranking
-            self.item_text = ProjectedTexts(texts, nn.Linear(texts.width, self.hidden_size, bias=False))
+        self.define_item_text(config, dataset)
         self.position_embedding = nn.Embedding(self.max_seq_length, self.hidden_size)
         self.define_interest_layers(dataset.interests.width)
         self.cross_interest_layers = nn.ModuleList(
@@ -100,11 +93,8 @@ class SAM(InterestReader, ItemScores, SequentialRecommender):
         if config["final_norm"]:
             self.final_norm = nn.LayerNorm(self.hidden_size, eps=self.layer_norm_eps)
         self.dropout = nn.Dropout(config["hidden_dropout_prob"])
-        self.repeat_bias = repeats.initial_bias(dataset.inter_feat, self) if config["repeat_bias"] else None
-        self.item_knn = item_knn.configured(config, dataset, self)
+        self.define_score_additions(config, dataset)
         self.define_loss(config, dataset)
-        self._ddp_params_and_buffers_to_ignore = unsaved_buffers(self)
-        self._items = WhileUnchanged()
         self.compiled_forward = compiled(type(self).forward) if config["compile"] else None
 
         # parameters initialization
@@ -114,6 +104,9 @@ class SAM(InterestReader, ItemScores, SequentialRecommender):
         warning = score_memory.warning(config, dataset, self.parameters())
         if warning:
             getLogger().warning(warning)
+
+    def text_adaptor(self, config, width):
+        return nn.Linear(width, self.hidden_size, bias=False)  # initialised with all other layers
 
     def forward(self, user, item_seq, item_seq_len, item_vectors):
         """User representations [B, d].
@@ -151,16 +144,3 @@ class SAM(InterestReader, ItemScores, SequentialRecommender):
         else:
             user_output = self.forward(*inputs)
         return user_output.to(self.item_embedding.weight.dtype)
-
-    def calculate_loss(self, interaction):
-        items = self.item_vectors().to(self.item_embedding.weight.dtype)
-        return self.next_item_loss(self.represent(interaction, items), items, interaction)
-
-    def predict(self, interaction):
-        items = self.item_vectors()
-        user_output = self.represent(interaction, items)
-        return self.one_score(user_output, items, interaction, interaction[self.ITEM_ID])  # [B]
-
-    def full_sort_predict(self, interaction):
-        items = self.item_vectors()
-        return self.all_scores(self.represent(interaction, items), items, interaction)  # [B n_items]

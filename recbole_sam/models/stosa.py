@@ -11,7 +11,6 @@ Reference:
 import math
 
 import torch
-from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import nn
 from torch.nn import functional as F
@@ -21,6 +20,7 @@ from recbole_sam.models.checks import sizes
 from recbole_sam.models.parts.initialisation import normal_weights
 from recbole_sam.models.parts.padding import causal_mask, left_pad
 from recbole_sam.models.parts.wasserstein import all_distances, as_points, paired_distances, positive
+from recbole_sam.models.scores.next_item import NextItemModel
 
 
 def wasserstein_attention(query, key, mean, cov, mask, dropout):
@@ -110,7 +110,7 @@ class STOSABlock(nn.Module):
         return self.mean_feed_forward(mean), positive(self.cov_feed_forward(cov))
 
 
-class STOSA(SequentialRecommender):
+class STOSA(NextItemModel):
     r"""STOSA represents every item and every history as a Gaussian and scores a pair by minus the
     squared 2-Wasserstein distance. It has a loss of its own: BPR on the distances, plus a hinge
     that keeps the negative item farther from the positive one than the history is.
@@ -122,6 +122,7 @@ class STOSA(SequentialRecommender):
     """
 
     input_type = InputType.PAIRWISE
+    loss_types = None
 
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
@@ -153,40 +154,43 @@ class STOSA(SequentialRecommender):
 
         # parameters initialization
         self.apply(normal_weights(self.initializer_range))
+        self.define_additions(config, dataset)
 
-    def items(self, item_ids):
-        """Items as points of the Wasserstein space, shape [..., 2 d]."""
-        return as_points(self.item_embedding(item_ids), positive(self.item_cov_embedding(item_ids)))
+    def item_vectors(self):
+        """Means (with ``item_text`` plus the projected titles) beside what makes variances, [N, 2 d]."""
+        return torch.cat([super().item_vectors(), self.item_cov_embedding.weight], dim=1)
 
-    def all_items(self):
-        """Every item as a point of the Wasserstein space, shape [n_items, 2 d]."""
-        return as_points(self.item_embedding.weight, positive(self.item_cov_embedding.weight))
+    @staticmethod
+    def points(item_vectors):
+        """Items [..., 2 d] as points of the Wasserstein space, of the same shape."""
+        mean, cov = item_vectors.chunk(2, dim=-1)
+        return as_points(mean, positive(cov))
 
-    def forward(self, item_seq, item_seq_len):
+    def forward(self, item_seq, item_seq_len, item_vectors):
         item_seq = left_pad(item_seq, item_seq_len, self.max_seq_length)
-        mean = self.item_embedding(item_seq) + self.position_embedding.weight
-        cov = self.item_cov_embedding(item_seq) + self.position_cov_embedding.weight
-        mean = F.elu(self.dropout(self.LayerNorm(mean)))
-        cov = positive(self.dropout(self.cov_LayerNorm(cov)))
+        mean, cov = self.look_up(item_seq, item_vectors).chunk(2, dim=-1)
+        mean = F.elu(self.dropout(self.LayerNorm(mean + self.position_embedding.weight)))
+        cov = positive(self.dropout(self.cov_LayerNorm(cov + self.position_cov_embedding.weight)))
         mask = causal_mask(item_seq != 0)
         for block in self.blocks:
             mean, cov = block(mean, cov, mask)
         return as_points(mean[:, -1], cov[:, -1])  # [B 2H]
 
+    def match_all(self, user, items):
+        return -all_distances(user, self.points(items))
+
+    def match_one(self, user, items):
+        return -paired_distances(user, self.points(items))
+
     def calculate_loss(self, interaction):
-        seq_output = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
-        pos_items = self.items(interaction[self.POS_ITEM_ID])
-        neg_items = self.items(interaction[self.NEG_ITEM_ID])
-        pos_distance = paired_distances(seq_output, pos_items)
-        neg_distance = paired_distances(seq_output, neg_items)
-        ranking = -F.logsigmoid(neg_distance - pos_distance).mean()
-        hinge = torch.relu(pos_distance - paired_distances(pos_items, neg_items)).mean()
+        items = self.item_vectors()
+        user = self.represent(interaction, items)
+        pos_items, neg_items = interaction[self.POS_ITEM_ID], interaction[self.NEG_ITEM_ID]
+        pos_points, neg_points = (self.points(self.look_up(each, items)) for each in (pos_items, neg_items))
+        pos_distance = paired_distances(user, pos_points)
+        neg_distance = paired_distances(user, neg_points)
+        pos_score = self.add_to_one(-pos_distance, interaction, pos_items)
+        neg_score = self.add_to_one(-neg_distance, interaction, neg_items)
+        ranking = -F.logsigmoid(pos_score - neg_score).mean()
+        hinge = torch.relu(pos_distance - paired_distances(pos_points, neg_points)).mean()
         return ranking + self.pvn_weight * hinge
-
-    def predict(self, interaction):
-        seq_output = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
-        return -paired_distances(seq_output, self.items(interaction[self.ITEM_ID]))  # [B]
-
-    def full_sort_predict(self, interaction):
-        seq_output = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
-        return -all_distances(seq_output, self.all_items())  # [B n_items]

@@ -73,5 +73,8 @@ class UniSRec(SASRecText):
         dropout = config["adaptor_dropout_prob"]
         return WhiteningExperts(width, self.hidden_size, config["n_experts"], dropout, self.initializer_range)
 
-    def similarity(self, user, item_vectors):
-        return F.normalize(user, dim=-1) @ F.normalize(item_vectors, dim=-1).T / self.temperature
+    def match_all(self, user, items):
+        return F.normalize(user, dim=-1) @ F.normalize(items, dim=-1).T / self.temperature
+
+    def match_one(self, user, items):
+        return F.cosine_similarity(user, items, dim=-1) / self.temperature

@@ -23,8 +23,10 @@ def test_a_setting_of_another_model_is_told(shop, caplog, monkeypatch):
 
 
 def test_readers_are_named():
-    [sentence] = setting_names.unread(["item_knn", "epochs", "hidden_size"], "STOSA")
-    assert sentence.startswith("STOSA does not read item_knn, a setting of SAM and SASRecText and UniSRec:")
+    [sentence] = setting_names.unread(["interest_size", "epochs", "hidden_size"], "STOSA")
+    assert sentence.startswith(
+        "STOSA does not read interest_size, a setting of ComiRec and EIMF and MIND and SINE:"
+    )
     [sentence] = setting_names.unread(["n_layers", "learning_rate"], "GRU4Rec")
     assert sentence.startswith("GRU4Rec does not read n_layers, a setting of BSARec, SAM, SASRecText and ")
 

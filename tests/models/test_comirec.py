@@ -84,8 +84,9 @@ def test_loss_trains_the_interest_nearest_to_the_target(model_and_batch):
 @torch.no_grad()
 def test_history_without_any_item_gives_finite_scores(model_and_batch):
     model, batch = model_and_batch
-    interests = model.forward(batch["item_id_list"], torch.zeros_like(batch["item_length"]))
-    assert interests.eq(0).all()
+    nothing = torch.zeros_like(batch["item_length"])
+    interests = model.forward(batch["item_id_list"], nothing, model.item_vectors())
+    assert interests.vectors.eq(0).all()
 
 
 def test_unknown_extractor_is_refused(tmp_path):

@@ -50,7 +50,7 @@ def test_loss_equals_its_formula(tmp_path):
         nearest = max(interests, key=lambda v: float(v @ items[target]))
         return -float((items @ nearest).log_softmax(dim=0)[target])
 
-    behaviour = model.forward(batch["item_id_list"], batch["item_length"])
+    behaviour = model.represent(batch).vectors
     recommendation, prediction, means = 0.0, 0.0, []
     for row, user in enumerate(batch["user_id"].tolist()):
         target = int(batch["item_id"][row])
@@ -74,8 +74,8 @@ def test_batch_of_users_without_interests_trains_on_behaviour_alone(tmp_path):
     model, batch = circle_model(tmp_path, "EIMF", **SMALL)
     unknown = batch[model.user_k[batch["user_id"]] == 0]
     assert len(unknown) > 0
-    interests = model.forward(unknown["item_id_list"], unknown["item_length"])
-    expected = model.interest_loss(interests, unknown)
+    items = model.item_vectors()
+    expected = model.interest_loss(model.represent(unknown, items), items, unknown)
     torch.testing.assert_close(model.calculate_loss(unknown), expected)
 
 

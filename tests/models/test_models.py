@@ -27,6 +27,8 @@ class Case(NamedTuple):
 # few negatives, so that the circle's 40 items are not all among them
 SAMPLED = {"loss_type": "SSM", "train_neg_sample_args": None, "loss_negatives": 16}
 
+TITLES_AND_BIAS = {"item_text": True, "repeat_bias": True}
+
 # A sum of item vectors keeps little of their order: ComiRec-SA, EIMF on it and SINE see a blur.
 CASES = [
     Case("BSARec"),
@@ -39,6 +41,10 @@ CASES = [
     Case("MIND", {"loss_type": "BPR"}, floor=0.8),
     Case("EIMF", floor=0.5),  # its phrases here are noise
     Case("EIMF", {"interest_extractor": "DR"}),
+    Case("BSARec", TITLES_AND_BIAS),
+    Case("STOSA", TITLES_AND_BIAS),
+    Case("ComiRec", TITLES_AND_BIAS, floor=0.7),
+    Case("MIND", TITLES_AND_BIAS),
     Case("SAM"),
     Case("SAM", SAMPLED),
     Case("SAM", SAMPLED | {"loss_distribution": "uniform"}),

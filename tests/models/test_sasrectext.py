@@ -22,6 +22,23 @@ def test_without_text_and_bias_it_is_recboles_sasrec(shop):
         assert losses[0] == losses[1]
 
 
+def test_without_item_text_it_is_recboles_sasrec_by_names_and_scores(shop):
+    _, train, _, test, model = experiment("SASRecText", item_text=False)
+    _, _, _, _, recboles = experiment("SASRec")
+    assert list(model.state_dict()) == list(recboles.state_dict())
+    for name, weights in recboles.state_dict().items():
+        assert torch.equal(model.state_dict()[name], weights), name  # the same draws, too
+    batch, samples = first_batch(test), first_batch(train)
+    losses = []
+    for each in (model, recboles):
+        torch.manual_seed(1)
+        losses.append(each.train().calculate_loss(samples))
+    assert losses[0] == losses[1]
+    with torch.no_grad():
+        assert torch.equal(model.eval().full_sort_predict(batch), recboles.eval().full_sort_predict(batch))
+        assert torch.equal(model.predict(batch), recboles.predict(batch))
+
+
 def SASRec_scores(model, batch):
     user = SASRec.forward(model, batch["item_id_list"], batch["item_length"])
     return user @ model.item_embedding.weight.T

@@ -3,9 +3,8 @@
 from torch import nn
 
 from recbole_sam.errors import SettingError
-from recbole_sam.models.checks import sizes
+from recbole_sam.models.checks import sizes, switches
 from recbole_sam.models.parts.controls import CONTROLS
-from recbole_sam.models.scores.sampled_softmax import DISTRIBUTIONS
 
 SWITCHES = (
     "item_text", "newest_item", "final_norm", "repeat_bias", "interest_evidence", "interest_attention",
@@ -29,12 +28,8 @@ def check(config):
 
 
 def _check_model(config):
-    for name in SWITCHES:
-        if config[name] not in (None, True, False):
-            raise SettingError(f"{name} is '{config[name]}'; it must be True or False.")
-    for name in ("hidden_dropout_prob", "attn_dropout_prob"):
-        if not 0 <= config[name] < 1:
-            raise SettingError(f"{name} is {config[name]}; it must be from 0 to below 1.")
+    switches.check(config, *SWITCHES)
+    sizes.check_dropout(config, "hidden_dropout_prob", "attn_dropout_prob")
     if config["hidden_act"] not in ACTIVATIONS:
         raise SettingError(
             f"hidden_act is '{config['hidden_act']}'; SAM knows {', '.join(sorted(ACTIVATIONS))}."
@@ -60,13 +55,13 @@ def _check_model(config):
 
 def _check_loss(config):
     loss, chunk = config["loss_type"], config["loss_chunk_size"]
-    if config["item_knn"] and (chunk is not None or loss == "SSM"):
-        raise SettingError(
-            "item_knn needs the scores of all items of a batch: leave loss_chunk_size out and take another "
-            "loss_type than SSM, or set item_knn to False."
-        )
     if chunk is not None:
         sizes.check(config, "loss_chunk_size")
+        if config["item_knn"]:
+            raise SettingError(
+                "item_knn needs the scores of all items of a batch: leave loss_chunk_size out, or set "
+                "item_knn to False."
+            )
         if config["repeat_bias"]:
             raise SettingError(
                 "loss_chunk_size computes no single score, to which repeat_bias could be added: set "
@@ -76,16 +71,4 @@ def _check_loss(config):
             raise SettingError(
                 f"loss_chunk_size is for loss_type CE: leave it out for {loss}, which needs no scores of all "
                 "items."
-            )
-    if loss == "SSM":
-        sizes.check(config, "loss_negatives")
-        if config["loss_distribution"] not in DISTRIBUTIONS:
-            raise SettingError(
-                f"loss_distribution is '{config['loss_distribution']}'; it must be "
-                f"{' or '.join(DISTRIBUTIONS)}."
-            )
-        if config["train_neg_sample_args"]["distribution"] != "none":
-            raise SettingError(
-                "loss_type SSM draws its negatives itself: set train_neg_sample_args to None, and the number "
-                "of negatives by loss_negatives."
             )

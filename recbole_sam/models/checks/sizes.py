@@ -50,3 +50,14 @@ def check_transformer(config):
         raise SettingError(
             f"hidden_size ({config['hidden_size']}) must be a multiple of n_heads ({config['n_heads']})."
         )
+
+
+def check_dropout(config, *names):
+    """Refuses what is no probability below 1.
+
+    Raises:
+        SettingError: the first one that is none.
+    """
+    for name in names:
+        if not 0 <= config[name] < 1:
+            raise SettingError(f"{name} is {config[name]}; it must be from 0 to below 1.")

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from recbole_sam.models.parts import evidence
 from recbole_sam.models.parts.controls import CONSTANT, controlled
 from recbole_sam.models.parts.unchanged import WhileUnchanged
+from recbole_sam.models.scores.known_users import known_users
 
 PROJECTED_AT_ONCE = 1_000_000
 """Distinct phrases that are projected once an evaluation, 256 MB at d = 64 (with ``interest_text`` twice); of
@@ -18,7 +19,8 @@ PROJECTED_CHUNK = 65_536
 class InterestReader:
     """The part of a model that reads interests. Parameters stay on the model, whose checkpoints name them.
 
-    The model has ``hidden_size``, ``item_text``, ``interest_control`` and ``compiled_forward``.
+    The model has ``hidden_size``, ``item_text``, ``interest_control``, ``compiled_forward`` and
+    ``is_serving``.
     """
 
     def attach_interests(self, config, dataset):
@@ -60,6 +62,10 @@ class InterestReader:
     def learned_interest(self):
         """The parameter that :meth:`define_interest_layers` leaves to be initialised."""
         return self.constant_interests if self.interest_control == "constant" else self.default_interest
+
+    def users(self, interaction):
+        """User IDs [B]; 0 for users that the interest table does not know."""
+        return known_users(interaction, self, len(self.user_k))
 
     def interest_queries(self, user, item_seq):
         """The queries of some users' interests.
@@ -122,7 +128,3 @@ class InterestReader:
 
     def _project(self, phrases):
         return self.interest_projection(phrases.to(self.interest_projection.weight.dtype))
-
-    def is_serving(self):
-        """Whether parameters cannot change between calls: evaluation without gradients."""
-        return not (self.training or torch.is_grad_enabled())

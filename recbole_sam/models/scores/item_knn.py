@@ -19,8 +19,7 @@ import torch
 from scipy import sparse
 from torch import nn
 
-from recbole_sam.errors import SettingError
-from recbole_sam.models.checks import sizes
+from recbole_sam.models.checks import sizes, switches
 from recbole_sam.models.parts.attention import recency_positions
 
 NEWEST_WEIGHT, FADING = 8.0, 0.8
@@ -118,8 +117,7 @@ def configured(config, dataset, model):
     Raises:
         SettingError: a value makes no sense.
     """
-    if config["item_knn"] not in (None, True, False):
-        raise SettingError(f"item_knn is '{config['item_knn']}'; it must be True or False.")
+    switches.check(config, "item_knn")
     if not config["item_knn"]:
         return None
     sizes.check(config, "item_knn_size")
