@@ -356,6 +356,7 @@ NEEDED = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, code", NEEDED)
 def test_adjustment_is_needed_and_enough(name, code, shop, holes, tmp_path):
     def start(skipped, folder):  # the two side by side, each in a folder of its own
