@@ -26,7 +26,7 @@ def job(comparison, folder, model="SASRec", **settings):
     folder.mkdir()
     given = {**comparison.given, "model": model, "seed": "5", "text_encoder_dim": "8", **settings}
     content = {"label": f"my {model}", "given": given, "split": str(folder.parent / SPLIT), "threads": 1,
-               "tuned": None, "shown": {}}  # fmt: skip
+               "tuned": None, "shown": {}, "chosen_by": "full"}  # fmt: skip
     (folder / trial.JOB).write_text(json.dumps(content))
     return folder
 
