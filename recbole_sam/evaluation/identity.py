@@ -50,7 +50,8 @@ def check(result, now):
         SettingError: a default is another than it was, or the protocol that chooses the best epoch.
         DataError: interests or titles are others.
     """
-    before = {_CHOICE: protocols.DEFAULT, **(result.get("identity") or now)}
+    unsaid = {name: value for name, value in now.items() if name != _CHOICE}
+    before = {_CHOICE: protocols.DEFAULT, **(result.get("identity") or unsaid)}
     trained = f"{result['model']} with seed {result['seed']} was trained"
     for name, value in now.items():
         if before.get(name) == value:
