@@ -5,6 +5,8 @@ from recbole_sam.prepare.card import card_line
 
 NUMBER = (float, None)
 
+_PARTS = ("validation", "test")
+
 RUN = {
     "key": str,
     "dataset": str,
@@ -61,6 +63,8 @@ def fault_of_run(run):
     """What is wrong with a ``run.json`` beyond its keys; None when nothing is."""
     if run.get("chosen_by", protocols.DEFAULT) not in protocols.CHOOSING:
         return "chosen_by is no protocol that chooses an epoch"
+    if "chosen_by" in run and [len(run.get("repeats", {}).get(part, ())) for part in _PARTS] != [2, 2]:
+        return "repeats does not count the targets of both parts"
     if not run["topk"] or min(run["topk"]) < 1:
         return "topk is no list of whole numbers from 1"
     try:

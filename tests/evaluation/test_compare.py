@@ -87,7 +87,7 @@ def test_from_nothing_to_every_output(shop, tmp_path):
     groups = set(pd.read_csv("run/summary.csv", comment="#").group)
     assert {"history <=2", "history 3-4", "history >=5"} <= groups
 
-    masked = call("--from=run", "--protocol=masked,full", "--topk=[5,15]")
+    masked = call("--from=run", "--protocol=masked,full", "--topk=[10,15]")
     assert masked.returncode == 0, masked.stderr[-2000:]
     assert f"{40 - left} of 40 test targets repeat an item" in " ".join(masked.stdout.split())
     assert set(pd.read_csv("run/summary.csv", comment="#").protocol) == {"masked", "full"}
