@@ -23,7 +23,7 @@ def differences(ranks, protocol, metric, base, group=None):
 
     Args:
         ranks (pandas.DataFrame): as in RUN/ranks.parquet.
-        protocol (str): ``full`` or ``uni100``.
+        protocol (str): ``full``, ``masked`` or ``uni100``.
         metric (str): such as ``ndcg@20``.
         base (str): a model's label.
         group (callable, optional): from the table to a bool array of its rows; default: all users.
@@ -87,7 +87,8 @@ def main(words=None):
     if args.only:
         ranks = ranks[ranks.model.isin(wanted)]
     group = group_of(args.group, ranks, head_from)
-    names = {"full": "full", "uni100": "1 + 100"}
+    kept, names = set(ranks.protocol), {"full": "full", "masked": "masked", "uni100": "1 + 100"}
+    names = {protocol: name for protocol, name in names.items() if protocol in kept}
     columns = [(protocol, metric) for metric in args.metrics.split(",") for protocol in names]
     found = {c: differences(ranks, *c, args.base, group) for c in columns}
     print(

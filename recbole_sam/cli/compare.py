@@ -8,7 +8,8 @@ from pathlib import Path
 from recbole_sam.config import mistakes, yaml_files
 from recbole_sam.errors import DataError, SettingError
 from recbole_sam.evaluation import comparison, entries, json_file, plan, tuning
-from recbole_sam.evaluation.run_folder import PROTOCOLS, RunFolder
+from recbole_sam.evaluation.ranking import protocols
+from recbole_sam.evaluation.run_folder import RunFolder
 from recbole_sam.evaluation.split import make_split
 from recbole_sam.evaluation.statistics import groups, metrics, tables
 
@@ -41,9 +42,9 @@ def add_parser(subparsers, help):
     add("--seeds", metavar="N", help=f"how many, or which: 2020,2021 or 2020, (default: {SEEDS})")
     add(
         "--protocol",
-        default="both",
-        choices=("full", "uni100", "both"),
-        help="what is shown (default: %(default)s)",
+        metavar="LIST",
+        help="what is shown, and by what the best epoch is chosen, the first of full and masked "
+        "(default: full,masked,uni100)",
     )
     add("--jobs", type=int, metavar="N", help="processes at a time (default: one a device)")
     add("--devices", metavar="LIST", help="GPU numbers such as 0,1, or cpu (default: what RecBole takes)")
@@ -89,6 +90,7 @@ def run(args):
             raise DataError(
                 f"compare needs {package}, which is not installed: pip install 'recbole-sam[report]'."
             )
+    args.protocol = protocols.parse(args.protocol) if args.protocol is not None else None
     edges = {
         "users": groups.parse_edges(args.user_groups, "--user-groups") if args.user_groups else None,
         "items": groups.parse_edges(args.item_groups, "--item-groups") if args.item_groups else None,
@@ -113,7 +115,7 @@ def run(args):
 
 def _check_redraw(args):
     given = [f"--{name.replace('kept_in', 'run')}" for name in TRAINING if getattr(args, name) is not None]
-    for word in [*given, *args.settings]:
+    for word in [*given, *(word for word in args.settings if not word.startswith("--topk="))]:
         raise SettingError(
             f"{word} cannot change a finished run: --from only draws it again, and --add trains."
         )
@@ -130,7 +132,8 @@ def _finished(args):
             raise SettingError(f"--{word} does not go with --add: {instead} says it already.")
     folder = RunFolder(args.redraw)
     before = folder.run()
-    words = [f"--{name}={value}" for name, value in before["given"].items()]
+    default = ("topk", plan.DEFAULTS["topk"])  # not a wish of the user's, so that he may have one
+    words = [f"--{name}={value}" for name, value in before["given"].items() if (name, value) != default]
     seeds = {trial["seed"] for trial in folder.trials()}
     if not seeds and not args.seeds:
         raise SettingError(f"{folder.path} holds no trial that says which seeds: give --seeds=N.")
@@ -154,12 +157,14 @@ def train(folder, words, chosen, seeds, trials, args):
     """
     where = comparison.workers(args.jobs, args.devices)
     ranges = _ranges(chosen, args.ranges) if trials else None
-    made, config = plan.make_plan(words, trials)
+    before = folder.run().get("chosen_by") if args.add else None
+    made, config = plan.make_plan(words, trials, before or protocols.chooser(args.protocol or ()))
     if args.metric:
         _check_metric(args.metric, made.topk)
     comparison.check(made, chosen)
     split = make_split(config)
     mistakes.check_topk(config, len(split.item_tokens))
+    plan.check_validation(made, split)
     folder = folder or RunFolder(args.kept_in or Path("saved") / "compare" / f"{made.dataset}-{made.key}")
     labels, numbers = ", ".join(entry.label for entry in chosen), ", ".join(map(str, seeds))
     with folder.locked():
@@ -227,17 +232,20 @@ def show(folder, args, edges, wanted=()):
     if not len(ranks):
         reasons = "; ".join(f"{trial['model']}: {trial['reason']}" for trial in trials[:3])
         raise DataError(f"no trial in {folder.path} gave a result ({reasons}).")
-    protocols = PROTOCOLS if args.protocol == "both" else (args.protocol,)
+    if args.redraw and not args.add and args.settings:
+        about["topk"] = plan.parse_lengths(args.settings)
+    chosen_by = about.get("chosen_by", protocols.DEFAULT)
+    shown = _kept(args.protocol or protocols.in_order(chosen_by), ranks, folder)
     metric = args.metric or about["valid_metric"]
     _check_metric(metric, about["topk"])
-    ranks = ranks[ranks.protocol.isin(protocols)]
+    ranks = ranks[ranks.protocol.isin(shown)]
     parts = [
         groups.everyone(ranks),
         *groups.user_groups(ranks, edges["users"]),
         *groups.item_groups(ranks, about["head_from"], edges["items"]),
     ]
     made = Results(
-        about, trials, tables.summary(ranks, about["topk"], parts), tables.costs(trials), protocols, metric
+        about, trials, tables.summary(ranks, about["topk"], parts), tables.costs(trials), shown, metric
     )
     if hasattr(sys.stdout, "reconfigure"):  # a notebook's has not
         sys.stdout.reconfigure(errors="replace")  # a terminal without ± shows a ? instead of a traceback
@@ -247,6 +255,19 @@ def show(folder, args, edges, wanted=()):
     say(f"{len(files)} files in {folder.path}, among them {folder.path / 'report.html'}")
     failed = {(trial["model"], trial["seed"]) for trial in trials if trial["status"] == "failed"}
     return FAILED if failed & set(wanted) else 0
+
+
+def _kept(asked, ranks, folder):
+    """The protocols of those asked for of which there are ranks; says what is missing."""
+    kept = set(ranks.protocol)
+    for name in asked:
+        if name not in kept:
+            say(f"{folder.path} holds no ranks of the protocol {name}: its models were trained before those "
+                "were kept, or it leaves every user out")  # fmt: skip
+    shown = tuple(name for name in asked if name in kept)
+    if not shown:
+        raise DataError(f"nothing is left to show: name another --protocol, of {', '.join(sorted(kept))}.")
+    return shown
 
 
 def _check_metric(metric, topk):

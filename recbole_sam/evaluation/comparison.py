@@ -9,6 +9,7 @@ from recbole_sam.config import configuration, our_models, setting_names
 from recbole_sam.data import store_location
 from recbole_sam.errors import LeakGuardError, RecBoleSAMError, SettingError
 from recbole_sam.evaluation import identity, pool, tuning
+from recbole_sam.evaluation.ranking import protocols
 from recbole_sam.evaluation.run_folder import SPLIT
 from recbole_sam.evaluation.trial import LOG, write_result
 
@@ -162,7 +163,7 @@ def tune(folder, plan, entries, seed, trials, ranges, where, say):
         for label, entry in by_label.items():
             if "best" not in (tuning.outcome(folder.tuning(label)) or {}):
                 given = _given(plan, entry, seed, where)
-                job = {"given": given, "trials": trials, "threads": where.threads}
+                job = {"given": given, "trials": trials, **_common(folder, plan, where)}
                 tuning.start(folder.tuning(label), job, ranges[label])
                 yield pool.Task((label,), "recbole_sam.evaluation.tuning", folder.tuning(label))
 
@@ -212,8 +213,8 @@ def run_trials(folder, plan, entries, seeds, tuned, where, say):
             found = tuned.get(entry.label)
             given = _given(plan, entry, seed, where) | (found or {})
             job = {
-                "label": entry.label, "given": given, "split": str(folder.path / SPLIT),
-                "threads": where.threads, "tuned": found, "shown": entry.given,
+                "label": entry.label, "given": given, "tuned": found, "shown": entry.given,
+                **_common(folder, plan, where),
             }  # fmt: skip
             task_folder = folder.start(entry.label, seed, job)
             yield pool.Task((entry.label, seed), "recbole_sam.evaluation.trial", task_folder)
@@ -232,11 +233,16 @@ def run_trials(folder, plan, entries, seeds, tuned, where, say):
             + (f"; about {left / 60:,.0f} min left" if count < len(missing) else ""))  # fmt: skip
 
 
+def _common(folder, plan, where):
+    """What the jobs of all trials and searches say alike."""
+    return {"split": str(folder.path / SPLIT), "chosen_by": plan.chosen_by, "threads": where.threads}
+
+
 def _check_identity(folder, plan, entry, found):
     """Refuses more seeds of an entry that is another model now than its finished trials are."""
     done = [result for result in folder.results(entry.label) if _done(result)]
     if done:
-        now = identity.identity(_config(plan, entry, found))
+        now = identity.identity(_config(plan, entry, found), plan.chosen_by)
         for result in done:
             identity.check(result, now)
 
@@ -273,4 +279,5 @@ def _line(result, plan):
         return f"FAILED: {result['reason']}"
     metric = plan.valid_metric
     valid, test = result["valid"][metric], result["test"][metric]
-    return f"{result['epochs']} epochs, {metric} {valid:.4f} valid, {test:.4f} test"
+    named = metric if plan.chosen_by == protocols.DEFAULT else f"{plan.chosen_by} {metric}"
+    return f"{result['epochs']} epochs, {named} {valid:.4f} valid, {test:.4f} test"

@@ -10,17 +10,20 @@ from recbole_sam.config import our_models, setting_names
 from recbole_sam.data import item_texts, store_location
 from recbole_sam.data.titles import item_titles
 from recbole_sam.errors import DataError, SettingError
+from recbole_sam.evaluation.ranking import protocols
 
 _TRAINING = ("learning_rate", "learner", "weight_decay", "clip_grad_norm", "train_batch_size",
              "train_neg_sample_args", "train_targets")  # fmt: skip
 _FILES = ("interests", "item texts")
+_CHOICE = "epoch chosen by"
 
 
-def identity(config):
+def identity(config, chosen_by=protocols.DEFAULT):
     """What decides what a model is, of defaults and given settings alike.
 
     Args:
         config (Config): of a model and a dataset, with whatever the model reads of Stage 1.
+        chosen_by (str): the protocol whose validation chooses the best epoch.
 
     Returns:
         dict: JSON-able; the model's own settings, those of training, and the names of the files of Stage 1,
@@ -32,6 +35,7 @@ def identity(config):
         values["interests"] = store_location.path(config).name
     if our_models.uses_item_texts(config):
         values["item texts"] = item_texts.path(config, item_titles(config)).name
+    values[_CHOICE] = chosen_by
     return json.loads(json.dumps(values, default=str))
 
 
@@ -43,10 +47,11 @@ def check(result, now):
         now (dict): :func:`identity` of what is to be trained.
 
     Raises:
-        SettingError: a default is another than it was.
+        SettingError: a default is another than it was, or the protocol that chooses the best epoch.
         DataError: interests or titles are others.
     """
-    before = result.get("identity") or now
+    unsaid = {name: value for name, value in now.items() if name != _CHOICE}
+    before = {_CHOICE: protocols.DEFAULT, **(result.get("identity") or unsaid)}
     trained = f"{result['model']} with seed {result['seed']} was trained"
     for name, value in now.items():
         new = name not in before and name not in _FILES  # a new setting's default changes nothing
@@ -56,6 +61,11 @@ def check(result, now):
             raise DataError(
                 f"{trained} with other {name} ({before.get(name)}, now {value}), since titles or settings of "
                 "Stage 1 were others: seeds of both cannot stand in one row; give another --run=FOLDER."
+            )
+        if name == _CHOICE:
+            raise SettingError(
+                f"{trained} with the best epoch chosen by the protocol {before[name]}, now {value}: seeds of "
+                "both cannot stand in one row; give another --run=FOLDER."
             )
         raise SettingError(
             f"{trained} with {name} {before.get(name)}, a default that is {value} now: seeds of both cannot "

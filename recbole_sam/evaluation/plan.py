@@ -12,7 +12,8 @@ import yaml
 
 from recbole_sam import compat
 from recbole_sam.config import configuration, setting_names
-from recbole_sam.errors import SettingError
+from recbole_sam.errors import DataError, SettingError
+from recbole_sam.evaluation.ranking import protocols
 from recbole_sam.prepare.card import read_card
 from recbole_sam.prepare.folder import is_synthetic
 from recbole_sam.version import VERSION
@@ -24,6 +25,9 @@ DEFAULTS = {
     "eval_args": "{'split':{'LS':'valid_and_test'},'order':'TO','group_by':'user','mode':'full'}",
 }
 """Settings of every comparison that the user did not give."""
+
+LENGTHS = (10, 20, 50)
+"""The cut-offs of the tables where the user gives no ``topk``: ranks know every length."""
 
 REFERENCE = "SASRec"
 """The model of RecBole's own whose configuration says what the common split is."""
@@ -45,19 +49,23 @@ class Plan(NamedTuple):
     given: dict
     """str to str: settings for all models, as ``--key=value`` gives them."""
     topk: tuple
+    """Of the tables; RecBole's own metrics have those of ``given``."""
     valid_metric: str
+    chosen_by: str
+    """The protocol whose validation chooses the best epoch: ``full`` or ``masked``."""
     budget: dict
     """epochs, stopping_step, eval_step, and tuning: trials a model, or None."""
     key: str
     """8 hexadecimal digits that differ when a setting differs."""
 
 
-def make_plan(words, tuning=None):
+def make_plan(words, tuning=None, chosen_by=protocols.DEFAULT):
     """The plan that settings amount to.
 
     Args:
         words (list of str): ``--key=value``, for all models.
         tuning (int or None): trials of hyper-parameter search for each model.
+        chosen_by (str): the protocol whose validation chooses the best epoch.
 
     Returns:
         tuple: the plan, and RecBole's ``Config`` of the reference model under it, in uni100 mode.
@@ -82,6 +90,7 @@ def make_plan(words, tuning=None):
             "which lengths."
         )
     setting_names.check_names(given, "compare")
+    own_lengths = "topk" in given
     given = {**DEFAULTS, **given}
     config = _reference(given)
     _check(config)
@@ -91,8 +100,8 @@ def make_plan(words, tuning=None):
     given |= {name: str(value) for name, value in same.items()} | {"MAX_ITEM_LIST_LENGTH": str(length)}
     budget = {**same, "tuning": tuning}
     plan = Plan(
-        config["dataset"], given, tuple(config["topk"]), config["valid_metric"].lower(), budget,
-        _key(given, tuning),
+        config["dataset"], given, tuple(config["topk"]) if own_lengths else LENGTHS,
+        config["valid_metric"].lower(), chosen_by, budget, key(given, tuning, chosen_by),
     )  # fmt: skip
     eval_args = {**config["eval_args"], "mode": "uni100"}
     return plan, _reference({**given, "eval_args": str(eval_args)})
@@ -115,13 +124,30 @@ def _check(config):
     modes = set(modes.values()) if isinstance(modes, dict) else {modes}
     if modes != {"full"}:
         raise SettingError(
-            "compare validates in full ranking and ranks the test items in both protocols: leave 'mode' out "
-            "of eval_args (or 'full'), and choose what is shown with --protocol."
+            "compare ranks all items and keeps the ranks of every protocol: leave 'mode' out of eval_args "
+            "(or 'full'), and choose what is shown with --protocol."
         )
 
 
-def _key(given, tuning):
+def check_validation(plan, split):
+    """Refuses a choice of the best epoch that has nothing to look at.
+
+    Raises:
+        DataError: every validation target repeats an item, so that masked ranking leaves all of them out.
+    """
+    repeated, count = split.repeats()["validation"]
+    if plan.chosen_by == "masked" and repeated == count:
+        raise DataError(
+            f"all {count:,} validation targets of '{plan.dataset}' are items that the user had already, so "
+            "masked ranking has none to choose the best epoch by: name full first, --protocol=full,masked."
+        )
+
+
+def key(given, tuning, chosen_by=protocols.DEFAULT):
+    """8 hexadecimal digits that differ when something differs that changes a result (str)."""
     content = {**given, "tuning": tuning}
+    if chosen_by != protocols.DEFAULT:
+        content["chosen_by"] = chosen_by
     # neither changes a result
     for name in ("show_progress", "state", "gpu_id", "use_gpu"):
         content.pop(name, None)
@@ -154,8 +180,10 @@ def describe(plan, config, split, command):
         "checksums": {**split.parts, "candidates": split.candidates()},
         "history_length": int(config["MAX_ITEM_LIST_LENGTH"]),
         "head_from": split.head_from(),
-        "topk": list(plan.topk),
+        "topk": [length for length in plan.topk if length < len(split.item_tokens)],
         "valid_metric": plan.valid_metric,
+        "chosen_by": plan.chosen_by,
+        "repeats": split.repeats(),
         "budget": {**plan.budget, "train_batch_size": config["train_batch_size"]},
         "given": plan.given,
         "key": plan.key,
@@ -183,6 +211,29 @@ def machine():
     return (
         f"{os.cpu_count()} cores ({platform.machine()}), {', '.join(gpus) or 'no GPU'}, {platform.system()}"
     )
+
+
+def parse_lengths(words):
+    """The cut-offs of tables that are drawn again.
+
+    Args:
+        words (list of str): ``--topk=[10,20,50]``.
+
+    Returns:
+        list of int: in the order given.
+
+    Raises:
+        SettingError: they are none.
+    """
+    text = configuration.parse_words(words)["topk"]
+    try:
+        lengths = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError):
+        lengths = None
+    lengths = lengths if isinstance(lengths, list) else [lengths]
+    if not lengths or any(type(length) is not int or length < 1 for length in lengths):
+        raise SettingError(f"--topk is a list of whole numbers from 1, such as [10,20,50], not '{text}'.")
+    return list(dict.fromkeys(lengths))
 
 
 def parse_seeds(text):

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from recbole_sam.evaluation.ranking.protocols import DEFAULT
+
 
 class Results(NamedTuple):
     """All that the outputs know; they compute nothing but the way it looks."""
@@ -17,7 +19,7 @@ class Results(NamedTuple):
     costs: pd.DataFrame
     """From ``tables.costs``."""
     protocols: tuple
-    """The protocols that are shown: ``full``, ``uni100`` or both."""
+    """The protocols that are shown: some of ``full``, ``masked`` and ``uni100``."""
     metric: str
     """The metric of plots and of the short group tables, such as ``ndcg@20``."""
 
@@ -26,10 +28,29 @@ class Results(NamedTuple):
         summary = self.summary
         return summary[(summary.protocol == protocol) & (summary.metric == metric) & (summary.kind == kind)]
 
-    def models(self):
-        """The models' labels, best first in the first protocol's main metric (list of str)."""
-        rows = self.rows(self.protocols[0], self.metric)
-        return rows.sort_values("mean", ascending=False, kind="stable").model.tolist()
+    def models(self, protocol=None):
+        """The models' labels, best first in the first protocol's main metric (list of str).
+
+        Args:
+            protocol (str, optional): only models with ranks of it; older trials kept no masked ones.
+        """
+        found = {}
+        for name in self.protocols:
+            rows = self.rows(name, self.metric).sort_values("mean", ascending=False, kind="stable")
+            found |= dict.fromkeys(rows.model)
+        if protocol is None:
+            return list(found)
+        ranked = set(self.rows(protocol, self.metric).model)
+        return [label for label in found if label in ranked]
+
+    def chosen_by(self):
+        """The protocol that chose the best epochs (str)."""
+        return self.run.get("chosen_by", DEFAULT)
+
+    def left_out(self):
+        """How many test targets masked ranking leaves out (int)."""
+        rows = self.rows("masked", self.metric)
+        return self.run["test_users"] - int(rows.users.iloc[0]) if len(rows) else 0
 
     def name(self, label):
         """How readers see a model: a class that is our reading of a paper without code says so."""

@@ -14,12 +14,12 @@ from recbole_sam.errors import DataError, SettingError
 from recbole_sam.evaluation import json_file, shapes
 from recbole_sam.evaluation import split as splits
 from recbole_sam.evaluation.entries import slug
+from recbole_sam.evaluation.ranking.protocols import DEFAULT, PROTOCOLS
 from recbole_sam.evaluation.trial import JOB, RANKS, RESULT, keep_ranks, write_result
 from recbole_sam.evaluation.tuning import OUTCOME
 
 RUN, TRIALS, PER_USER, SPLIT = "run.json", "trials.json", "ranks.parquet", "split.npz"
 EACH_TRIAL, SEARCHES = "trials", "tuning"
-PROTOCOLS = ("full", "uni100")
 _ANOTHER = "name the folder of a comparison, or run it again in another --run folder"
 _COLUMNS = ("model", "seed", "protocol", "user", "item", "rank", "history", "popularity")
 
@@ -142,7 +142,8 @@ class RunFolder:
             run = _both(before, run)
             if not (self.path / EACH_TRIAL).exists() and (self.path / TRIALS).is_file():
                 self._restore(split)
-        if not (self.path / SPLIT).is_file():
+        # a split of before 2026-11-28 does not say what users have; the checksums say that it is the same
+        if not (self.path / SPLIT).is_file() or splits.load(self.path / SPLIT).known is None:
             splits.save(split, self.path / SPLIT)
         self.write(RUN, run)
 
@@ -153,6 +154,10 @@ class RunFolder:
         """
         ranks = self.ranks()
         users = split.user_tokens[split.users].astype(str)
+        everybody = np.ones(len(users), bool)
+        left = {name: everybody for name in PROTOCOLS}
+        if split.known is not None:
+            left["masked"] = ~split.known.holds(split.users, split.targets)
         partial = RunFolder(self.path / "restored.partial")
         shutil.rmtree(partial.path, ignore_errors=True)
         (partial.path / EACH_TRIAL).mkdir(parents=True)
@@ -167,12 +172,16 @@ class RunFolder:
                 json_file.write(partial.tuning(label) / OUTCOME, {"best": result["tuned"]})
             own = ranks[(ranks["model"] == label) & (ranks["seed"] == seed)]
             kept = {name: own[own["protocol"] == name] for name in PROTOCOLS}
-            if any(not np.array_equal(rows["user"].astype(str), users) for rows in kept.values()):
+            if not len(kept["masked"]):  # of before 2026-11-28
+                del kept["masked"]
+            if any(
+                not np.array_equal(rows["user"].astype(str), users[left[name]]) for name, rows in kept.items()
+            ):
                 raise DataError(
                     f"{self.path / PER_USER} lacks ranks of {label} with seed {seed}, which {TRIALS} names: "
                     "copy both files from one comparison, or give another --run=FOLDER."
                 )
-            keep_ranks(folder, {name: rows["rank"] for name, rows in kept.items()})
+            keep_ranks(folder, {name: _of_all(rows["rank"], left[name]) for name, rows in kept.items()})
         # each all at once: a part of the trials would lose the rest
         if (partial.path / SEARCHES).exists() and not (self.path / SEARCHES).exists():
             (partial.path / SEARCHES).rename(self.path / SEARCHES)
@@ -250,6 +259,13 @@ class RunFolder:
         return ranks
 
 
+def _of_all(ranks, left):
+    """Ranks of the users that are left [n], and 0 for the others (int32 [all])."""
+    values = np.zeros(len(left), np.int32)
+    values[left] = ranks
+    return values
+
+
 def _refuse(path, wrong):
     if wrong:
         raise DataError(f"{path} is not a file that compare wrote ({wrong}): {_ANOTHER}.")
@@ -279,11 +295,12 @@ def _result(path):
 
 
 def _ranks_of(folder, users):
-    """The ranks (dict of int32 [n]) in a trial's folder."""
+    """The ranks (dict of int32 [n]) in a trial's folder; masked ones are missing of before 2026-11-28."""
     path = folder / RANKS
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            ranks = {name: np.asarray(arrays[name]) for name in PROTOCOLS}
+            kept = [name for name in PROTOCOLS if name != "masked" or name in arrays.files]
+            ranks = {name: np.asarray(arrays[name]) for name in kept}
     except (OSError, EOFError, ValueError, KeyError, TypeError, NotImplementedError, RuntimeError,
             zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
         said = " ".join(str(error).split())[:200]
@@ -299,13 +316,17 @@ def write_ranks(path, split, trials):
     Args:
         path (Path): replaced all at once.
         split (Split): the common one.
-        trials (iterable of tuple): label, seed, and a mapping from protocol to int32 [n] ranks.
+        trials (iterable of tuple): label, seed, and a mapping from protocol to int32 [n] ranks; 0 is a user
+            whom the protocol leaves out, and who gets no row.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     trials = [
-        (label, seed, protocol, ranks[protocol]) for label, seed, ranks in trials for protocol in PROTOCOLS
+        (label, seed, protocol, of_protocol)
+        for label, seed, ranks in trials
+        for protocol, of_protocol in ranks.items()
     ]
     n, times = len(split.users), len(trials)
 
@@ -334,6 +355,7 @@ def write_ranks(path, split, trials):
             "popularity": all_of(split.popularity[split.targets]),
         }
     )
+    table = table.filter(pc.not_equal(table["rank"], 0))
     partial = path.with_suffix(".partial")
     with json_file.writing(path):
         # One row group and one dictionary: the tokens, which hardly compress, are then written once.
@@ -364,7 +386,13 @@ def _joined(before, now, between):
 
 
 def _changed(before, now):
-    settings = {**before["given"], "tune": before["budget"]["tuning"]}
-    others = {**now["given"], "tune": now["budget"]["tuning"]}
+    settings, others = (
+        {
+            **run["given"],
+            "tune": run["budget"]["tuning"],
+            "the protocol that chooses the best epoch": run.get("chosen_by", DEFAULT),
+        }
+        for run in (before, now)
+    )
     names = sorted(name for name in settings | others if settings.get(name) != others.get(name))
     return ", ".join(f"{name} {settings.get(name)}, now {others.get(name)}" for name in names)

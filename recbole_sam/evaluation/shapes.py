@@ -1,8 +1,11 @@
 """What the files of a comparison hold, for whoever reads one that came from elsewhere."""
 
+from recbole_sam.evaluation.ranking import protocols
 from recbole_sam.prepare.card import card_line
 
 NUMBER = (float, None)
+
+_PARTS = ("validation", "test")
 
 RUN = {
     "key": str,
@@ -12,6 +15,8 @@ RUN = {
     "checksums": dict,
     "topk": [int],
     "valid_metric": str,
+    "chosen_by?": str,
+    "repeats?": {"validation": [int], "test": [int]},
     "head_from": int,
     "versions": dict,
     "command": str,
@@ -56,6 +61,10 @@ TRIAL = {"settings": dict, "result": {"best_valid_score": float, "valid_score_bi
 
 def fault_of_run(run):
     """What is wrong with a ``run.json`` beyond its keys; None when nothing is."""
+    if run.get("chosen_by", protocols.DEFAULT) not in protocols.CHOOSING:
+        return "chosen_by is no protocol that chooses an epoch"
+    if "chosen_by" in run and [len(run.get("repeats", {}).get(part, ())) for part in _PARTS] != [2, 2]:
+        return "repeats does not count the targets of both parts"
     if not run["topk"] or min(run["topk"]) < 1:
         return "topk is no list of whole numbers from 1"
     try:

@@ -9,11 +9,13 @@ import numpy as np
 
 from recbole_sam.errors import DataError
 from recbole_sam.evaluation import json_file
+from recbole_sam.evaluation.ranking.known_items import KnownItems, known_items
 
 NEGATIVES = 100
 CANDIDATE_SEED = 2020
 """Of the 1 + 100 candidate lists: the same for all models and training seeds. RecBole's default seed."""
 HEAD_SHARE = 0.2
+_LATER = ("known", "valid_repeats")
 
 
 class Split(NamedTuple):
@@ -37,11 +39,25 @@ class Split(NamedTuple):
     """Of the dataset as loaded and filtered."""
     parts: dict
     """str to str: checksums of users, items, validation and test samples; equal means the same split."""
+    known: KnownItems | None = None
+    """What each user had before; None in a split that was saved before 2026-11-28."""
+    valid_repeats: int = 0
+    """How many validation targets repeat an item that the user had."""
 
     def head_from(self):
         """The popularity from which an item is in the head: the 20 % most popular items, or fewer."""
         counts = np.sort(self.popularity[1:])[::-1]
         return int(counts[int(HEAD_SHARE * len(counts))]) + 1
+
+    def repeats(self):
+        """How many validation and test targets masked ranking leaves out, and out of how many.
+
+        Returns:
+            dict: ``validation`` and ``test`` to a list of two int.
+        """
+        validated = self.interactions - int(self.popularity.sum()) - len(self.users)
+        repeated = int(self.known.holds(self.users, self.targets).sum())
+        return {"validation": [self.valid_repeats, validated], "test": [repeated, len(self.users)]}
 
     def candidates(self):
         """A checksum of the 1 + 100 candidate lists, 16 hexadecimal digits."""
@@ -102,7 +118,10 @@ def make_split(config):
             "needs leave one out, eval_args={'split': {'LS': 'valid_and_test'}}."
         )
     sums = checksums(dataset, valid.dataset, dataset)
-    popularity, history = training_counts([part.dataset for part in (train, valid, test)])
+    parts = [part.dataset for part in (train, valid, test)]
+    popularity, history = training_counts(parts)
+    known = known_items(*parts)
+    validated = [valid.dataset.inter_feat[field].numpy() for field in (dataset.uid_field, dataset.iid_field)]
     return Split(
         dataset.field2id_token[dataset.uid_field].astype(str),
         dataset.field2id_token[dataset.iid_field].astype(str),
@@ -113,6 +132,8 @@ def make_split(config):
         draw_negatives(test),
         int(popularity.sum()) + len(valid.dataset) + len(dataset),
         sums,
+        known,
+        int(known.before_validation().holds(*validated).sum()),
     )
 
 
@@ -163,7 +184,11 @@ def draw_negatives(loader):
 def save(split, path):
     """Writes a split to an ``.npz`` file without pickles, all at once."""
     arrays = split._asdict()
-    names = arrays.pop("parts")
+    names, known = arrays.pop("parts"), arrays.pop("known")
+    if known is None:
+        del arrays["valid_repeats"]
+    else:
+        arrays |= {f"known_{name}": values for name, values in known._asdict().items()}
     partial = path.with_suffix(".partial.npz")
     sums = np.array([f"{name} {value}" for name, value in names.items()])
     with json_file.writing(path):
@@ -179,8 +204,11 @@ def load(path):
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            values = {name: arrays[name] for name in Split._fields}
+            values = {name: arrays[name] for name in Split._fields if name not in _LATER}
             values["interactions"] = int(values["interactions"])
+            if "valid_repeats" in arrays.files:
+                values["valid_repeats"] = int(arrays["valid_repeats"])
+                values["known"] = KnownItems(*(arrays[f"known_{name}"] for name in KnownItems._fields))
             values["parts"] = dict(part.split(" ") for part in values["parts"].tolist())
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError,
             RuntimeError, zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
@@ -202,6 +230,20 @@ def _fits_together(split):
         and split.negatives.shape == (n, NEGATIVES)
         and _within(split.users, users)
         and all(_within(array, items) for array in (split.targets, split.negatives))
+        and (split.known is None or _known_fit(split.known, users, items))
+    )
+
+
+def _known_fit(known, users, items):
+    ordered = known.starts.shape == (users + 1,) and known.starts.dtype.kind in "iu"
+    return (
+        ordered
+        and known.starts[0] == 0
+        and (np.diff(known.starts) >= 0).all()
+        and known.items.shape == known.late.shape == (known.starts[-1],)
+        and known.items.dtype.kind in "iu"
+        and known.late.dtype == bool
+        and _within(known.items, items)
     )
 
 

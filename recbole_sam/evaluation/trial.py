@@ -29,7 +29,8 @@ def main(folder):
 
     Args:
         folder (str): holds ``job.json``: ``label``, ``given`` (settings as ``--key=value`` gives them),
-            ``split`` (path of the common split), ``threads``, ``tuned`` (dict or None), ``shown`` (dict).
+            ``split`` (path of the common split), ``chosen_by`` (the protocol that chooses the best epoch),
+            ``threads``, ``tuned`` (dict or None), ``shown`` (dict).
 
     Returns:
         int: 0, or 1 when the trial failed.
@@ -66,7 +67,7 @@ def reason(error, log):
 
 
 def keep_ranks(folder, ranks):
-    """Writes ``ranks.npz``: int32 [n] for each protocol, in the order of the split."""
+    """Writes ``ranks.npz``: int32 [n] for each protocol, in the order of the split; 0 is a user left out."""
     with json_file.writing(folder / RANKS), open(folder / RANKS, "wb") as file:
         np.savez_compressed(file, **ranks)
 
@@ -92,8 +93,8 @@ def run_trial(job, folder):
     """
     from recbole_sam.evaluation.split import load
 
-    experiment = Experiment(job["given"], job["threads"], folder)
     split = load(Path(job["split"]))
+    experiment = Experiment(job["given"], job["threads"], folder, masked_by(split, job["chosen_by"]))
     check_split(experiment, split)
     with mistakes.running(experiment.config):
         curve = experiment.fit(saved=True)
@@ -101,6 +102,11 @@ def run_trial(job, folder):
     for file in folder.glob("*.pth"):
         file.unlink()
     return {**experiment.facts(curve), "test": test}, ranks
+
+
+def masked_by(split, chosen_by):
+    """What validation masks: the known items if masked ranking chooses the best epoch, else None."""
+    return split.known.before_validation() if chosen_by == "masked" else None
 
 
 def check_split(experiment, split):
@@ -128,12 +134,14 @@ class Experiment:
         given (dict): settings as ``--key=value`` gives them, model, dataset and seed among them.
         threads (int or None): CPU threads of torch; None leaves them.
         folder (Path): for the checkpoint.
+        masked (KnownItems or None): what users have before their validation targets, to choose the best epoch
+            in masked ranking; None for full ranking, as RecBole validates.
 
     Raises:
         RecBoleSAMError: a setting or the data is wrong.
     """
 
-    def __init__(self, given, threads, folder):
+    def __init__(self, given, threads, folder, masked=None):
         import torch
 
         from recbole_sam.config.configuration import make_config
@@ -141,7 +149,7 @@ class Experiment:
         if threads:
             torch.set_num_threads(threads)
         given = {**given, "checkpoint_dir": str(folder), "show_progress": "False"}
-        self.config = make_config(given)
+        self.config, self.masked = make_config(given), masked
         with mistakes.running(self.config):
             self._build(self.config)
 
@@ -151,12 +159,14 @@ class Experiment:
         from recbole.utils import get_flops, get_model, get_trainer, init_logger, init_seed
 
         from recbole_sam.evaluation.identity import identity
+        from recbole_sam.evaluation.ranking.ranks import RankCollector
 
         init_seed(config["seed"], config["reproducibility"])
         init_logger(config)
         dataset = create_dataset(config)
         # Now: titles may be edited while it trains, and are not what it read.
-        self.identity, self.interests = identity(config), interest_facts(config)
+        chosen_by = "full" if self.masked is None else "masked"
+        self.identity, self.interests = identity(config, chosen_by), interest_facts(config)
         self.data = data_preparation(config, dataset)
         train = self.data[0]
         init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
@@ -166,6 +176,8 @@ class Experiment:
         # As in run_recbole, where this draws from the random state too: the same seed gives the same result.
         self.flops = get_flops(self.model, dataset, config["device"], logger, construct_transform(config))
         self.trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, self.model)
+        if self.masked is not None:
+            self.trainer.eval_collector = RankCollector(config, self.masked, masked=True)
         self.train_seconds, self.valid_seconds = [], []
         self.trainer._train_epoch = timed(self.trainer._train_epoch, self.train_seconds)
         self.trainer._valid_epoch = timed(self.trainer._valid_epoch, self.valid_seconds)
@@ -199,24 +211,23 @@ class Experiment:
             split (Split): the common one.
 
         Returns:
-            tuple: RecBole's own test metrics (dict), and ``full`` and ``uni100`` ranks (dict of int32 [n],
-            in the order of the split).
+            tuple: RecBole's own test metrics (dict) in the protocol that chose the epoch, and the ranks of
+            every protocol (dict of int32 [n], in the order of the split).
         """
         import torch
 
-        from recbole_sam.evaluation.ranks import RankCollector
+        from recbole_sam.evaluation.ranking.ranks import RankCollector
 
         table = torch.zeros((len(split.user_tokens), split.negatives.shape[1]), dtype=torch.long)
         table[torch.from_numpy(split.users)] = torch.from_numpy(split.negatives).long()
-        collector = RankCollector(self.config, table)
+        collector = RankCollector(self.config, split.known, self.masked is not None, table)
         collector.data_collect(self.data[0])
         self.trainer.eval_collector = collector
         test = self.trainer.evaluate(self.data[2])
-        users, full, sampled = collector.result()
+        users, ranks = collector.result()
         order = np.argsort(users)
         assert np.array_equal(users[order], split.users)  # check_split compared the samples
-        ranks = {"full": full[order], "uni100": sampled[order]}
-        return dict(test), {name: values.astype(np.int32) for name, values in ranks.items()}
+        return dict(test), {name: values[order].astype(np.int32) for name, values in ranks.items()}
 
     def facts(self, curve):
         """What is told of a trained model beside its ranks, a JSON-able dict."""

@@ -11,9 +11,9 @@ from logging import getLogger
 from pathlib import Path
 
 from recbole_sam.errors import DataError, RecBoleSAMError, SettingError
-from recbole_sam.evaluation import json_file, shapes
+from recbole_sam.evaluation import json_file, shapes, split
 from recbole_sam.evaluation.entries import SAME_FOR_ALL
-from recbole_sam.evaluation.trial import FAILED, JOB, LOG, Experiment, end_with_parent, reason
+from recbole_sam.evaluation.trial import FAILED, JOB, LOG, Experiment, end_with_parent, masked_by, reason
 
 OUTCOME, TRIALS, RANGES = "outcome.json", "trials.jsonl", "ranges.hyper"
 WORST = -1.0
@@ -25,7 +25,8 @@ def start(folder, job, ranges):
 
     Args:
         folder (Path): of the search.
-        job (dict): ``given`` (settings), ``trials`` and ``threads``.
+        job (dict): ``given`` (settings), ``split`` (path of the common split), ``chosen_by`` (the protocol
+            that judges), ``trials`` and ``threads``.
         ranges (str): text of a params_file of RecBole.
     """
     with json_file.writing(folder):
@@ -105,13 +106,14 @@ def search(job, folder):
     # hyperopt takes its seed from here; the same seed proposes the same settings, so a search can go on
     os.environ["HYPEROPT_FMIN_SEED"] = job["given"]["seed"]
     kept, broken = Kept(folder / TRIALS), []
+    masked = masked_by(split.load(Path(job["split"])), job["chosen_by"])
 
     def objective(settings, _files):
         settings = _plain(settings)
         result = kept.get(settings)
         try:
             return result or kept.add(
-                settings, validate({**job["given"], **settings}, job["threads"], folder)
+                settings, validate({**job["given"], **settings}, job["threads"], folder, masked)
             )
         except Exception as error:  # whatever a model raises with these settings; the next may do
             getLogger().exception("%s breaks", settings)
@@ -180,13 +182,16 @@ def open_ranges(path, trials=1, objective=print):
     return tuning
 
 
-def validate(given, threads, folder):
+def validate(given, threads, folder, masked=None):
     """Trains once and looks at validation alone; the test part is not ranked.
+
+    Args:
+        given, threads, folder, masked: as :class:`~recbole_sam.evaluation.trial.Experiment` takes them.
 
     Returns:
         dict: as RecBole's HyperTuning takes it, with an empty test result.
     """
-    experiment = Experiment(given, threads, folder)
+    experiment = Experiment(given, threads, folder, masked)
     experiment.fit(saved=False)
     bigger = bool(experiment.config["valid_metric_bigger"])
     return _result(given["model"], float(experiment.best_score), bigger, dict(experiment.best_valid))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -54,8 +55,12 @@ def test_from_nothing_to_every_output(shop, tmp_path):
     assert len(lines) == 3 and sum("FAILED" in line for line in lines) == 1
     ranks = pd.read_parquet("run/ranks.parquet")
     counts = ranks.groupby(["model", "seed", "protocol"], observed=True).size()
-    assert counts.to_dict() == {
-        (model, 2020, protocol): 40 for model in ("SAM", "SASRec") for protocol in ("full", "uni100")
+    sequences = random_sequences().values()
+    left = sum(items[-1] not in items[:-1] for items in sequences)
+    assert 0 < left < 40 and counts.to_dict() == {
+        (model, 2020, protocol): count
+        for model in ("SAM", "SASRec")
+        for protocol, count in {"full": 40, "masked": left, "uni100": 40}.items()
     }
     for name in ("report.html", "report.md", "report.tex", "summary.csv", "costs.csv", "run.json"):
         assert (Path("run") / name).stat().st_size > 100, name
@@ -81,6 +86,12 @@ def test_from_nothing_to_every_output(shop, tmp_path):
     assert redrawn.returncode == 0 and not progress(redrawn)
     groups = set(pd.read_csv("run/summary.csv", comment="#").group)
     assert {"history <=2", "history 3-4", "history >=5"} <= groups
+
+    masked = call("--from=run", "--protocol=masked,full", "--topk=[10,15]")
+    assert masked.returncode == 0, masked.stderr[-2000:]
+    assert f"{40 - left} of 40 test targets repeat an item" in " ".join(masked.stdout.split())
+    assert set(pd.read_csv("run/summary.csv", comment="#").protocol) == {"masked", "full"}
+    assert "Masked ranking: all users" in masked.stdout and "HR@15" in masked.stdout
 
     added = call("--from=run", "--add=STOSA")
     assert len(progress(added)) == 1 and added.returncode == 0, added.stderr[-2000:]
@@ -153,6 +164,34 @@ def test_interests_of_other_histories_end_it_before_anything_is_trained(shop, tm
     assert comparison.prepare_interests(made, entries.parse(models), print) == {}
 
 
+def test_the_best_epoch_in_masked_ranking_is_another_comparison(shop):
+    """A search judges by it too, and its trials cannot stand beside those of full ranking."""
+    pytest.importorskip("hyperopt", reason="hyperopt is not installed")
+    Path("ranges").mkdir()
+    Path("ranges/SASRec.hyper").write_text("hidden_size choice [16,32]\nn_heads choice [2]\n")
+    words = [*QUICK, "--models=SASRec", "--seeds=1", "--tune=1", "--ranges=ranges"]
+    done = call(*words, "--protocol=masked,full")
+    assert done.returncode == 0, done.stderr[-3000:]
+    [line] = progress(done)
+    assert re.search(r"1 epochs, masked ndcg@10 \.?\d", line)
+    run = json.loads(Path("run/run.json").read_text())
+    assert run["chosen_by"] == "masked" and run["repeats"]["validation"][0] > 0
+    [trial] = json.loads(Path("run/trials.json").read_text())
+    assert trial["identity"]["epoch chosen by"] == "masked"
+    [search] = [json.loads(text) for text in Path("run/tuning/SASRec/trials.jsonl").read_text().splitlines()]
+    assert search["result"]["best_valid_score"] == trial["valid"]["ndcg@10"] > 0
+    report = Path("run/report.md").read_text()
+    assert "on NDCG@10 in masked ranking" in report and report.index("Masked") < report.index("Full ranking")
+    other = call(*words, "--protocol=full,masked")
+    assert other.returncode == 2
+    assert "the protocol that chooses the best epoch masked, now full" in other.stderr
+    Path("ranges/GRU4Rec.hyper").write_text("hidden_size choice [16]\n")
+    added = call("--from=run", "--add=GRU4Rec", "--ranges=ranges")  # by the protocol of the run
+    assert added.returncode == 0, added.stderr[-3000:]
+    trials = json.loads(Path("run/trials.json").read_text())
+    assert [trial["identity"]["epoch chosen by"] for trial in trials] == ["masked", "masked"]
+
+
 def test_tuned_settings_are_used(shop):
     pytest.importorskip("hyperopt", reason="hyperopt is not installed")
     Path("ranges").mkdir()
@@ -179,6 +218,7 @@ def test_tuned_settings_are_used(shop):
         (["--metric=ndcg@7"], "ndcg@7"),
         (["--add=SASRec"], "--add extends a finished run: name it with --from=FOLDER"),
         (["--from=nowhere"], "nowhere holds no comparison"),
+        (["--protocol=both"], "--protocol is a list of full, masked, uni100"),
         (["--from=run", "--seeds=2"], "--seeds cannot change a finished run"),
         (["--from=run", "--epochs=9"], "--epochs=9 cannot change a finished run"),
         (["--from=run", "--add=SASRec", "--models=SAM"], "--models does not go with --add: --add says it"),

@@ -41,6 +41,17 @@ def test_a_row_of_two_models_is_refused():
         identity.check(result, {"n_layers": 2, "interests": "b"})
 
 
+def test_what_chose_the_epoch_is_part_of_a_model(shop):
+    full, masked = (identity.identity(make_config("SASRec"), name) for name in ("full", "masked"))
+    assert {name for name in full if full[name] != masked[name]} == {"epoch chosen by"}
+    kept = {name: value for name, value in full.items() if name != "epoch chosen by"}  # an older one
+    for before in ({"identity": kept}, {"identity": full}, {}):
+        result = {"model": "SASRec", "seed": 3, **before}
+        identity.check(result, full)
+        with pytest.raises(SettingError, match="best epoch chosen by the protocol full, now masked"):
+            identity.check(result, masked)
+
+
 def test_more_seeds_of_another_model_are_not_trained(shop, tmp_path):
     made, _ = plan.make_plan(["--dataset=shop", "--epochs=1", "--use_gpu=False"])
     chosen, folder = entries.parse("SASRec,SAM"), RunFolder(tmp_path / "run")

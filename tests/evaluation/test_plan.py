@@ -1,9 +1,11 @@
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
 from recbole_sam.config import yaml_files
-from recbole_sam.errors import SettingError
+from recbole_sam.errors import DataError, SettingError
 from recbole_sam.evaluation import plan
 from recbole_sam.evaluation.split import make_split
 from recbole_sam.prepare.folder import SYNTHETIC_MARKER
@@ -15,7 +17,7 @@ def test_the_same_budget_is_said_to_all(shop):
     made, config = plan.make_plan(WORDS)
     assert made.budget == {"epochs": 3, "stopping_step": 10, "eval_step": 1, "tuning": None}
     assert made.given["stopping_step"] == "10" and made.given["MAX_ITEM_LIST_LENGTH"] == "8"
-    assert made.topk == (10, 20) and made.valid_metric == "ndcg@20"
+    assert made.topk == (10, 20, 50) and made.valid_metric == "ndcg@20"
     assert config["eval_args"]["mode"] == {"valid": "uni100", "test": "uni100"}
 
 
@@ -25,6 +27,30 @@ def test_the_key_differs_with_what_changes_results_only(shop):
 
     assert key() == key("--show_progress=True") == key("--state=ERROR")
     assert len({key(), key("--learning_rate=0.1"), key("--topk=[5,20]"), key(tuning=4)}) == 4
+
+
+def test_what_chooses_the_epoch_is_part_of_the_key(shop):
+    full, masked = (plan.make_plan(WORDS, chosen_by=name)[0] for name in ("full", "masked"))
+    assert full.key == plan.make_plan(WORDS)[0].key != masked.key and full.given == masked.given
+
+
+def test_the_key_of_runs_that_are_kept(shop):
+    """Folders are found again by it: what is new since must not change it."""
+    budget = {"epochs": "3", "stopping_step": "10", "eval_step": "1", "MAX_ITEM_LIST_LENGTH": "8"}
+    before = {**plan.DEFAULTS, "dataset": "shop", **budget, "tuning": None}
+    content = json.dumps(before, sort_keys=True).encode()
+    assert before["topk"] == "[10,20]"
+    assert plan.make_plan(WORDS)[0].key == hashlib.sha256(content).hexdigest()[:8]
+
+
+def test_masked_validation_needs_a_target(shop):
+    made, config = plan.make_plan(WORDS, chosen_by="masked")
+    split = make_split(config)
+    plan.check_validation(made, split)
+    whole = split._replace(valid_repeats=split.repeats()["validation"][1])
+    plan.check_validation(made._replace(chosen_by="full"), whole)
+    with pytest.raises(DataError, match=r"all \d+ validation targets of 'shop' are items that the user had"):
+        plan.check_validation(made, whole)
 
 
 def test_a_loss_that_the_reference_does_not_know_is_the_models_matter(shop):
@@ -85,10 +111,20 @@ def test_seeds():
             plan.parse_seeds(text)
 
 
+def test_lengths_of_tables_that_are_drawn_again():
+    assert plan.parse_lengths(["--topk=[10,20,50]"]) == [10, 20, 50]
+    assert plan.parse_lengths(["--topk=5"]) == [5]
+    for word in ("--topk=[0]", "--topk=[]", "--topk=many", "--topk=[1.5]", "--topk=[true]", "--topk=[["):
+        with pytest.raises(SettingError, match="--topk is a list of whole numbers from 1"):
+            plan.parse_lengths([word])
+
+
 def test_what_every_output_tells(shop):
     made, config = plan.make_plan(WORDS)
     told = plan.describe(made, config, make_split(config), "python -m recbole_sam compare")
     assert (told["users"], told["items"], told["test_users"]) == (40, 25, 40)
+    assert told["topk"] == [10, 20]  # of 25 items nobody wants the first 50
+    assert told["chosen_by"] == "full" and told["repeats"]["test"][1] == 40
     assert told["synthetic"] is False and told["versions"]["recbole"] == "1.2.1"
     assert set(told["checksums"]) == {"users", "items", "validation", "test", "candidates"}
     (shop / SYNTHETIC_MARKER).write_text("made up")

@@ -51,6 +51,16 @@ def a_run(**changes):
 
 
 def a_comparison(seeds=(1, 2), users=USERS, strength=STRENGTH, protocols=("full", "uni100"), **run):
+    ranks = some_ranks(protocols, strength, seeds, users)
+    parts = [*groups.user_groups(ranks), *groups.item_groups(ranks, 20)]
+    trials = [a_trial(model, seed) for model in strength for seed in seeds]
+    trials.append(a_trial("SINE", 1, "failed"))
+    summary = tables.summary(ranks, [5, 10], parts)
+    return Results(a_run(**run), trials, summary, tables.costs(trials), protocols, "ndcg@5")
+
+
+def some_ranks(protocols, strength, seeds=(1, 2), users=USERS):
+    """Made-up ranks, as in ranks.parquet."""
     rng = np.random.default_rng(0)
     frames = []
     for model, share in strength.items():
@@ -61,12 +71,7 @@ def a_comparison(seeds=(1, 2), users=USERS, strength=STRENGTH, protocols=("full"
                 of_users = {"history": np.arange(users) % 7 + 1, "popularity": np.arange(users) % 30}
                 tokens = [f"u{user}" for user in range(users)]
                 frames.append(pd.DataFrame({**of_trial, **of_users, "user": tokens}))
-    ranks = pd.concat(frames, ignore_index=True)
-    parts = [*groups.user_groups(ranks), *groups.item_groups(ranks, 20)]
-    trials = [a_trial(model, seed) for model in strength for seed in seeds]
-    trials.append(a_trial("SINE", 1, "failed"))
-    summary = tables.summary(ranks, [5, 10], parts)
-    return Results(a_run(**run), trials, summary, tables.costs(trials), protocols, "ndcg@5")
+    return pd.concat(frames, ignore_index=True)
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +167,57 @@ def test_every_output_says_where_it_comes_from(comparison, tmp_path):
     for name in ("terminal", "report.md", "report.html"):
         assert "must be a multiple of n" in texts[name] and "0.1 CNY" in texts[name]
     assert max(map(len, texts["terminal"].splitlines())) <= 100
+
+
+@pytest.fixture(scope="module")
+def masked():
+    """Masked ranking first, which chose the epochs; it leaves six users out, and STOSA is of before."""
+    whole = a_comparison(strength={**STRENGTH, "STOSA": 0.1}, protocols=("masked", "full"))
+    ranks = some_ranks(whole.protocols, {**STRENGTH, "STOSA": 0.1})
+    here = ranks.protocol == "masked"
+    left_out = here & ranks.user.isin([f"u{user}" for user in range(6)])
+    ranks = ranks[~left_out & ~(here & (ranks.model == "STOSA"))]
+    repeats = {"validation": [7, USERS], "test": [6, USERS]}
+    run = a_run(topk=[5, 10, 50], chosen_by="masked", repeats=repeats)
+    return whole._replace(run=run, summary=tables.summary(ranks, [5, 10, 50], groups.item_groups(ranks, 20)))
+
+
+def test_every_output_says_what_masked_ranking_leaves_out(masked, tmp_path):
+    for name, text in outputs(masked, tmp_path).items():
+        plain = " ".join(text.replace("\\", "").split())
+        if not name.endswith(".svg"):
+            assert f"6 of {USERS} targets repeat such an item and are left out" in plain, name
+        assert "NDCG@5 in masked ranking (7 of 60 targets left out)" in plain.replace("</tspan>", ""), name
+        if name in ("terminal", "report.md", "report.html"):
+            assert f"6 of {USERS} test targets repeat an item of the user's history" in html_free(plain), name
+            assert "ranks of this protocol were kept, and not counted here: STOSA." in plain, name
+
+
+def html_free(text):
+    return text.replace("&#x27;", "'").replace("&#39;", "'")
+
+
+def test_a_model_without_masked_ranks_stands_in_the_other_tables(masked):
+    assert "STOSA" not in masked.models("masked") and masked.models()[-1] == "STOSA"
+    assert [row[0] for row in views.main(masked, "full").rows][-1] == "STOSA"
+    assert "STOSA" in [row[0] for row in views.costs(masked).rows]
+    figures = plots.figures(masked)
+    assert len(figures["masked-bars"][1].axes[0].patches) == 3
+    bars = {
+        name: figures[name][1].axes[0].patches[0].get_facecolor() for name in ("masked-bars", "full-bars")
+    }
+    assert bars["masked-bars"] == bars["full-bars"]
+
+
+def test_a_third_cut_off_has_a_table_of_its_own_where_width_counts(masked, tmp_path):
+    wide, narrow = views.main(masked, "masked"), views.narrow(masked, "masked")
+    assert [lengths for lengths, _ in narrow] == [[5, 10], [50]]
+    assert wide.head == narrow[0][1].head + narrow[1][1].head[1:]
+    assert wide.notes == narrow[0][1].notes + narrow[1][1].notes
+    text = latex.text(masked)
+    assert r"\label{tab:masked}" in text and r"\label{tab:masked-50}" in text
+    shown = outputs(masked, tmp_path)["terminal"]
+    assert max(map(len, shown.splitlines())) <= 100 and "HR@50" in shown
 
 
 def test_synthetic_data_is_labelled_everywhere(tmp_path):

@@ -6,7 +6,9 @@ import pytest
 from run_helpers import N, a_run
 
 from recbole_sam.errors import DataError, SettingError
+from recbole_sam.evaluation import split as splits
 from recbole_sam.evaluation import tuning
+from recbole_sam.evaluation.ranking.known_items import KnownItems
 from recbole_sam.evaluation.run_folder import PER_USER, RUN, SPLIT, TRIALS, RunFolder, write_ranks
 from recbole_sam.evaluation.split import Split
 from recbole_sam.evaluation.trial import RANKS, write_result
@@ -20,9 +22,10 @@ def a_split():
                  np.zeros((N, 100), np.int32), 99, parts)  # fmt: skip
 
 
-def finish(folder, label, seed, full, tuned=None):
+def finish(folder, label, seed, full, tuned=None, masked=None):
     path = folder.start(label, seed, {})
-    np.savez(path / RANKS, full=np.array(full, np.int32), uni100=np.ones(N, np.int32))
+    ranks = {"full": full, "uni100": np.ones(N), **({} if masked is None else {"masked": masked})}
+    np.savez(path / RANKS, **{name: np.array(values, np.int32) for name, values in ranks.items()})
     write_result(path, {"model": label, "seed": seed, "status": "done", "tuned": tuned})
 
 
@@ -75,6 +78,38 @@ def test_goes_on_from_the_gathered_files_alone(tmp_path):
     assert tuning.outcome(copy.tuning("SAM:a=1")) is None
 
 
+def test_users_whom_masked_ranking_leaves_out_have_no_row(tmp_path):
+    """Beside a trial of before masked ranks were kept; and both go on from the gathered files."""
+    known = KnownItems(np.array([0, 0, 0, 1, 1, 1, 2]), np.array([4, 1], np.int32), np.zeros(2, bool))
+    split = a_split()._replace(known=known)  # the targets of the users 1 to 5 are 5 to 1
+    whole = RunFolder(tmp_path)
+    whole.begin(a_run(), split)
+    finish(whole, "SAM", 2021, [5, 4, 3, 2, 1], masked=[4, 0, 3, 2, 0])
+    finish(whole, "SASRec", 2020, [1, 2, 3, 4, 5])
+    whole.gather()
+    rows = whole.ranks().query("protocol == 'masked'")
+    assert rows.user.tolist() == ["t0", "t2", "t3"] and rows["rank"].tolist() == [4, 3, 2]
+    assert set(rows.model) == {"SAM"} and len(whole.ranks()) == 4 * N + 3
+    shutil.rmtree(whole.path / "trials")
+    again = RunFolder(tmp_path)
+    again.begin(a_run(), split)
+    again.gather()
+    assert again.ranks().equals(whole.ranks())
+    with np.load(again.trial("SAM", 2021) / RANKS) as kept:
+        assert kept["masked"].tolist() == [4, 0, 3, 2, 0]
+    with np.load(again.trial("SASRec", 2020) / RANKS) as kept:
+        assert sorted(kept) == ["full", "uni100"]
+
+
+def test_a_split_of_before_is_written_anew(tmp_path):
+    folder = RunFolder(tmp_path)
+    known = KnownItems(np.zeros(N + 2, int), np.zeros(0, np.int32), np.ones(0, bool))
+    folder.begin(a_run(), a_split())
+    assert splits.load(folder.path / SPLIT).known is None
+    folder.begin(a_run(), a_split()._replace(known=known))
+    assert len(splits.load(folder.path / SPLIT).known.starts) == N + 2
+
+
 def test_gathered_files_that_do_not_belong_together_are_refused(tmp_path):
     folder = RunFolder(tmp_path)
     folder.begin(a_run(), a_split())
@@ -100,6 +135,9 @@ def test_other_settings_and_other_data_are_refused(tmp_path):
     folder.begin(a_run(), a_split())
     with pytest.raises(SettingError, match=r"other settings \(epochs 3, now 4\): give another --run"):
         folder.begin(a_run(key="j", given={"epochs": "4"}), a_split())
+    chosen = "the protocol that chooses the best epoch full, now masked"
+    with pytest.raises(SettingError, match=rf"other settings \({chosen}\): give another --run"):
+        folder.begin(a_run(key="j", chosen_by="masked"), a_split())
     with pytest.raises(DataError, match=r"made from other data than 'shop' is now \(users differ\)"):
         folder.begin(a_run(checksums={"users": "x", "candidates": "e"}), a_split())
 

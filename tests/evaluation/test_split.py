@@ -72,13 +72,25 @@ def test_head_is_at_most_a_fifth_of_the_items(common):
 def test_saved_and_loaded(common, tmp_path):
     split.save(common, tmp_path / "split.npz")
     loaded = split.load(tmp_path / "split.npz")
-    for ours, theirs in zip(common, loaded, strict=True):
-        assert np.array_equal(ours, theirs)
+    for ours, theirs in zip([*common, *common.known], [*loaded, *loaded.known], strict=True):
+        assert ours is common.known or np.array_equal(ours, theirs)
+    split.save(common._replace(known=None), tmp_path / "old.npz")  # of before known items were kept
+    assert split.load(tmp_path / "old.npz").known is None
     whole = (tmp_path / "split.npz").read_bytes()
     for content in (b"x", b"", whole[: len(whole) // 2]):
         (tmp_path / "split.npz").write_bytes(content)
         with pytest.raises(DataError, match="split.npz is not a split of compare"):
             split.load(tmp_path / "split.npz")
+
+
+def test_targets_that_repeat_are_counted(common):
+    """The validation target is the last but one, of users with more than three items."""
+    sequences = random_sequences().values()
+    repeats = {
+        "validation": [items[-2] in items[:-2] for items in sequences if len(items) > 3],
+        "test": [items[-1] in items[:-1] for items in sequences],
+    }
+    assert common.repeats() == {part: [sum(found), len(found)] for part, found in repeats.items()}
 
 
 def test_more_than_one_target_a_user_is_refused(shop):

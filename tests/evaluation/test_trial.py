@@ -1,10 +1,11 @@
 """Single trials, in this process; ``test_compare.py`` runs them in their own."""
 
 import json
+import math
 
 import numpy as np
 import pytest
-from conftest import build_interests, make_config
+from conftest import build_interests, make_config, random_sequences
 
 from recbole_sam.evaluation import identity, plan, split, trial
 from recbole_sam.evaluation.run_folder import SPLIT
@@ -26,7 +27,7 @@ def job(comparison, folder, model="SASRec", **settings):
     folder.mkdir()
     given = {**comparison.given, "model": model, "seed": "5", "text_encoder_dim": "8", **settings}
     content = {"label": f"my {model}", "given": given, "split": str(folder.parent / SPLIT), "threads": 1,
-               "tuned": None, "shown": {}}  # fmt: skip
+               "tuned": None, "shown": {}, "chosen_by": "full"}  # fmt: skip
     (folder / trial.JOB).write_text(json.dumps(content))
     return folder
 
@@ -53,6 +54,60 @@ def test_same_result_as_recboles_run(comparison, tmp_path, model):
     means = {name: round(float(metrics.value(name, ranks["full"]).mean()), 4) for name in ours["test"]}
     assert means == pytest.approx(ours["test"], abs=1e-4)
     assert len(ranks["uni100"]) == len(ranks["full"])
+
+
+def masked_ndcg(experiment, split, length):
+    """NDCG on validation, the slow way: RecBole's model, the raw sequences, a loop over users and items.
+
+    Returns:
+        tuple of float: of masked and of full ranking.
+    """
+    part = experiment.data[1].dataset
+    tokens, sums, counts = part.field2id_token[part.iid_field], [0, 0], [0, 0]
+    for number in range(len(part)):
+        sample = part.inter_feat[[number]]
+        sequence = random_sequences()[str(split.user_tokens[sample[part.uid_field].item()])]
+        history, target = sequence[:-2], sequence[-2]
+        scores = experiment.model.full_sort_predict(sample).view(-1)[1:].tolist()
+        score = dict(zip(map(str, tokens[1:]), scores, strict=True))
+        for place, known in enumerate((history, [])):
+            if target in known:
+                continue
+            rank = 1 + sum(score[i] >= score[target] for i in score if i != target and i not in known)
+            sums[place] += 1 / math.log2(1 + rank) if rank <= length else 0
+            counts[place] += 1
+    assert counts == [counts[1] - split.valid_repeats, len(part)] and split.valid_repeats
+    return sums[0] / counts[0], sums[1] / counts[1]
+
+
+def test_the_best_epoch_in_masked_ranking(comparison, tmp_path):
+    """Early stopping, the checkpoint and the tested model follow it, and it is another than the full one."""
+    common = split.load(tmp_path / SPLIT)
+    folder = job(comparison, tmp_path / "trial", epochs="10", learning_rate="0.01", seed="3")
+    given = json.loads((folder / trial.JOB).read_text())["given"]
+    experiment = trial.Experiment(given, 1, folder, trial.masked_by(common, "masked"))
+    slow, states, validate = [], [], experiment.trainer._valid_epoch
+
+    def watched(*args, **kwargs):
+        result = validate(*args, **kwargs)
+        slow.append(masked_ndcg(experiment, common, 5))
+        states.append({name: values.clone() for name, values in experiment.model.state_dict().items()})
+        return result
+
+    experiment.trainer._valid_epoch = watched
+    curve = experiment.fit(saved=True)
+    assert [point["valid_score"] for point in curve] == pytest.approx([one for one, _ in slow], abs=6e-5)
+    best = experiment.facts(curve)["best_epoch"] - 1
+    masked, full = zip(*slow, strict=True)
+    assert masked[best] == max(masked) and full[best] < max(full)
+    test, ranks = experiment.test(common)
+    for name, values in experiment.model.state_dict().items():
+        assert values.equal(states[best][name])
+    left = ranks["masked"][ranks["masked"] > 0]
+    assert len(left) == len(common.users) - common.repeats()["test"][0]
+    means = {name: round(float(metrics.value(name, left).mean()), 4) for name in test}
+    assert means == pytest.approx(test, abs=1e-4)
+    assert experiment.facts(curve)["identity"]["epoch chosen by"] == "masked"
 
 
 def test_what_is_told_of_a_trial(comparison, tmp_path):

@@ -5,8 +5,8 @@ from conftest import make_config
 
 from recbole_sam.config import yaml_files
 from recbole_sam.errors import SettingError
-from recbole_sam.evaluation import comparison, entries, plan, tuning
-from recbole_sam.evaluation.run_folder import RunFolder
+from recbole_sam.evaluation import comparison, entries, plan, split, tuning
+from recbole_sam.evaluation.run_folder import SPLIT, RunFolder
 
 pytest.importorskip("hyperopt", reason="hyperopt is not installed")
 
@@ -15,10 +15,12 @@ RANGES = "learning_rate choice [0.001,0.01,0.1]\nhidden_size choice [8,16]\nn_la
 
 
 @pytest.fixture
-def job(shop):
-    made, _ = plan.make_plan(WORDS)
+def job(shop, tmp_path):
+    made, config = plan.make_plan(WORDS)
     given = {**made.given, "model": "SASRec", "seed": "2020"}
-    return {"given": given, "trials": 2, "threads": 1}
+    split.save(split.make_split(config), tmp_path / SPLIT)
+    common = {"split": str(tmp_path / SPLIT), "chosen_by": made.chosen_by}
+    return {"given": given, "trials": 2, "threads": 1, **common}
 
 
 def kept(folder):

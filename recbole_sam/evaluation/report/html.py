@@ -32,7 +32,7 @@ def text(results, drawn, folder):
         )
     for protocol in results.protocols:
         heading, *table = _table(views.main(results, protocol))
-        ranked = provenance.protocols(run)[protocol]
+        ranked = provenance.protocols(results)[protocol]
         parts += [heading, f'<p class="quiet">Ranked is {page.text(ranked)}.</p>', *table]
         parts += _table(views.certainty(results, protocol))
         parts += [_figure(*drawn[f"{protocol}-bars"]), _figure(*drawn[f"{protocol}-groups"])]

@@ -1,5 +1,6 @@
 """The main tables for a paper: LaTeX with booktabs."""
 
+from recbole_sam.evaluation.ranking import protocols
 from recbole_sam.evaluation.report import provenance, views
 
 _ESCAPES = {
@@ -22,7 +23,9 @@ def text(results):
     head = [f"% {name}: {told}" for name, told in provenance.lines(results)]
     parts = ["\n".join(" ".join(line.split()) for line in head), r"% needs \usepackage{booktabs}"]
     for protocol in results.protocols:
-        parts.append(table(views.main(results, protocol), _caption(results, protocol), f"tab:{protocol}"))
+        for number, (lengths, main) in enumerate(views.narrow(results, protocol)):
+            label = f"tab:{protocol}" + "".join(f"-{length}" for length in lengths if number)
+            parts.append(table(main, _caption(results, protocol), label))
         parts.append(
             table(
                 views.groups(results, protocol, results.metric),
@@ -77,11 +80,11 @@ def escaped(value):
 def _caption(results, protocol, what=""):
     run = results.run
     notes = [provenance.SYNTHETIC] if run["synthetic"] else []
-    title = f"{run['dataset']}, {views.PROTOCOLS[protocol]}" + (
+    title = f"{run['dataset']}, {protocols.NAMES[protocol]}" + (
         f", {views.shown(results.metric)} {what}" if what else ""
     )
     notes.append(
-        f"{title}; {run['test_users']:,} users, leave one out; {provenance.protocols(run)[protocol]}."
+        f"{title}; {run['test_users']:,} users, leave one out; {provenance.protocols(results)[protocol]}."
     )
     notes.append(f"Seeds: {provenance.seeds(results)}. {provenance.reading(results)}")
     return " ".join(notes)

@@ -5,7 +5,8 @@ import textwrap
 import numpy as np
 
 from recbole_sam import page
-from recbole_sam.evaluation.report import provenance, views
+from recbole_sam.evaluation.ranking.protocols import NAMES
+from recbole_sam.evaluation.report import provenance
 from recbole_sam.evaluation.statistics.metrics import shown
 
 COLOURS = ("#2f6690", "#d1495b", "#edae49", "#66a182", "#8d6a9f", "#3a7d44", "#c97b63", "#5b5f97", "#a0a0a0")
@@ -23,9 +24,9 @@ def figures(results):
     """
     drawn = {}
     metric = shown(results.metric)
-    tall = max(2.4, 0.36 * len(results.models()))
     for protocol in results.protocols:
-        title = f"{metric}, {views.PROTOCOLS[protocol]}"
+        title = f"{metric}, {NAMES[protocol]}"
+        tall = max(2.4, 0.36 * len(results.models(protocol)))
         drawn[f"{protocol}-bars"] = (
             f"{title}: mean over users and seeds, with the 95 % bootstrap interval over users.",
             _figure(results, title, lambda axes, protocol=protocol: bars(axes, results, protocol), tall),
@@ -34,7 +35,7 @@ def figures(results):
             f"{title}, in groups of users by history and by popularity of the target.",
             _figure(results, title, lambda axes, protocol=protocol: groups(axes, results, protocol), 4.6),
         )
-    title = f"{shown(results.run['valid_metric'])} on validation, full ranking"
+    title = f"{shown(results.run['valid_metric'])} on validation, {provenance.chooser(results)}"
     drawn["curves"] = (
         f"{title}, after each epoch; a thin line a seed.",
         _figure(results, title, lambda axes: curves(axes, results), 4.6),
@@ -64,10 +65,18 @@ def write(results, drawn, folder):
 
 def bars(axes, results, protocol):
     """The main metric of every model, best on top, with its interval; lying, as names may be long."""
-    rows = results.rows(protocol, results.metric).set_index("model").loc[results.models()]
+    rows = results.rows(protocol, results.metric).set_index("model").loc[results.models(protocol)]
     means = rows["mean"].to_numpy()
     error = np.nan_to_num(np.stack([means - rows.low, rows.high - means]))
-    axes.barh(range(len(rows)), means, 0.7, color=_colours(results), xerr=error, capsize=3, ecolor="#444")
+    axes.barh(
+        range(len(rows)),
+        means,
+        0.7,
+        color=_colours(results, rows.index),
+        xerr=error,
+        capsize=3,
+        ecolor="#444",
+    )
     names = [_wrapped(results.name(label), 44) for label in rows.index]
     axes.set_yticks(range(len(rows)), names, fontsize=8)
     axes.invert_yaxis()
@@ -77,7 +86,7 @@ def bars(axes, results, protocol):
 
 def groups(axes, results, protocol):
     """The main metric of every model in every group, side by side."""
-    labels = results.models()
+    labels = results.models(protocol)
     names, values = [], []
     for kind in ("history", "popularity"):
         rows = results.rows(protocol, results.metric, kind)
@@ -87,7 +96,7 @@ def groups(axes, results, protocol):
             values.append(of_group["mean"].loc[labels].to_numpy())
     values = np.array(values)  # [groups, models]
     width = 0.8 / len(labels)
-    for number, (label, colour) in enumerate(zip(labels, _colours(results), strict=True)):
+    for number, (label, colour) in enumerate(zip(labels, _colours(results, labels), strict=True)):
         places = np.arange(len(names)) + (number - (len(labels) - 1) / 2) * width
         axes.bar(places, values[:, number], width, color=colour, label=_wrapped(results.name(label), 28))
     axes.set_xticks(range(len(names)), names, fontsize=8)
@@ -99,7 +108,7 @@ def groups(axes, results, protocol):
 def curves(axes, results):
     """The validation score of every model by epoch: the mean over seeds, and each seed thinly."""
     labels = results.models()
-    for number, (label, colour) in enumerate(zip(labels, _colours(results), strict=True)):
+    for number, (label, colour) in enumerate(zip(labels, _colours(results, labels), strict=True)):
         runs = [_curve(trial) for trial in results.done() if trial["model"] == label]
         style = "-" if number < len(COLOURS) else "--"
         for epochs, scores in runs:
@@ -146,8 +155,10 @@ def _wrapped(name, width):
     return textwrap.fill(name.replace(":", ": "), width).replace(": ", ":").replace("$", r"\$")
 
 
-def _colours(results):
-    return [COLOURS[number % len(COLOURS)] for number in range(len(results.models()))]
+def _colours(results, labels):
+    """A colour a label, the same in every figure."""
+    order = results.models()
+    return [COLOURS[order.index(label) % len(COLOURS)] for label in labels]
 
 
 def _legend(axes):

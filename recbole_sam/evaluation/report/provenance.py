@@ -1,5 +1,6 @@
 """Where the numbers come from: what every output of a comparison carries."""
 
+from recbole_sam.evaluation.ranking.protocols import CHOOSING, NAMES
 from recbole_sam.prepare.card import card_line
 
 SYNTHETIC = "SYNTHETIC DATA: a made-up sample; no number here is a result."
@@ -16,10 +17,10 @@ def lines(results):
     """
     run = results.run
     told = [("Data", dataset(run)), ("Split", split(run))]
-    told += [(name, text) for name, text in protocols(run).items() if name in results.protocols]
+    told += [(name, text) for name, text in protocols(results).items() if name in results.protocols]
     told += [
         ("Seeds", seeds(results)),
-        ("Budget", budget(run)),
+        ("Budget", budget(results)),
         ("Versions", ", ".join(f"{name} {number}" for name, number in run["versions"].items())),
         ("Machine", f"{run['machine']}; {run['date']}"),
         ("How to read", reading(results)),
@@ -42,14 +43,26 @@ def split(run):
     return f"{run['split']}; {window}; {run['test_users']:,} test users"
 
 
-def protocols(run):
+def protocols(results):
     """What each protocol ranks, a dict of str."""
-    return {
+    run, chosen = results.run, f"the model is the one that was best on validation in {chooser(results)}"
+    left_out = f"{results.left_out():,} of {run['test_users']:,} targets"
+    told = {
         "full": f"the target among all {run['items']:,} items; RecBole masks no seen item here",
+        "masked": f"the target among all {run['items']:,} items but those of the user's whole history, for "
+        f"every model; {left_out} repeat such an item and are left out",
         "uni100": "the target among 100 uniform negatives, drawn once by RecBole's sampler, the same for "
-        "all models and seeds; the model is the one that was best on validation in full ranking. Not "
-        "comparable with full ranking",
+        f"all models and seeds; {chosen}. Not comparable with full ranking",
     }
+    for name in CHOOSING:
+        if name != results.chosen_by():
+            told[name] += f"; {chosen}"
+    return told
+
+
+def chooser(results):
+    """The ranking that chose the best epochs, in words (str)."""
+    return NAMES[results.chosen_by()]
 
 
 def seeds(results):
@@ -59,15 +72,19 @@ def seeds(results):
     return numbers if _several(results) else alone
 
 
-def budget(run):
+def budget(results):
     """What training every model was allowed."""
-    allowed = run["budget"]
+    run, allowed = results.run, results.run["budget"]
+    masked = ""
+    if results.chosen_by() == "masked":
+        repeated, count = run["repeats"]["validation"]
+        masked = f" in masked ranking ({repeated:,} of {count:,} targets left out)"
     every = "after every epoch" if allowed["eval_step"] == 1 else f"every {allowed['eval_step']} epochs"
     own = "each model's own YAML, not tuned here"
     tuned = f"{allowed['tuning']} tuning trials a model on validation" if allowed["tuning"] else own
     return (
         f"the same for all: at most {allowed['epochs']} epochs, validation {every} on "
-        f"{run['valid_metric'].upper()} with patience {allowed['stopping_step']}; {tuned}"
+        f"{run['valid_metric'].upper()}{masked} with patience {allowed['stopping_step']}; {tuned}"
     )
 
 

@@ -25,7 +25,8 @@ def show(results, console=None):
     if results.run["synthetic"]:
         console.print(f"[bold red]{provenance.SYNTHETIC}[/]", highlight=False)
     for protocol in results.protocols:
-        _print(console, views.main(results, protocol))
+        for _, table in views.narrow(results, protocol):
+            _print(console, table)
         _print(console, views.certainty(results, protocol))
         _print(console, views.groups(results, protocol, results.metric))
     _print(console, views.costs(results))

@@ -5,10 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from recbole_sam.evaluation.ranking import protocols
 from recbole_sam.evaluation.statistics.metrics import names, shown
 from recbole_sam.evaluation.statistics.significance import MIN_USERS
 
-PROTOCOLS = {"full": "full ranking", "uni100": "1 + 100 ranking"}
+SIDE_BY_SIDE = 2
+"""Cut-offs in one table where width counts: on a terminal and on paper."""
+
 MARK = "*"
 UNKNOWN = "–"
 FAILED, SETTINGS = "Failed", "Settings"
@@ -28,18 +31,19 @@ class Table(NamedTuple):
     """str, what stands below."""
 
 
-def main(results, protocol):
+def main(results, protocol, lengths=None):
     """Every metric of every model: the mean over users and seeds, ± the deviation over seeds.
 
     Args:
         results (Results): the comparison.
-        protocol (str): ``full`` or ``uni100``.
+        protocol (str): ``full``, ``masked`` or ``uni100``.
+        lengths (list of int, optional): only these cut-offs; default: all.
 
     Returns:
         Table: models x metrics, the best of each bold, ``*`` where it is significantly better than the next.
     """
-    metrics = names(results.run["topk"])
-    labels = results.models()
+    metrics = names(lengths or results.run["topk"])
+    labels = results.models(protocol)
     rows, bold = [[results.name(label)] for label in labels], set()
     for column, metric in enumerate(metrics, 1):
         of_metric = results.rows(protocol, metric).set_index("model")
@@ -53,15 +57,33 @@ def main(results, protocol):
         ["model", *map(shown, metrics)],
         rows,
         bold,
-        [*missing(results), *(verdict(results, protocol, metric) for metric in metrics)],
+        [*remarks(results, protocol), *(verdict(results, protocol, metric) for metric in metrics)],
     )
+
+
+def narrow(results, protocol):
+    """:func:`main` in tables of `SIDE_BY_SIDE` cut-offs.
+
+    Returns:
+        list of tuple: cut-offs (list of int) and Table; remarks stand below the first alone.
+    """
+    lengths = results.run["topk"]
+    parts = [lengths[begin : begin + SIDE_BY_SIDE] for begin in range(0, len(lengths), SIDE_BY_SIDE)]
+    tables = [main(results, protocol, part) for part in parts]
+    said = len(remarks(results, protocol))
+    return list(zip(parts, [tables[0], *(t._replace(notes=t.notes[said:]) for t in tables[1:])], strict=True))
+
+
+def remarks(results, protocol):
+    """Notes (list of str) on what a protocol's numbers are of."""
+    return [*missing(results), *unranked(results, protocol), *left_out(results, protocol)]
 
 
 def certainty(results, protocol):
     """The main metric of every model with its interval and its test against the best other (a Table)."""
     of_metric = results.rows(protocol, results.metric).set_index("model")
     rows = []
-    for label in results.models():
+    for label in results.models(protocol):
         row = of_metric.loc[label]
         alone = row.opponent is None
         rows.append(
@@ -86,7 +108,7 @@ def groups(results, protocol, metric):
     Returns:
         Table: models x groups, the best of each group bold, ``*`` as in :func:`main`.
     """
-    labels = results.models()
+    labels = results.models(protocol)
     rows, bold, head, notes = [[results.name(label)] for label in labels], set(), ["model"], []
     for kind in ("history", "popularity"):
         of_kind = results.rows(protocol, metric, kind)
@@ -174,6 +196,29 @@ def missing(results):
     return [*notes, f"Not every model has all seeds: fewer than {most} of {', '.join(fewer)}."]
 
 
+def unranked(results, protocol):
+    """A note (list of str) on models with trainings of before ranks of a protocol were kept."""
+    seeds = results.rows(protocol, results.metric).set_index("model").seeds
+    trained = [trial["model"] for trial in results.done()]
+    lacking = [label for label in dict.fromkeys(trained) if trained.count(label) > seeds.get(label, 0)]
+    if not lacking:
+        return []
+    names_of = ", ".join(
+        results.name(label) + (" (some seeds)" if label in seeds.index else "") for label in lacking
+    )
+    return [f"Trained before ranks of this protocol were kept, and not counted here: {names_of}."]
+
+
+def left_out(results, protocol):
+    """A note (list of str) on the targets that masked ranking leaves out."""
+    if protocol != "masked":
+        return []
+    return [
+        f"{results.left_out():,} of {results.run['test_users']:,} test targets repeat an item of the user's "
+        "history and are left out."
+    ]
+
+
 def verdict(results, protocol, metric):
     """One sentence on who leads a metric, and whether that is more than chance."""
     rows = results.rows(protocol, metric)
@@ -237,4 +282,4 @@ def _text(value):
 
 
 def _title(protocol):
-    return PROTOCOLS[protocol].capitalize()
+    return protocols.NAMES[protocol].capitalize()

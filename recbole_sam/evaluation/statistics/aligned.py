@@ -56,7 +56,7 @@ def aligned(table, protocol):
 
     Args:
         table (pandas.DataFrame): as in RUN/ranks.parquet.
-        protocol (str): ``full`` or ``uni100``.
+        protocol (str): ``full``, ``masked`` or ``uni100``.
 
     Returns:
         Aligned: the ranks of that protocol.
