@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from recbole_sam.models.checks import sam_settings
 from recbole_sam.models.parts.attention import (
     CrossInterestLayer,
+    by_number,
     interest_aware_attention,
     masked_mean,
     prefix_attention,
@@ -27,7 +28,7 @@ from recbole_sam.models.parts.compilation import compiled
 from recbole_sam.models.parts.initialisation import normal_weights
 from recbole_sam.models.parts.interest_reader import InterestReader
 from recbole_sam.models.scores import score_memory
-from recbole_sam.models.scores.whole_sequences import WholeSequenceModel, at
+from recbole_sam.models.scores.whole_sequences import WholeSequenceModel
 
 
 class SAM(InterestReader, WholeSequenceModel):
@@ -128,8 +129,11 @@ class SAM(InterestReader, WholeSequenceModel):
             views, _ = interest_aware_attention(queries, keys, items, mask)
         else:
             views = masked_mean(items, mask).unsqueeze(1).expand(queries.shape)
-        texts = self.interest_texts(user, item_seq) if self.interest_text else None
-        return self.mixed(views, self.gather_indexes(items, item_seq_len - 1), texts, interest_mask)
+        if self.newest_item:
+            views = views + self.gather_indexes(items, item_seq_len - 1).unsqueeze(1)
+        if self.interest_text:
+            views = views + self.interest_texts(user, item_seq) * math.sqrt(self.hidden_size)
+        return self.mixed(views, interest_mask)
 
     def represent_all(self, windows, item_vectors, counted):
         user, item_seq = self.users(windows), self.history(windows)
@@ -139,20 +143,20 @@ class SAM(InterestReader, WholeSequenceModel):
             views = prefix_attention(queries, items, self.position_embedding.weight)  # [B L K d]
         else:
             views = prefix_means(items).unsqueeze(2).expand(*interest_mask.shape, -1)
-        texts = None
-        if self.interest_text:
-            texts = at(self.interest_texts_over_time(user, interest_mask), counted)
-        return self.mixed(at(views, counted), at(items, counted), texts, at(interest_mask, counted))
-
-    def mixed(self, views, newest, texts, interest_mask):
-        """User representations [B, d] of views [B, K, d] with a mask [B, K], newest items [B, d] and texts."""
         if self.newest_item:
-            views = views + newest.unsqueeze(1)
-        if texts is not None:
+            views = views + items.unsqueeze(2)
+        if self.interest_text:
+            texts = self.interest_texts_over_time(user, interest_mask)
             views = views + texts * math.sqrt(self.hidden_size)
+        groups, order = by_number(views, interest_mask & counted.unsqueeze(-1))
+        users = [self.mixed(some, some.new_ones(some.shape[:2], dtype=torch.bool)) for some in groups]
+        return torch.cat(users).index_select(0, order)
+
+    def mixed(self, views, interest_mask):
+        """User representations [B, d] of views [B, K, d] with their mask [B, K]."""
         for layer in self.cross_interest_layers:
             views = layer(views, interest_mask)
-        user_output = masked_mean(views, interest_mask)  # [B d]
+        user_output = masked_mean(views, interest_mask)
         return user_output if self.final_norm is None else self.final_norm(user_output)
 
     def represent(self, interaction, item_vectors=None):

@@ -76,6 +76,28 @@ def prefix_means(items):
     return items.cumsum(dim=1) / counts.unsqueeze(1)
 
 
+def by_number(views, mask):
+    """The views that count, of positions with equally many together: most have far fewer than the most.
+
+    Args:
+        views (torch.Tensor): [B, L, K, d].
+        mask (torch.BoolTensor): [B, L, K]; a position without any is left out.
+
+    Returns:
+        tuple: the groups (list of torch.Tensor, [n, k, d] with k = 1, 2, ...), and where each position, row
+        by row, stands among their rows (torch.LongTensor, [positions]).
+    """
+    most, mask = mask.shape[-1], mask.flatten(0, 1)
+    counts = mask.sum(dim=1)
+    position = counts.argsort(stable=True)[int((counts == 0).sum()) :]
+    row, interest = mask[position].nonzero(as_tuple=True)
+    picked = views.flatten(0, 2).index_select(0, position[row] * most + interest)
+    numbers, sizes = counts[position].unique_consecutive(return_counts=True)
+    groups = picked.split((numbers * sizes).tolist())
+    groups = [group.unflatten(0, (-1, k)) for group, k in zip(groups, numbers.tolist(), strict=True)]
+    return groups, position.argsort()
+
+
 def masked_mean(x, mask):
     """Mean over the real entries only.
 
