@@ -31,11 +31,6 @@ class ItemTextDataset(SequentialDataset):
         targets = config["train_targets"] or "all"  # a checkpoint of before the setting
         if targets not in ("all", "last", "sequence"):
             raise SettingError(f"train_targets is '{targets}'; it must be 'all', 'last' or 'sequence'.")
-        if targets == "sequence" and not our_models.learns_sequences(config["model"]):
-            raise SettingError(
-                f"{config['model']} cannot learn from whole sequences: leave train_targets out, or set it to "
-                "'all'."
-            )
         if targets != "all" and config["benchmark_filename"] is not None:
             raise SettingError(
                 f"train_targets '{targets}' needs whole user sequences, which benchmark_filename does not "
