@@ -111,6 +111,11 @@ def _register_properties():
             if loss in _INPUT_TYPES:
                 internal["MODEL_INPUT_TYPE"] = InputType[_INPUT_TYPES[loss]]
             setting_names.check_names(given, model)
+            targets = given.get("train_targets", internal.get("train_targets"))
+            if targets == "sequence" and not our_models.learns_sequences(model):
+                raise SettingError(
+                    f"{model} cannot learn from whole sequences: leave train_targets out, or set it to 'all'."
+                )
 
     def update_internal(self, file):
         content = _read(self, file)

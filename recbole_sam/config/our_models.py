@@ -35,6 +35,11 @@ def can_read_item_texts(name):
     return _says(name, "dataset_hook")
 
 
+def learns_sequences(name):
+    """Whether a model, by name, is one of ours that can learn from all positions of a history at once."""
+    return _says(name, "learns_sequences")
+
+
 def uses_item_texts(config):
     """Whether a configuration's model reads the text vectors of the items."""
     return bool(settings_of_texts(config))

@@ -122,7 +122,7 @@ def _readers():
     with_texts = {model for model in ours if our_models.can_read_item_texts(model)}
     with_interests = {model for model in ours if our_models.uses_interests(model)}
     for name in yaml_files.keys(yaml_files.interests_file()) | yaml_files.keys(yaml_files.llm_file()):
-        reads_it = with_texts if name in OF_ITEM_TEXTS else with_interests
+        reads_it = with_texts if name in (*OF_ITEM_TEXTS, "train_targets") else with_interests
         readers[name] = readers.get(name, set()) | reads_it
     return readers
 

@@ -10,53 +10,32 @@ from recbole_sam.data import augmentation, item_texts, store_location
 from recbole_sam.data.histories import HASH_BYTES, Sequences, history_hash
 from recbole_sam.data.interest_table import InterestTable, check_histories, check_width
 from recbole_sam.data.training_items import TrainingItems
+from recbole_sam.data.windows import training_windows
 from recbole_sam.errors import SettingError
 
 
 class ItemTextDataset(SequentialDataset):
     """RecBole's :class:`SequentialDataset` that also knows the text vector of every item.
 
-    ``build`` attaches them to each part as ``item_texts`` (:class:`~recbole_sam.data.item_texts.ItemTexts`).
-    """
-
-    def build(self):
-        """RecBole's split, with item texts attached.
-
-        Raises:
-            StoreMissingError: nobody encoded the titles yet.
-            StoreError: their file cannot be used.
-        """
-        splits = super().build()
-        self.attach_item_texts(splits)
-        return splits
-
-    def attach_item_texts(self, splits):
-        """Gives each part of a split (list of datasets) the vectors, if the model reads them."""
-        if our_models.uses_item_texts(self.config):
-            self.item_texts = item_texts.load(self.config, self.field2id_token[self.iid_field])
-            for part in splits:
-                part.item_texts = self.item_texts
-
-
-class SAMDataset(ItemTextDataset):
-    """An :class:`ItemTextDataset` that also knows every user's interests.
-
     - ``data_augmentation`` gives RecBole's samples without Python loops.
-    - ``build`` splits as RecBole does, then attaches the interest store to each part as ``interests``
-      (:class:`InterestTable`), joined by user token, after the leak guard compared every user's training
-      history with the one the store was made from. With ``interest_evidence`` it also attaches those
-      histories as ``training_items`` (:class:`TrainingItems`).
-    - ``train_targets: last`` keeps only the newest training sample of each user (the paper's way).
+    - ``build`` attaches the vectors to each part as ``item_texts``
+      (:class:`~recbole_sam.data.item_texts.ItemTexts`), if the model reads them.
+    - ``train_targets: last`` keeps only the newest training sample of each user (the SAM paper's way);
+      ``sequence`` has the loader give windows in place of samples, which stay in ``inter_feat``.
     """
+
+    windows = None
+    """The rows of the training part (Interaction), where they are windows."""
 
     def __init__(self, config):
-        if config["benchmark_filename"] is not None:
+        targets = config["train_targets"] or "all"  # a checkpoint of before the setting
+        if targets not in ("all", "last", "sequence"):
+            raise SettingError(f"train_targets is '{targets}'; it must be 'all', 'last' or 'sequence'.")
+        if targets != "all" and config["benchmark_filename"] is not None:
             raise SettingError(
-                f"{config['model']} needs whole user sequences to find the training histories, which "
-                "benchmark_filename does not give: provide one .inter file and a split in eval_args."
+                f"train_targets '{targets}' needs whole user sequences, which benchmark_filename does not "
+                "give: leave one of them out."
             )
-        if config["train_targets"] not in ("all", "last"):
-            raise SettingError(f"train_targets is '{config['train_targets']}'; it must be 'all' or 'last'.")
         super().__init__(config)
 
     def data_augmentation(self):
@@ -83,12 +62,79 @@ class SAMDataset(ItemTextDataset):
         )
 
     def split(self):
-        """RecBole's split of the samples, before any interest is looked at.
+        """RecBole's split of the samples, before anything is attached.
 
         Returns:
-            list of SAMDataset: training, validation and test part.
+            list of ItemTextDataset: training, validation and test part.
         """
         return SequentialDataset.build(self)
+
+    def build(self):
+        """RecBole's split, with item texts attached.
+
+        Raises:
+            StoreMissingError: nobody encoded the titles yet.
+            StoreError: their file cannot be used.
+        """
+        splits = self.split()
+        self.attach_item_texts(splits)
+        self.choose_targets(splits)
+        return splits
+
+    def choose_targets(self, splits):
+        """Makes the training part of a split (list of datasets) teach what ``train_targets`` says."""
+        train = splits[0]
+        if self.config["train_targets"] == "last":
+            users = train.inter_feat[self.uid_field].numpy()
+            splits[0] = train.copy(train.inter_feat[augmentation.newest_sample(users)])
+        elif self.config["train_targets"] == "sequence":
+            spans = self.training_spans(splits, newest=len(self.sequences.items))
+            fields = {"user": self.uid_field, "item": self.iid_field, "length": self.item_list_length_field}
+            fields["items"] = getattr(self, f"{self.iid_field}_list_field")
+            train.windows = training_windows(self.sequences, spans, self.max_item_list_len, fields)
+            self.logger.info(
+                f"{len(train.windows):,} windows with {len(train.inter_feat):,} targets; train_batch_size "
+                "counts windows"
+            )
+
+    def training_spans(self, splits, newest):
+        """Where the training histories of a split (list of datasets) are: ``Sequences.training_spans``."""
+        held_out = np.concatenate([part.inter_feat[self.uid_field].numpy() for part in splits[1:]])
+        return self.sequences.training_spans(held_out, self.user_num, newest)
+
+    def __len__(self):
+        return super().__len__() if self.windows is None else len(self.windows)
+
+    def __getitem__(self, index, join=True):
+        if self.windows is None:
+            return super().__getitem__(index, join)
+        rows = self.windows[index]
+        return self.join(rows) if join else rows
+
+    def attach_item_texts(self, splits):
+        """Gives each part of a split (list of datasets) the vectors, if the model reads them."""
+        if our_models.uses_item_texts(self.config):
+            self.item_texts = item_texts.load(self.config, self.field2id_token[self.iid_field])
+            for part in splits:
+                part.item_texts = self.item_texts
+
+
+class SAMDataset(ItemTextDataset):
+    """An :class:`ItemTextDataset` that also knows every user's interests.
+
+    ``build`` attaches the interest store to each part as ``interests`` (:class:`InterestTable`), joined by
+    user token, after the leak guard compared every user's training history with the one the store was made
+    from. With ``interest_evidence`` it also attaches those histories as ``training_items``
+    (:class:`TrainingItems`).
+    """
+
+    def __init__(self, config):
+        if config["benchmark_filename"] is not None:
+            raise SettingError(
+                f"{config['model']} needs whole user sequences to find the training histories, which "
+                "benchmark_filename does not give: provide one .inter file and a split in eval_args."
+            )
+        super().__init__(config)
 
     def build(self):
         """RecBole's split, with interests and item texts attached.
@@ -112,10 +158,7 @@ class SAMDataset(ItemTextDataset):
         if self.config["interest_evidence"]:
             self.attach_training_items(splits)
         self.attach_item_texts(splits)
-        if self.config["train_targets"] == "last":
-            train = splits[0]
-            users = train.inter_feat[self.uid_field].numpy()
-            splits[0] = train.copy(train.inter_feat[augmentation.newest_sample(users)])
+        self.choose_targets(splits)
         return splits
 
     def open_store(self, splits):
@@ -152,20 +195,16 @@ class SAMDataset(ItemTextDataset):
             ``interest_history_length``.
         """
         user_tokens, item_tokens = self.field2id_token[self.uid_field], self.field2id_token[self.iid_field]
-        for user, items in self.sequences.training(*self._training_part(splits)):
+        spans = self.training_spans(splits, self.config["interest_history_length"])
+        for user, items in self.sequences.slices(*spans):
             yield str(user_tokens[user]), item_tokens[items].tolist()
 
     def attach_training_items(self, splits):
         """Gives each part of a split (list of datasets) the training histories as ``training_items``."""
-        spans = self.sequences.training_spans(*self._training_part(splits))
-        items = TrainingItems(self.sequences, *spans, self.config["interest_history_length"])
+        longest = self.config["interest_history_length"]
+        items = TrainingItems(self.sequences, *self.training_spans(splits, longest), longest)
         for part in splits:
             part.training_items = items
-
-    def _training_part(self, splits):
-        """What :class:`Sequences` asks for: users of held-out samples, number of users, longest history."""
-        held_out = np.concatenate([part.inter_feat[self.uid_field].numpy() for part in splits[1:]])
-        return held_out, self.user_num, self.config["interest_history_length"]
 
 
 class OptionalInterestsDataset(SAMDataset):

@@ -60,13 +60,15 @@ class Sequences:
         lengths = np.minimum(self.lengths - held_out, newest)
         return self.starts + self.lengths - held_out - lengths, lengths
 
-    def training(self, held_out_users, n_users, newest):
-        """Each user's training history; arguments as :meth:`training_spans`.
+    def slices(self, starts, lengths):
+        """The items of some spans, one a user.
+
+        Args:
+            starts, lengths (numpy.ndarray): int64 [U], such as :meth:`training_spans` gives.
 
         Yields:
-            tuple: user ID and its training item IDs (numpy.ndarray), oldest first.
+            tuple: user ID and its item IDs (numpy.ndarray), oldest first.
         """
-        starts, lengths = self.training_spans(held_out_users, n_users, newest)
         for user, start, length in zip(self.users.tolist(), starts.tolist(), lengths.tolist(), strict=True):
             yield user, self.items[start : start + length]
 

@@ -80,7 +80,7 @@ def check(plan, entries):
     Raises:
         SettingError: naming the entry and what is wrong with it.
     """
-    fewer_targets = plan.given.get("train_targets", "all") != "all"
+    fewer_targets = plan.given.get("train_targets") == "last"
     for entry in entries:
         setting_names.check_names(entry.given, entry.model)
         # either would make two rows with two names, and one model

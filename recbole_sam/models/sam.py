@@ -17,18 +17,21 @@ from torch.nn import functional as F
 from recbole_sam.models.checks import sam_settings
 from recbole_sam.models.parts.attention import (
     CrossInterestLayer,
+    by_number,
     interest_aware_attention,
     masked_mean,
+    prefix_attention,
+    prefix_means,
     recency_positions,
 )
 from recbole_sam.models.parts.compilation import compiled
 from recbole_sam.models.parts.initialisation import normal_weights
 from recbole_sam.models.parts.interest_reader import InterestReader
 from recbole_sam.models.scores import score_memory
-from recbole_sam.models.scores.next_item import NextItemModel
+from recbole_sam.models.scores.whole_sequences import WholeSequenceModel
 
 
-class SAM(InterestReader, NextItemModel):
+class SAM(InterestReader, WholeSequenceModel):
     """A user's history, read once for each of the user's interests.
 
     Stage 1 gave every user K interest phrases as text embeddings (``SAMDataset`` attaches them). Each
@@ -64,7 +67,7 @@ class SAM(InterestReader, NextItemModel):
         self.layer_norm_eps = config["layer_norm_eps"]
         self.initializer_range = config["initializer_range"]
         self.newest_item = config["newest_item"]
-        self.interest_text = config["interest_text"]
+        self.interest_text = config["interest_text"] and config["interest_control"] != "constant"
         # None stands for a setting that a checkpoint of an earlier version lacks
         self.interest_attention = config["interest_attention"] is not False
         self.interest_control = config["interest_control"]
@@ -128,11 +131,32 @@ class SAM(InterestReader, NextItemModel):
             views = masked_mean(items, mask).unsqueeze(1).expand(queries.shape)
         if self.newest_item:
             views = views + self.gather_indexes(items, item_seq_len - 1).unsqueeze(1)
-        if self.interest_text and self.interest_control != "constant":
+        if self.interest_text:
             views = views + self.interest_texts(user, item_seq) * math.sqrt(self.hidden_size)
+        return self.mixed(views, interest_mask)
+
+    def represent_all(self, windows, item_vectors, counted):
+        user, item_seq = self.users(windows), self.history(windows)
+        queries, interest_mask = self.interests_over_time(user, item_seq)
+        items = self.dropout(F.embedding(item_seq, item_vectors) * math.sqrt(self.hidden_size))
+        if self.interest_attention:
+            views = prefix_attention(queries, items, self.position_embedding.weight)  # [B L K d]
+        else:
+            views = prefix_means(items).unsqueeze(2).expand(*interest_mask.shape, -1)
+        if self.newest_item:
+            views = views + items.unsqueeze(2)
+        if self.interest_text:
+            texts = self.interest_texts_over_time(user, interest_mask)
+            views = views + texts * math.sqrt(self.hidden_size)
+        groups, order = by_number(views, interest_mask & counted.unsqueeze(-1))
+        users = [self.mixed(some, some.new_ones(some.shape[:2], dtype=torch.bool)) for some in groups]
+        return torch.cat(users).index_select(0, order)
+
+    def mixed(self, views, interest_mask):
+        """User representations [B, d] of views [B, K, d] with their mask [B, K]."""
         for layer in self.cross_interest_layers:
             views = layer(views, interest_mask)
-        user_output = masked_mean(views, interest_mask)  # [B d]
+        user_output = masked_mean(views, interest_mask)
         return user_output if self.final_norm is None else self.final_norm(user_output)
 
     def represent(self, interaction, item_vectors=None):

@@ -11,10 +11,10 @@ import torch
 from recbole.model.sequential_recommender.sasrec import SASRec
 
 from recbole_sam.models.checks import sizes
-from recbole_sam.models.scores.next_item import NextItemModel
+from recbole_sam.models.scores.whole_sequences import CausalModel
 
 
-class SASRecText(NextItemModel, SASRec):
+class SASRecText(CausalModel, SASRec):
     r"""RecBole's SASRec that reads item titles: the rival with the information that SAM has.
 
     An item is its ID embedding plus a linear map of its title's text vector, as an input and as a candidate;
@@ -35,9 +35,9 @@ class SASRecText(NextItemModel, SASRec):
         self.define_loss(config, dataset)
         self.define_additions(config, dataset)
 
-    def forward(self, item_seq, item_seq_len, item_vectors):
+    def all_states(self, item_seq, item_seq_len, item_vectors):
         positions = torch.arange(item_seq.shape[1], device=item_seq.device)
         x = self.look_up(item_seq, item_vectors) + self.position_embedding(positions)
         x = self.dropout(self.LayerNorm(x))
-        x = self.trm_encoder(x, self.get_attention_mask(item_seq), output_all_encoded_layers=True)[-1]
-        return self.gather_indexes(x, item_seq_len - 1)  # [B d]
+        mask = self.get_attention_mask(item_seq)
+        return self.trm_encoder(x, mask, output_all_encoded_layers=True)[-1]  # [B L d]

@@ -51,6 +51,8 @@ CASES = [
     Case("SAM", {"item_knn": True}),
     Case("SAM", {"item_text": False, "newest_item": False, "repeat_bias": False}),
     Case("SASRecText"),
+    Case("SASRecText", {"train_targets": "sequence", "train_batch_size": 16}),
+    Case("SAM", {"train_targets": "sequence", "train_batch_size": 16}),
     Case("SASRecText", {"loss_type": "BPR", "repeat_bias": True}, floor=0.75),  # .82 to .99 by processor
     Case("UniSRec"),
     Case("SASRec"),

@@ -45,6 +45,10 @@ def _check_model(config):
             "interest_text would show a training sample the texts of what it is to predict: set "
             "interest_evidence to True, or interest_text to False."
         )
+    if config["compile"] and config["train_targets"] == "sequence":
+        raise SettingError(
+            "compile is for training from one history at a time: set it to False, or train_targets to 'all'."
+        )
     control = config["interest_control"]
     if control is not None and control not in CONTROLS:
         raise SettingError(

@@ -44,6 +44,60 @@ def interest_aware_attention(queries, keys, values, mask):
     return weights @ values, weights
 
 
+def prefix_attention(queries, items, positions):
+    """:func:`interest_aware_attention` for all prefixes of histories at once.
+
+    With the keys ``items + positions``, the score of item i for the prefix that ends at t is
+    q . x_i + q . p_(t - i): each product is computed once a history instead of once a prefix.
+
+    Args:
+        queries (torch.Tensor): [B, K, d].
+        items (torch.Tensor): [B, L, d], padded on the right.
+        positions (torch.Tensor): [L or more, d], of the newest item first.
+
+    Returns:
+        torch.Tensor: [B, L, K, d], the views of the prefix that ends at each item.
+    """
+    length = items.shape[1]
+    scale = math.sqrt(queries.shape[-1])
+    by_item = queries @ items.transpose(1, 2) / scale  # [B K L]
+    by_age = queries @ positions[:length].T / scale  # [B K L]
+    # Row t of the last two dimensions is by_age[t], ..., by_age[0], then what is masked.
+    by_age = nn.functional.pad(by_age.flip(-1), (0, length - 1)).unfold(-1, length, 1).flip(-2)
+    scores = by_item.unsqueeze(2) + by_age  # [B K L L]
+    future = torch.ones(length, length, dtype=torch.bool, device=items.device).triu(1)
+    weights = scores.masked_fill(future, -math.inf).softmax(dim=-1)
+    return (weights @ items.unsqueeze(1)).transpose(1, 2)
+
+
+def prefix_means(items):
+    """The mean of each history [B, L, d] up to each of its items, [B, L, d]."""
+    counts = torch.arange(1, items.shape[1] + 1, device=items.device)
+    return items.cumsum(dim=1) / counts.unsqueeze(1)
+
+
+def by_number(views, mask):
+    """The views that count, of positions with equally many together: most have far fewer than the most.
+
+    Args:
+        views (torch.Tensor): [B, L, K, d].
+        mask (torch.BoolTensor): [B, L, K]; a position without any is left out.
+
+    Returns:
+        tuple: the groups (list of torch.Tensor, [n, k, d] with k = 1, 2, ...), and where each position, row
+        by row, stands among their rows (torch.LongTensor, [positions]).
+    """
+    most, mask = mask.shape[-1], mask.flatten(0, 1)
+    counts = mask.sum(dim=1)
+    position = counts.argsort(stable=True)[int((counts == 0).sum()) :]
+    row, interest = mask[position].nonzero(as_tuple=True)
+    picked = views.flatten(0, 2).index_select(0, position[row] * most + interest)
+    numbers, sizes = counts[position].unique_consecutive(return_counts=True)
+    groups = picked.split((numbers * sizes).tolist())
+    groups = [group.unflatten(0, (-1, k)) for group, k in zip(groups, numbers.tolist(), strict=True)]
+    return groups, position.argsort()
+
+
 def masked_mean(x, mask):
     """Mean over the real entries only.
 

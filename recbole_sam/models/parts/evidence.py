@@ -69,3 +69,18 @@ def visible(support, item_seq):
         torch.BoolTensor: [B, K].
     """
     return ((support.unsqueeze(2) == item_seq.unsqueeze(1)) & (support > 0).unsqueeze(2)).any(dim=-1)
+
+
+def visible_from(support, item_seq):
+    """The position from which each interest is :func:`visible` to prefixes of a history.
+
+    Args:
+        support (torch.IntTensor): [B, K].
+        item_seq (torch.LongTensor): [B, L], 0 at padded places.
+
+    Returns:
+        torch.LongTensor: [B, K]; L where it never is.
+    """
+    here = (support.unsqueeze(2) == item_seq.unsqueeze(1)) & (support > 0).unsqueeze(2)
+    never = item_seq.shape[1]
+    return torch.where(here.any(dim=-1), here.int().argmax(dim=-1), never)

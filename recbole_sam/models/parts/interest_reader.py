@@ -100,6 +100,42 @@ class InterestReader:
         texts = self._projections(user, mask, self._as_items, self._phrase_texts, self.item_text.adaptor)
         return texts.masked_fill(~mask.unsqueeze(-1), 0)
 
+    def interests_over_time(self, user, item_seq):
+        """:meth:`interest_queries` for all prefixes of histories [B, L] at once.
+
+        Returns:
+            tuple: queries [B, K, d], the last being the default interest, and which of them count for the
+            prefix that ends at each item, bool [B, L, K].
+        """
+        steps = torch.arange(item_seq.shape[1], device=user.device)
+        if self.interest_control == "constant":
+            queries = self.constant_interests.expand(len(user), -1, -1)
+            return queries, steps.new_ones(len(user), len(steps), CONSTANT, dtype=torch.bool)
+        since = self._visible_since(user, item_seq)
+        project = self._project, self._projected, self.interest_projection
+        queries = self._projections(user, since < len(steps), *project)
+        mask = since.unsqueeze(1) <= steps.unsqueeze(1)  # [B L K]
+        default = self.default_interest.expand(len(user), 1, -1)
+        nothing_else = ~mask.any(dim=-1, keepdim=True)
+        return torch.cat([queries, default], dim=1), torch.cat([mask, nothing_else], dim=-1)
+
+    def interest_texts_over_time(self, user, mask):
+        """:meth:`interest_texts` for all prefixes at once, [B, L, K, d], given what counts [B, L, K]."""
+        as_items = self._as_items, self._phrase_texts, self.item_text.adaptor
+        texts = self._projections(user, mask[..., :-1].any(dim=1), *as_items)
+        texts = F.pad(texts, (0, 0, 0, 1))  # the default interest has none
+        return texts.unsqueeze(1).masked_fill(~mask.unsqueeze(-1), 0)
+
+    def _visible_since(self, user, item_seq):
+        """The item of each history from which on each interest counts, [B, K]; L: never."""
+        count, never = self.user_k[user], item_seq.shape[1]
+        most = max(int(count.max()), 1)
+        rank = torch.arange(most, device=user.device)
+        since = torch.zeros_like(rank)
+        if self.training and self.support is not None:
+            since = evidence.visible_from(self.support[user, :most], item_seq)
+        return torch.where(rank < count.unsqueeze(1), since, never)
+
     def _visible(self, user, item_seq):
         """Which of the users' interests count, bool [B, K]."""
         rank = torch.arange(self.user_phrases.shape[1], device=user.device)
@@ -110,7 +146,7 @@ class InterestReader:
 
     def _projections(self, user, mask, project, kept, layer):
         """The users' phrases through ``project`` [B, K, d]; anything where the mask is False."""
-        phrases = self.user_phrases[user]
+        phrases = self.user_phrases[user, : mask.shape[1]]
         if self.is_serving() and len(self.phrase_embeddings) <= PROJECTED_AT_ONCE:
             table = kept.get(
                 lambda: torch.cat([project(some) for some in self.phrase_embeddings.split(PROJECTED_CHUNK)]),

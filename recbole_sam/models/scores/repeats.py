@@ -63,10 +63,22 @@ def add_to_some(scores, bias, item_seq, items):
         scores (torch.Tensor): [B, M].
         bias (torch.Tensor): a scalar.
         item_seq (torch.LongTensor): [B, L].
-        items (torch.LongTensor): [B, M], or [1, M], the same for all users.
+        items (torch.LongTensor): [B, M], or [1, M], distinct and the same for all users.
 
     Returns:
         torch.Tensor: [B, M].
     """
-    repeated = (item_seq.unsqueeze(2) == items.unsqueeze(1)).any(dim=1) & (items != 0)
-    return scores + bias * repeated
+    if len(items) == 1:
+        repeated = _among_shared(item_seq, items[0])
+    else:
+        repeated = (item_seq.unsqueeze(2) == items.unsqueeze(1)).any(dim=1)
+    return scores + bias * (repeated & (items != 0))
+
+
+def _among_shared(item_seq, items):
+    """Which of some distinct items [M] are in each history [B, L], bool [B, M]; no B x L x M comparisons."""
+    ordered, place = items.sort()
+    nearest = torch.searchsorted(ordered, item_seq).clamp(max=len(items) - 1)
+    column = torch.where(ordered[nearest] == item_seq, place[nearest], len(items))
+    found = torch.zeros(len(item_seq), len(items) + 1, dtype=torch.bool, device=items.device)
+    return found.scatter_(1, column, True)[:, :-1]

@@ -8,8 +8,11 @@ from torch import nn
 
 from recbole_sam.models.parts.attention import (
     CrossInterestLayer,
+    by_number,
     interest_aware_attention,
     masked_mean,
+    prefix_attention,
+    prefix_means,
     recency_positions,
 )
 
@@ -120,3 +123,29 @@ def test_dropouts_act_in_training_only():
     torch.testing.assert_close(layer(views, mask), layer(views, mask))
     layer.train()
     assert not torch.equal(layer(views, mask), layer(views, mask))
+
+
+def test_prefix_attention_equals_the_attention_of_each_prefix(tensors):
+    queries, _, items, _ = tensors
+    positions = torch.randn(L + 2, D, generator=torch.Generator().manual_seed(2))
+    views = prefix_attention(queries, items, positions)
+    assert views.shape == (B, L, K, D)
+    for end in range(L):
+        seen = items[:, : end + 1]
+        keys = seen + positions[: end + 1].flip(0)  # the newest has position 0
+        mask = torch.ones(B, end + 1, dtype=torch.bool)
+        expected, _ = interest_aware_attention(queries, keys, seen, mask)
+        torch.testing.assert_close(views[:, end], expected, rtol=0, atol=3e-6)
+        torch.testing.assert_close(prefix_means(items)[:, end], masked_mean(seen, mask))
+
+
+def test_by_number_gives_every_view_that_counts():
+    generator = torch.Generator().manual_seed(3)
+    views, mask = torch.randn(4, 6, 5, 2, generator=generator), torch.rand(4, 6, 5, generator=generator) < 0.3
+    groups, order = by_number(views, mask)
+    assert len({group.shape[1] for group in groups}) == len(groups) > 1
+    found = [rows for group in groups for rows in group]
+    expected = [views[b, t][mask[b, t]] for b in range(4) for t in range(6) if mask[b, t].any()]
+    assert len(order) == len(expected)
+    for place, rows in zip(order.tolist(), expected, strict=True):
+        assert torch.equal(found[place], rows)

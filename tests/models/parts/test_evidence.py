@@ -126,3 +126,15 @@ def test_a_training_sample_projects_what_it_sees_as_serving_does(shop):
     torch.testing.assert_close(
         model.interest_projection.bias.grad, real.sum().float().expand(model.hidden_size)
     )
+
+
+def test_visible_from_is_the_first_prefix_that_shows_the_supporting_item():
+    generator = torch.Generator().manual_seed(4)
+    support = torch.randint(0, 6, (30, 4), generator=generator, dtype=torch.int32)
+    item_seq = torch.randint(1, 6, (30, 5), generator=generator)
+    item_seq[::3, 3:] = 0
+    since = evidence.visible_from(support, item_seq)
+    assert since.eq(5).any() and since.lt(5).any()
+    for end in range(5):
+        expected = evidence.visible(support, item_seq[:, : end + 1])
+        assert torch.equal(since <= end, expected)
