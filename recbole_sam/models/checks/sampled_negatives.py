@@ -6,7 +6,23 @@ from recbole_sam.models.scores.sampled_softmax import DISTRIBUTIONS
 
 
 def check(config):
-    """Refuses settings that ``loss_type: SSM`` cannot work with.
+    """Refuses settings that ``loss_type: SSM`` with negatives of a batch cannot work with.
+
+    Args:
+        config (Config): of a model that knows it.
+
+    Raises:
+        SettingError: the first one that is wrong, and what to do.
+    """
+    check_draws(config)
+    if config["loss_distribution"] not in DISTRIBUTIONS:
+        raise SettingError(
+            f"loss_distribution is '{config['loss_distribution']}'; it must be {' or '.join(DISTRIBUTIONS)}."
+        )
+
+
+def check_draws(config):
+    """Refuses settings that no ``loss_type: SSM`` can work with.
 
     Args:
         config (Config): of a model that knows it.
@@ -20,10 +36,6 @@ def check(config):
             "item_knn to False."
         )
     sizes.check(config, "loss_negatives")
-    if config["loss_distribution"] not in DISTRIBUTIONS:
-        raise SettingError(
-            f"loss_distribution is '{config['loss_distribution']}'; it must be {' or '.join(DISTRIBUTIONS)}."
-        )
     if config["train_neg_sample_args"]["distribution"] != "none":
         raise SettingError(
             "loss_type SSM draws its negatives itself: set train_neg_sample_args to None, and the number of "

@@ -44,8 +44,18 @@ def check_transformer(config):
     Raises:
         SettingError: the first one that is wrong.
     """
-    check(config, "hidden_size", "inner_size", "n_heads")
+    check(config, "inner_size")
     check(config, "n_layers", least=0)
+    check_heads(config)
+
+
+def check_heads(config):
+    """Refuses a width that cannot be split among the heads.
+
+    Raises:
+        SettingError: of the width or of the heads.
+    """
+    check(config, "hidden_size", "n_heads")
     if config["hidden_size"] % config["n_heads"]:
         raise SettingError(
             f"hidden_size ({config['hidden_size']}) must be a multiple of n_heads ({config['n_heads']})."

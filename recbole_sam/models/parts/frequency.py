@@ -22,3 +22,21 @@ def split_frequencies(x, cutoff):
     # irfft fills the bins that are missing with zeros: a low-pass filter.
     low = torch.fft.irfft(kept, n=x.size(1), dim=1, norm="ortho")
     return low, x - low
+
+
+def rescale_details(x, weight):
+    """Rescales the difference of each pair of neighbours, the detail of a Haar wavelet (WEARec, wavelet
+    feature enhancement).
+
+    A pair (a, b) becomes (m + w e, m - w e), with its mean m = (a + b) / 2 and detail e = (a - b) / 2.
+
+    Args:
+        x (torch.FloatTensor): sequences, shape [..., W, d], W even.
+        weight (torch.FloatTensor): w, broadcastable to [..., W / 2, d].
+
+    Returns:
+        torch.FloatTensor: shape [..., W, d].
+    """
+    first, second = x[..., 0::2, :], x[..., 1::2, :]
+    mean, detail = (first + second) / 2, (first - second) / 2 * weight
+    return torch.stack((mean + detail, mean - detail), dim=-2).flatten(-3, -2)

@@ -6,6 +6,7 @@ designed for the opposite convention (newest item always last) move the history 
 """
 
 import torch
+from torch.nn import functional as F
 
 
 def left_pad(seq, lengths, width=None):
@@ -59,3 +60,17 @@ def real_items(item_seq, item_seq_len):
     """
     steps = torch.arange(item_seq.shape[1], device=item_seq.device)
     return torch.where(steps < item_seq_len.unsqueeze(1), item_seq, 0)
+
+
+def right_pad(item_seq, item_seq_len, width):
+    """:func:`real_items` in a window of another length.
+
+    Args:
+        item_seq (torch.LongTensor): [B, L].
+        item_seq_len (torch.LongTensor): [B].
+        width (int): W, at least L.
+
+    Returns:
+        torch.LongTensor: [B, W].
+    """
+    return F.pad(real_items(item_seq, item_seq_len), (0, width - item_seq.size(1)))

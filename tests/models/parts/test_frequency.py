@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 
-from recbole_sam.models.parts.frequency import split_frequencies
+from recbole_sam.models.parts.frequency import rescale_details, split_frequencies
 
 
 def literal_low(x, cutoff):
@@ -50,3 +50,21 @@ def test_constant_is_low_and_alternation_is_high():
 def test_gradient():
     x = torch.randn(1, 6, 2, dtype=torch.double, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: split_frequencies(x, 3), x)
+
+
+def test_details_are_rescaled_pair_by_pair():
+    x, weight = torch.randn(2, 6, 3), torch.randn(3, 3)
+    out = rescale_details(x, weight)
+    for user in range(2):
+        for pair in range(3):
+            for column in range(3):
+                first, second = x[user, 2 * pair, column], x[user, 2 * pair + 1, column]
+                mean, detail = (first + second) / 2, weight[pair, column] * (first - second) / 2
+                torch.testing.assert_close(out[user, 2 * pair, column], mean + detail)
+                torch.testing.assert_close(out[user, 2 * pair + 1, column], mean - detail)
+
+
+def test_details_times_one_are_unchanged_and_times_zero_are_gone():
+    x = torch.tensor([3.0, 1.0, -2.0, 4.0]).view(1, 4, 1)
+    torch.testing.assert_close(rescale_details(x, torch.ones(2, 1)), x)
+    assert rescale_details(x, torch.zeros(2, 1)).flatten().tolist() == [2, 2, 1, 1]

@@ -1,0 +1,72 @@
+"""Sampled softmax with negatives of each sample's own, as in eSASRec and HSTU."""
+
+import torch
+from torch.nn import functional as F
+
+from recbole_sam.models.checks import sampled_negatives
+from recbole_sam.models.scores.next_item import NextItemModel
+
+
+def with_negatives(targets, n_negatives, n_items):
+    """Each target, followed by items drawn uniformly with replacement, for each target anew.
+
+    Args:
+        targets (torch.LongTensor): [B].
+        n_negatives (int): M.
+        n_items (int): N, with the padding item 0, which is never drawn.
+
+    Returns:
+        torch.LongTensor: [B, 1 + M].
+    """
+    negatives = torch.randint(1, n_items, (len(targets), n_negatives), device=targets.device)
+    return torch.cat([targets.unsqueeze(1), negatives], dim=1)
+
+
+def softmax_of_the_first(scores, candidates):
+    """The mean cross-entropy of the first candidate of each row; a later one that equals it is left out.
+
+    All items are equally likely to be drawn, so that no score needs a correction.
+
+    Args:
+        scores (torch.Tensor): [B, 1 + M].
+        candidates (torch.LongTensor): [B, 1 + M], of :func:`with_negatives`.
+
+    Returns:
+        torch.Tensor: the loss, a scalar.
+    """
+    again = candidates == candidates[:, :1]
+    again[:, 0] = False
+    first = torch.zeros_like(candidates[:, 0])
+    return F.cross_entropy(scores.masked_fill(again, -torch.inf), first)
+
+
+class OwnNegativesModel(NextItemModel):
+    """A :class:`NextItemModel` whose ``loss_type: SSM`` draws ``loss_negatives`` items for each sample.
+
+    A match is the dot product of a user with :meth:`keys` of items.
+    """
+
+    def define_loss(self, config, dataset):
+        if config["loss_type"] == "SSM":
+            sampled_negatives.check_draws(config)
+            self.loss_type, self.n_negatives = "SSM", config["loss_negatives"]
+        else:
+            super().define_loss(config, dataset)
+
+    def keys(self, items):
+        """What users are matched with, [..., d], of item vectors [..., d]."""
+        return items
+
+    def match_all(self, user, items):
+        return user @ self.keys(items).T
+
+    def match_one(self, user, items):
+        return (user * self.keys(items)).sum(dim=-1)
+
+    def next_item_loss(self, user, items, interaction):
+        if self.loss_type != "SSM":
+            return super().next_item_loss(user, items, interaction)
+        candidates = with_negatives(interaction[self.POS_ITEM_ID], self.n_negatives, len(items))
+        keys = F.embedding(candidates, self.keys(items))  # [B 1+M d]
+        scores = self.add_repeats((keys @ user.unsqueeze(2)).squeeze(2), interaction, candidates)
+        return softmax_of_the_first(scores, candidates)

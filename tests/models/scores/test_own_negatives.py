@@ -1,0 +1,43 @@
+"""Sampled softmax with negatives of each sample's own, one sample at a time."""
+
+import math
+
+import pytest
+import torch
+from circle import circle_model
+
+from recbole_sam.models.scores.own_negatives import softmax_of_the_first, with_negatives
+
+
+def test_every_target_gets_negatives_of_its_own():
+    targets = torch.arange(1, 9)
+    candidates = with_negatives(targets, 500, n_items=10)
+    assert candidates.shape == (8, 501) and torch.equal(candidates[:, 0], targets)
+    assert set(candidates[:, 1:].flatten().tolist()) == set(range(1, 10))  # never the padding
+    assert len(candidates[:, 1:].unique(dim=0)) == 8
+
+
+def test_a_drawn_target_counts_once():
+    scores = torch.tensor([[1.0, 2.0, 0.5, 1.0], [0.0, 1.0, 1.0, 3.0]])
+    candidates = torch.tensor([[4, 7, 2, 4], [3, 5, 5, 9]])
+    first = math.exp(1) / (math.exp(1) + math.exp(2) + math.exp(0.5))
+    second = 1 / (1 + 2 * math.exp(1) + math.exp(3))
+    expected = -(math.log(first) + math.log(second)) / 2
+    assert softmax_of_the_first(scores, candidates).item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["eSASRec", "HSTU"])
+@torch.no_grad()
+def test_the_loss_is_that_of_the_scores_of_the_drawn_items(tmp_path, name):
+    model, batch = circle_model(tmp_path, name, loss_negatives=5, repeat_bias=True)
+    model.repeat_bias.fill_(0.7)
+    torch.manual_seed(3)
+    loss = model.calculate_loss(batch)
+    torch.manual_seed(3)
+    candidates = with_negatives(batch["item_id"], 5, model.n_items)
+    scores = model.full_sort_predict(batch)
+    expected = 0
+    for row, (target, *others) in enumerate(candidates.tolist()):
+        weights = [math.exp(scores[row, item]) for item in others if item != target]
+        expected += math.log1p(sum(weights) / math.exp(scores[row, target])) / len(batch)
+    assert loss.item() == pytest.approx(expected, rel=1e-4)
