@@ -14,7 +14,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from recbole_sam.models.checks import sizes
-from recbole_sam.models.scores.own_negatives import OwnNegativesModel
+from recbole_sam.models.scores.own_negatives import OwnNegatives
+from recbole_sam.models.scores.whole_sequences import CausalModel
 
 
 class CausalSelfAttention(nn.Module):
@@ -80,7 +81,7 @@ class LiGRLayer(nn.Module):
         return x + torch.sigmoid(self.feed_forward_gate(x)) * forward
 
 
-class eSASRec(OwnNegativesModel):
+class eSASRec(OwnNegatives, CausalModel):
     r"""eSASRec is a causal Transformer with gated residual branches, trained with sampled softmax.
 
     NOTE:
@@ -113,13 +114,9 @@ class eSASRec(OwnNegativesModel):
         self.define_loss(config, dataset)
         self.define_additions(config, dataset)
 
-    def states(self, item_seq, item_vectors):
-        """A representation [B, L, d] of each beginning of the histories [B, L]."""
+    def all_states(self, item_seq, item_seq_len, item_vectors):
         positions = self.position_embedding.weight[: item_seq.size(1)]
         x = self.dropout(self.look_up(item_seq, item_vectors) + positions)
         for layer in self.layers:
             x = layer(x)
-        return x
-
-    def forward(self, item_seq, item_seq_len, item_vectors):
-        return self.gather_indexes(self.states(item_seq, item_vectors), item_seq_len - 1)  # [B d]
+        return x  # [B L d]

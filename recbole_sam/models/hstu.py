@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from recbole_sam.errors import SettingError
 from recbole_sam.models.checks import sizes, switches
 from recbole_sam.models.parts.initialisation import normal_weights
-from recbole_sam.models.scores.own_negatives import OwnNegativesModel
+from recbole_sam.models.scores.own_negatives import OwnNegatives
+from recbole_sam.models.scores.whole_sequences import CausalModel
 
 N_BUCKETS = 128
 """Of the logarithm of a time span, as in the public code."""
@@ -102,7 +103,7 @@ class SequentialTransductionUnit(nn.Module):
         return x.unflatten(2, (self.n_heads, -1)).transpose(1, 2)
 
 
-class HSTU(OwnNegativesModel):
+class HSTU(OwnNegatives, CausalModel):
     r"""HSTU reads a history by attention without softmax, gated, with biases for how long ago an item was
     taken. Scores are cosines divided by a temperature.
 
@@ -112,8 +113,6 @@ class HSTU(OwnNegativesModel):
         times in an interaction only positions count. Histories stay at the left end of the window, where
         RecBole puts them: under the causal mask nothing real sees the padding behind it.
     """
-
-    loss_types = ("SSM", "CE")
 
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
@@ -128,6 +127,11 @@ class HSTU(OwnNegativesModel):
         switches.check(config, "time_bias")
         if not self.temperature > 0:
             raise SettingError(f"temperature={self.temperature} makes no sense: set it above 0.")
+        if config["time_bias"] and config["train_targets"] == "sequence":
+            raise SettingError(
+                "time_bias needs times, which whole sequences do not hold: set time_bias to False, or "
+                "train_targets to 'all'."
+            )
 
         # define layers
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)
@@ -147,23 +151,19 @@ class HSTU(OwnNegativesModel):
         self.define_loss(config, dataset)
         self.define_additions(config, dataset)
 
-    def states(self, item_seq, item_vectors, times=None):
-        """A representation [B, L, d] of each beginning of the histories [B, L]."""
+    def all_states(self, item_seq, item_seq_len, item_vectors, times=None):
         items = self.look_up(item_seq, item_vectors) * math.sqrt(self.hidden_size)
         x = self.dropout(items + self.position_embedding.weight[: item_seq.size(1)])
         for layer in self.layers:
             x = layer(x, times)
-        return F.normalize(x, dim=-1) / self.temperature
-
-    def forward(self, item_seq, item_seq_len, item_vectors, times=None):
-        return self.gather_indexes(self.states(item_seq, item_vectors, times), item_seq_len - 1)  # [B d]
+        return F.normalize(x, dim=-1) / self.temperature  # [B L d]
 
     def represent(self, interaction, item_vectors=None):
         items = self.item_vectors() if item_vectors is None else item_vectors
-        item_seq, times = interaction[self.ITEM_SEQ], None
+        item_seq, item_seq_len, times = interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN], None
         if self.TIMES in interaction:
             times = interaction[self.TIMES][:, : item_seq.size(1)]
-        return self.forward(item_seq, interaction[self.ITEM_SEQ_LEN], items, times)
+        return self.gather_indexes(self.all_states(item_seq, item_seq_len, items, times), item_seq_len - 1)
 
     def keys(self, items):
         return F.normalize(items, dim=-1)

@@ -28,7 +28,7 @@ def test_readers_are_named():
         "STOSA does not read interest_size, a setting of ComiRec and EIMF and MIND and SINE:"
     )
     [sentence] = setting_names.unread(["n_layers", "learning_rate"], "GRU4Rec")
-    assert sentence.startswith("GRU4Rec does not read n_layers, a setting of BSARec, HSTU, SAM, SASRecText and ")
+    assert sentence.startswith("GRU4Rec does not read n_layers, a setting of BSARec, HSTU, SAM and ")
 
 
 def test_settings_of_recboles_models_have_readers_too():

@@ -71,7 +71,7 @@ def test_states_are_those_of_every_beginning(model_and_batch):
     items = shaken(model).item_vectors()
     row = int(batch["item_length"].argmax())
     history = batch["item_id_list"][row].tolist()
-    states = model.states(batch["item_id_list"][row : row + 1], items)[0]
+    states = model.all_states(batch["item_id_list"][row : row + 1], None, items)[0]
     torch.testing.assert_close(states, literal_states(model, history), rtol=1e-3, atol=1e-3)
     for length in range(1, len(history)):
         torch.testing.assert_close(states[length - 1], literal_states(model, history[:length])[-1])

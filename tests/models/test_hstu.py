@@ -97,10 +97,10 @@ def test_states_are_those_of_every_beginning(model_and_batch):
     row = int(batch["item_length"].argmax())
     history, times = batch["item_id_list"][row : row + 1], 1000.0 * batch["timestamp_list"][row : row + 1]
     items = model.item_vectors()
-    states = model.states(history, items, times)
+    states = model.all_states(history, None, items, times)
     for length in range(1, history.size(1) + 1):
-        cut = model.forward(history[:, :length], torch.tensor([length]), items, times[:, :length])
-        torch.testing.assert_close(states[:, length - 1], cut)
+        cut = model.all_states(history[:, :length], None, items, times[:, :length])
+        torch.testing.assert_close(states[:, :length], cut)
 
 
 @pytest.mark.parametrize(
@@ -110,3 +110,8 @@ def test_states_are_those_of_every_beginning(model_and_batch):
 def test_settings_that_make_no_sense_are_refused(tmp_path, name, value):
     with pytest.raises(SettingError, match=name):
         circle_model(tmp_path, "HSTU", **{name: value})
+
+
+def test_whole_sequences_hold_no_times(tmp_path):
+    with pytest.raises(SettingError, match="time_bias needs times"):
+        circle_model(tmp_path, "HSTU", train_targets="sequence")

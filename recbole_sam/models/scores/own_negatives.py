@@ -4,7 +4,6 @@ import torch
 from torch.nn import functional as F
 
 from recbole_sam.models.checks import sampled_negatives
-from recbole_sam.models.scores.next_item import NextItemModel
 
 
 def with_negatives(targets, n_negatives, n_items):
@@ -40,11 +39,30 @@ def softmax_of_the_first(scores, candidates):
     return F.cross_entropy(scores.masked_fill(again, -torch.inf), first)
 
 
-class OwnNegativesModel(NextItemModel):
-    """A :class:`NextItemModel` whose ``loss_type: SSM`` draws ``loss_negatives`` items for each sample.
+def scores_of(user, keys, candidates):
+    """The dot products of users with candidates of their own.
 
-    A match is the dot product of a user with :meth:`keys` of items.
+    Args:
+        user (torch.Tensor): [B, d].
+        keys (torch.Tensor): [N, d], of all items.
+        candidates (torch.LongTensor): [B, M], rows of ``keys``.
+
+    Returns:
+        torch.Tensor: [B, M].
     """
+    if len(keys) <= candidates.size(1) * keys.size(1):  # fewer numbers than candidates' vectors have
+        return (user @ keys.T).gather(1, candidates)
+    return (F.embedding(candidates, keys) @ user.unsqueeze(2)).squeeze(2)
+
+
+class OwnNegatives:
+    """The part of a model whose ``loss_type: SSM`` draws ``loss_negatives`` items for each sample.
+
+    It stands before the model's class of ``next_item`` or ``whole_sequences``. A match is the dot product of
+    a user with :meth:`keys` of items.
+    """
+
+    loss_types = ("SSM", "CE")
 
     def define_loss(self, config, dataset):
         if config["loss_type"] == "SSM":
@@ -67,6 +85,5 @@ class OwnNegativesModel(NextItemModel):
         if self.loss_type != "SSM":
             return super().next_item_loss(user, items, interaction)
         candidates = with_negatives(interaction[self.POS_ITEM_ID], self.n_negatives, len(items))
-        keys = F.embedding(candidates, self.keys(items))  # [B 1+M d]
-        scores = self.add_repeats((keys @ user.unsqueeze(2)).squeeze(2), interaction, candidates)
-        return softmax_of_the_first(scores, candidates)
+        scores = scores_of(user, self.keys(items), candidates)
+        return softmax_of_the_first(self.add_repeats(scores, interaction, candidates), candidates)
