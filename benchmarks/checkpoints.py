@@ -13,11 +13,11 @@ import argparse
 import sys
 
 import torch
-from recbole_sam.evaluation.ranks import rank
 
 from recbole_sam.cli.main import guarded
 from recbole_sam.config.configuration import make_config, parse_words
 from recbole_sam.errors import DataError
+from recbole_sam.evaluation.ranking.ranks import rank
 from recbole_sam.evaluation.statistics.metrics import shown, value
 
 PUBLISHED = {"hit@5": 0.0738, "ndcg@5": 0.0516, "hit@10": 0.1041, "ndcg@10": 0.0614,

@@ -11,6 +11,8 @@ TEXT = {"interest_text": True}
 CASES = [
     ("SASRecText", {}),
     ("SASRecText", {"item_text": False, "repeat_bias": True, "item_knn": True}),
+    ("eSASRec", {"loss_type": "CE", "item_text": True, "repeat_bias": True}),
+    ("HSTU", {"loss_type": "CE", "time_bias": False}),
     ("SAM", {}),
     ("SAM", TEXT),
     ("SAM", {"n_layers": 2, "item_knn": True}),
