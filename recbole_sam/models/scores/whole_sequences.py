@@ -54,7 +54,8 @@ class WholeSequenceModel(NextItemModel):
                 field: values[:, :longest] if values.dim() > 1 else values for field, values in some.items()
             }
             users.append(self.represent_all(some, items, some[targets] > 0))
-        return self.next_item_loss(torch.cat(users), items, self._prefixes(rows, targets))
+        users = torch.cat(users).to(items.dtype)  # under autocast a layer may leave them in another
+        return self.next_item_loss(users, items, self._prefixes(rows, targets))
 
     def _prefixes(self, rows, targets):
         """The counted positions of windows as samples: each the items up to there, and its target."""
