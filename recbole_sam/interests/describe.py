@@ -4,7 +4,7 @@ import heapq
 
 import numpy as np
 
-from recbole_sam.interests.routing import Identifier, rankings
+from recbole_sam.interests.grouping.routing import Identifier, rankings
 
 BAR = 40  # characters of the longest bar
 

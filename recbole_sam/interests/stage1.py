@@ -270,7 +270,18 @@ def extract_settings(config):
     Raises:
         SettingError: a value makes no sense.
     """
-    names = ("k_min", "k_max", "alpha", "beta", "iterations", "history_length", "seed", "dtype")
+    names = (
+        "grouping",
+        "closeness",
+        "k_min",
+        "k_max",
+        "alpha",
+        "beta",
+        "iterations",
+        "history_length",
+        "seed",
+    )
+    names += ("dtype",)
     return ExtractSettings(
         **{name: config[f"interest_{name}"] for name in names}, device=str(config["device"])
     )

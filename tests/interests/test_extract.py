@@ -12,8 +12,8 @@ from recbole_sam.errors import DataError, SettingError
 from recbole_sam.generators.base import COMPLETE, FAILED, FILLED, InterestAnswer, InterestRequest
 from recbole_sam.generators.extractive import ExtractiveGenerator
 from recbole_sam.interests.extract_settings import ExtractSettings
+from recbole_sam.interests.grouping.routing import Identifier
 from recbole_sam.interests.pipeline import extract
-from recbole_sam.interests.routing import Identifier
 
 DATA = REAL_DATA / "amazon-industrial-scientific"
 

@@ -204,7 +204,7 @@ class Identifier:
         between = between.gather(1, order[:, :, None].expand_as(between))
         between = between.gather(2, order[:, None, :].expand_as(between))
         scores = score_curve(consistency, between, mask.sum(-1), self.settings.alpha, self.settings.beta)
-        k = choose_k(scores, count_distinct(items), self.settings.k_min, self.settings.k_max)
+        k = choose_k(scores, count_distinct(items), self.settings.minimum, self.settings.k_max)
         return Interests(k, order, coupling, centrality, scores)
 
 
