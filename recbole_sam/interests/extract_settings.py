@@ -25,7 +25,7 @@ class ExtractSettings:
     grouping: str = default("interest_grouping")
     """How titles become groups: ``routing`` (paper) or ``clustering``."""
     closeness: float = default("interest_closeness")
-    """``clustering``: how alike two groups have to be to become one, from 0 (random titles) to 1 (neighbours)."""
+    """``clustering``: how alike groups have to be to become one, from 0 (random titles) to 1 (neighbours)."""
     k_min: int | None = default("interest_k_min")
     """Fewest interests of a user who has as many distinct titles; None: 2 (paper), or 1 for clustering."""
     k_max: int = default("interest_k_max")

@@ -90,10 +90,8 @@ class KeyphraseGenerator:
         taken, shown = [], {}  # a dict keeps the order
         for titles in groups:
             key = self._best(titles, taken)
-            ways = [self._spelt(key)] if key else []
-            phrase = next(
-                (way for way in [*ways, *map(self._words, titles), *titles] if way not in shown), None
-            )
+            ways = [*([self._spelt(key)] if key else ()), *map(self._words, titles), *titles]
+            phrase = next((way for way in ways if way not in shown), None)
             if phrase is not None:
                 taken.append(key)
                 shown[phrase] = None
@@ -112,7 +110,7 @@ class KeyphraseGenerator:
         return found
 
     def _words(self, title):
-        """A title's own words, for one that holds no phrase: without numbers, and brands where others are left."""
+        """The words of a title that holds no phrase: no numbers, and no brand where others are left."""
         keys = list(dict.fromkeys(token.key for run in words_of(title) for token in run))
         keys = [key for key in keys if key not in STOP_WORDS]
         for unwanted in (self._lexicon.banned, self._lexicon.brands.__contains__):

@@ -37,8 +37,8 @@ _SHOP_WORDS = frozenset(
     series genuine pure natural assorted various multi universal value bulk economy standard regular
     pack packs package packaging piece pieces pcs pc pk count ct lot pair pairs bundle
     size sizes small medium large mini xl xxl jumbo long short wide thick thin length width diameter
-    inch inches in ft feet foot yard yards mm cm m meter meters metre oz ounce ounces fl fluid lb lbs pound pounds
-    g gram grams kg kilogram ml l liter liters litre gal gallon gallons volt volts watt watts amp amps
+    inch inches in ft feet foot yard yards mm cm m meter meters metre oz ounce ounces fl fluid lb lbs pound
+    pounds g gram grams kg kilogram ml l liter liters litre gal gallon gallons volt volts watt watts amp amps
     black white red blue green yellow orange pink purple brown grey gray silver gold clear transparent color
     colors colour colours
     made usa china germany japan us uk item product products amazon type types number
@@ -158,8 +158,10 @@ class Lexicon:
 
 _FOLDED_SHOP_WORDS = frozenset(map(folded, _SHOP_WORDS))
 STOP_WORDS = frozenset(ENGLISH_STOP_WORDS) | frozenset(
-    "der die das und für mit von zu im aus ein eine auf bei pour avec le les des du en para con por el los per"
-    .split()
+    """
+    der die das und für mit von zu im aus ein eine auf bei
+    pour avec le les des du en para con por el los per
+    """.split()
 )  # fmt: skip
 
 
@@ -172,7 +174,8 @@ def phrases_in(text, lexicon, brand=()):
         brand (sequence of str): the words' keys of the item's brand, no part of any phrase together.
 
     Yields:
-        tuple: the number of the run, and the words' keys, a tuple of str. Of a script without blanks 2 to 8 characters.
+        tuple: the number of the run, and the words' keys, a tuple of str: of a script without blanks 2 to 8
+        characters.
     """
     for place, run in enumerate(words_of(text)):
         keys = [token.key for token in run if not lexicon.banned(token.key)]
