@@ -3,13 +3,17 @@
 A candidate is a run of words of a group's titles, or of its items' categories. Its score is a class-based
 TF-IDF, the group being the class:
 
-    score = share of the group's items that hold it * idf * log2(1 + df) * length * heads
+    score = mean over the group's items of place * idf * log2(1 + df) * length * heads * focus
 
-with df the items of the catalogue that hold it, and idf = log(N / df). The product of the two favours phrases
-that a shop uses for tens of items: neither of everything nor of one. ``heads`` is how often its last word
-ends a run of words, as what a phrase is about mostly does.
+``place`` is 0 for an item without the phrase, and less the later a title says it. df are the items of the
+catalogue with the phrase, idf = log(1 + N / df): their product favours phrases that a shop uses for tens of
+items, neither for all nor for one. ``heads`` is how often the last word ends a run of words, as what a phrase
+is about mostly does. ``focus`` is how alike the titles with the phrase are: "exam gloves" have more in common
+than things of "stainless steel".
 """
 
+import heapq
+import itertools
 import math
 from collections import Counter
 
@@ -28,7 +32,10 @@ from recbole_sam.generators.keyphrase.title_words import (
 
 MOST_TITLES = 100_000  # of the catalogue that phrases are counted in
 MOST_ALIKE = 0.3  # cosine of the words of two phrases of one user
-PLACE = 0.3
+CATEGORY = 1.5  # of a phrase that is part of the category's name, against the title's first words
+PLACE = 0.3  # a title says first what it is: 1 / (1 + PLACE * commas before)
+UNKNOWN_FOCUS = 0.3  # of a phrase of one title
+MOST_CANDIDATES = 40  # of one title
 LONGER = 0.15  # what each word after the second adds to a score
 
 
@@ -55,7 +62,7 @@ class KeyphraseGenerator:
             chosen = np.random.default_rng(0).choice(len(titles), MOST_TITLES, replace=False)
             titles = [titles[row] for row in np.sort(chosen)]
         self._lexicon = Lexicon(titles, [self._brand[title] for title in titles])
-        self._catalogue, self._found = max(2, len(titles)), {}
+        self._catalogue, self._ratings = max(2, len(titles)), {}
         self._items_with, self._focus = {}, {}
         if titles:
             counter = CountVectorizer(analyzer=self._candidates, binary=True)
@@ -90,24 +97,30 @@ class KeyphraseGenerator:
         taken, shown = [], {}  # a dict keeps the order
         for titles in groups:
             key = self._best(titles, taken)
-            ways = [*([self._spelt(key)] if key else ()), *map(self._words, titles), *titles]
+            ways = itertools.chain([self._spelt(key)] if key else [], map(self._words, titles), titles)
             phrase = next((way for way in ways if way not in shown), None)
             if phrase is not None:
-                taken.append(key)
+                taken += [self._weights(key)] if key else []
                 shown[phrase] = None
         return tuple(shown)
 
     def _candidates(self, title):
-        """The candidates that an item's title and category give, as keys of words joined by blanks."""
-        found = self._found.get(title)
-        if found is None:
-            brand = [token.key for run in words_of(self._brand.get(title, "")) for token in run]
-            found = {}
-            for text in (title, self._category.get(title, "")):
-                for place, keys in phrases_in(text, self._lexicon, brand):
-                    found.setdefault(" ".join(keys), 1 / (1 + PLACE * place))
-            self._found[title] = found
+        """The phrases of an item's title and category, keys of words joined by blanks, and their weights."""
+        brand = [token.key for run in words_of(self._brand.get(title, "")) for token in run]
+        found = {}
+        for _, keys in phrases_in(self._category.get(title, ""), self._lexicon, brand):
+            found[" ".join(keys)] = CATEGORY
+        for place, keys in phrases_in(title, self._lexicon, brand):
+            found.setdefault(" ".join(keys), 1 / (1 + PLACE * place))
         return found
+
+    def _rated(self, title):
+        """A title's best candidates and their scores in a group of this title alone (dict)."""
+        if title not in self._ratings:
+            rated = {key: weight * self._score(key) for key, weight in self._candidates(title).items()}
+            best = heapq.nlargest(MOST_CANDIDATES, rated.items(), key=lambda pair: (pair[1], pair[0]))
+            self._ratings[title] = dict(best)
+        return self._ratings[title]
 
     def _words(self, title):
         """The words of a title that holds no phrase: no numbers, and no brand where others are left."""
@@ -121,41 +134,42 @@ class KeyphraseGenerator:
 
     def _best(self, titles, taken):
         """The key of the best candidate that says something else than those taken, or the least alike."""
-        held = Counter()
+        total = Counter()
         for title in titles:
-            held.update(self._candidates(title))
-        scored = {key: self._score(key, weight / len(titles)) for key, weight in held.items()}
-        ranked = sorted(scored, key=lambda key: (-scored[key], key))
+            total.update(self._rated(title))
         alike = {}
-        for key in ranked:
-            alike[key] = max((self._cosine(key, other) for other in taken if other), default=0.0)
+        for key in sorted(total, key=lambda key: (-total[key], key)):
+            weights = self._weights(key)
+            alike[key] = max((cosine(weights, other) for other in taken), default=0.0)
             if alike[key] < MOST_ALIKE:
                 return key
-        return min(ranked, key=lambda key: (alike[key], -scored[key]), default=None)
+        return min(alike, key=alike.get, default=None)
 
-    def _score(self, key, share):
+    def _score(self, key):
         common = self._items_with.get(key, 1)
         words = key.split(" ")
         length = 1 + LONGER * (min(len(words), 4) - 2)
         idf = math.log(1 + self._catalogue / common)
         heads = 0.5 + self._lexicon.heads(words[-1])
-        focus = 0.1 + self._focus.get(key, 0.3)
-        return share * idf * math.log2(1 + common) * length * heads * focus
-
-    def _cosine(self, key, other):
-        """The cosine of two phrases' words, each weighted by its rarity."""
-        ours, theirs = (self._weights(each) for each in (key, other))
-        dot = sum(weight * theirs.get(word, 0) for word, weight in ours.items())
-        return dot / math.sqrt(sum(w * w for w in ours.values()) * sum(w * w for w in theirs.values()))
+        focus = 0.1 + self._focus.get(key, UNKNOWN_FOCUS)
+        return idf * math.log2(1 + common) * length * heads * focus
 
     def _weights(self, key):
+        """A phrase's words, each weighted by its rarity, as a unit vector (dict)."""
         titles = self._lexicon.titles
-        words = key.replace("-", " ").split(" ")
-        return {word: math.log(1 + self._catalogue / max(1, titles[word])) for word in words}
+        words = set(key.replace("-", " ").split(" "))
+        weights = {word: math.log(1 + self._catalogue / max(1, titles[word])) for word in words}
+        norm = math.sqrt(sum(weight * weight for weight in weights.values()))
+        return {word: weight / norm for word, weight in weights.items()}
 
     def _spelt(self, key):
         words = [self._lexicon.spelt(word) for word in key.split(" ")]
         return ("" if is_cjk(words[0]) else " ").join(words)
+
+
+def cosine(first, second):
+    """The cosine of two unit vectors, each a dict."""
+    return sum(weight * second.get(word, 0.0) for word, weight in first.items())
 
 
 def focus_of(table, titles):
@@ -180,4 +194,4 @@ def focus_of(table, titles):
         together = table.T @ vectors
     n = np.asarray(table.sum(axis=0)).ravel()
     squared = (together**2).sum(axis=1)
-    return np.where(n > 1, (squared - n) / np.maximum(1, n * (n - 1)), 0.3)
+    return np.where(n > 1, (squared - n) / np.maximum(1, n * (n - 1)), UNKNOWN_FOCUS)

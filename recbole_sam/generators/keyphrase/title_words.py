@@ -27,7 +27,7 @@ _TOKEN = re.compile(
     rf"|(?P<word>{_LETTERS}+(?:['’-]{_LETTERS}+)*)"
     rf"|(?P<end>[^\s\w])"
 )
-_INNER = frozenset("and of to in on und de la et y e".split())
+_INNER = frozenset("and of und de la et y e".split())
 """Small words that may stand inside a phrase."""
 _SHOP_WORDS = frozenset(
     """
