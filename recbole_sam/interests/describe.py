@@ -5,6 +5,7 @@ import heapq
 import numpy as np
 
 from recbole_sam.config.groupings import CLUSTERING
+from recbole_sam.generators.base import COMPLETE, REPAIRED
 from recbole_sam.interests.grouping.clustering import Clusterer
 from recbole_sam.interests.grouping.routing import Identifier, rankings
 
@@ -82,13 +83,13 @@ def user_lines(user, titles, vectors, settings, phrases, status, near=None):
 
 
 def _clustered(titles, groups, phrases, status):
+    by_group = status in (COMPLETE, REPAIRED) and len(phrases) == len(groups)
     lines = [f"K = {len(groups)} groups, heaviest first (many items, new items):"]
     for number, group in enumerate(groups, 1):
-        named = f": {phrases[number - 1]}" if len(phrases) == len(groups) else ""
-        lines.append(f"  {number:>3}{named}")
+        lines.append(f"  {number:>3} {phrases[number - 1] if by_group else '(see below)'}")
         lines += [f"        {position + 1:>3} {titles[position]}" for position in sorted(group)]
-    if len(phrases) == len(groups):
-        return [*lines, f"interests: {status}"]
+    if by_group:
+        return [*lines, f"interests: {status}, one a group"]
     return [*lines, f"interests ({status}):", *(f"  {n:>3} {phrase}" for n, phrase in enumerate(phrases, 1))]
 
 

@@ -61,7 +61,8 @@ class KeyphraseGenerator:
         if len(titles) > MOST_TITLES:
             chosen = np.random.default_rng(0).choice(len(titles), MOST_TITLES, replace=False)
             titles = [titles[row] for row in np.sort(chosen)]
-        self._lexicon = Lexicon(titles, [self._brand[title] for title in titles])
+        brands, categories = ([of[title] for title in titles] for of in (self._brand, self._category))
+        self._lexicon = Lexicon(titles, brands, categories)
         self._catalogue, self._ratings = max(2, len(titles)), {}
         self._items_with, self._focus = {}, {}
         if titles:

@@ -20,13 +20,15 @@ MOSTLY = 0.5
 SIGNED = 0.3
 
 _LETTERS = rf"[^\W\d_{CJK}]"
+_LETTERS_AND_DIGITS = rf"[^\W{CJK}]"
 _TOKEN = re.compile(
     rf"(?P<cjk>[{CJK}])"
-    rf"|(?P<number>\d+(?:[.,/]\d+)*(?![\w]))"
-    rf"|(?P<mixed>(?=[\w'’-]*\d)\w+(?:['’-]\w+)*)"
+    rf"|(?P<number>\d+(?:[.,/]\d+)*(?!{_LETTERS_AND_DIGITS}))"
+    rf"|(?P<mixed>(?=(?:{_LETTERS_AND_DIGITS}|['’-])*\d){_LETTERS_AND_DIGITS}+(?:['’-]{_LETTERS_AND_DIGITS}+)*)"
     rf"|(?P<word>{_LETTERS}+(?:['’-]{_LETTERS}+)*)"
     rf"|(?P<end>[^\s\w])"
 )
+_CJK_UNIT = 2  # characters behind a number that count it
 _INNER = frozenset("and of und de la et y e".split())
 """Small words that may stand inside a phrase."""
 _SHOP_WORDS = frozenset(
@@ -66,25 +68,33 @@ def words_of(text):
     Returns:
         list of list of Token: small words that may stand inside a phrase are tokens too.
     """
-    runs, run, first, after_number = [], [], True, False
+    runs, run, first, after_number, before = [], [], True, False, None
     matches = list(_TOKEN.finditer(text))
     for index, match in enumerate(matches):
-        kind, shown = match.lastgroup, match[0]
+        kind, shown, touches = match.lastgroup, match[0], before is not None and before.end() == match.start()
+        before = match
         if kind in ("number", "mixed"):
-            after_number, first = kind == "number", False
+            after_number, first = (_CJK_UNIT if kind == "number" else 0), False
             continue
+        if kind == "cjk":
+            if after_number and touches:
+                after_number -= 1
+                continue
+            if not touches or matches[index - 1].lastgroup != "cjk":
+                runs.append(run)
+                run = []
         if shown == "&":
-            shown = "and"
+            shown, after_number = "and", 0
         elif kind == "end":
-            after_number = after_number and shown in "-.\"'”″′"
+            after_number = after_number if shown in "-.\"'”″′" else 0
             if shown not in "'’-":
                 runs.append(run)
                 run = []
             continue
         ahead = matches[index + 1 : index + 3]
         counted = [each.lastgroup for each in ahead[-1:]] == ["number"] and ahead[0][0].lower() == "of"
-        run.append(Token(folded(shown), shown, first, after_number or counted))
-        first, after_number = False, False
+        run.append(Token(folded(shown), shown, first, bool(after_number) or counted))
+        first, after_number = False, 0
     runs.append(run)
     return [run for run in runs if run]
 
@@ -108,17 +118,19 @@ class Lexicon:
     Args:
         texts (sequence of str): titles.
         brands (sequence of str): the brand of each, or ``""``.
+        categories (sequence of str): the category of each, or ``""``: its words count as the title's.
     """
 
-    def __init__(self, texts, brands):
+    def __init__(self, texts, brands, categories):
         titles, opening, measured, branded, ending = (Counter() for _ in range(5))
         self.shown = {}
         any_brand = any(brands)
-        for text, brand in zip(texts, brands, strict=True):
+        for text, brand, category in zip(texts, brands, categories, strict=True):
             of_brand = {token.key for run in words_of(brand) for token in run}
-            runs = words_of(text)
             seen = {}
-            for run in runs:
+            for run in words_of(text) + [
+                [token._replace(first=False) for token in run] for run in words_of(category)
+            ]:
                 ending[run[-1].key] += 1
                 for token in run:
                     old = seen.get(token.key, token)

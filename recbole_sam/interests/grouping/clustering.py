@@ -42,7 +42,7 @@ class Scale(NamedTuple):
     random: float
     """Mean similarity of two titles."""
     near: float
-    """Mean similarity of a title to its tenth neighbour."""
+    """Mean similarity of a title to its tenth neighbour, an earlier one in a catalogue below 100 titles."""
 
     def threshold(self, closeness):
         """The similarity from which two groups are one."""
@@ -95,7 +95,8 @@ def scale(vectors):
     if others < 1:
         return found
     similar[np.arange(len(rows)), rows] = -np.inf  # a title is no neighbour of its own
-    nearest = np.partition(similar, -min(NEIGHBOUR, others), axis=1)[:, -min(NEIGHBOUR, others)]
+    number = min(NEIGHBOUR, max(1, others // 10))  # in a tiny catalogue the tenth is as good as random
+    nearest = np.partition(similar, -number, axis=1)[:, -number]
     similar[np.arange(len(rows)), rows] = 0
     random = similar.sum() / (len(rows) * others)
     return found._replace(random=float(random), near=float(nearest.mean()))
@@ -181,6 +182,8 @@ class Clusterer:
         """
         items = torch.as_tensor(items, device=self.units.device)
         lengths = (items >= 0).sum(dim=-1)
+        if not items.shape[1]:  # of users none of whose items has a title
+            return [()] * len(items)
         vectors = self.units[items.clamp_min(0)].double()
         similarity = vectors @ vectors.transpose(-1, -2)
         same = items[:, :, None] == items[:, None, :]  # also where a title has no known word
