@@ -33,7 +33,7 @@ def test_user_lines_show_the_k_that_the_pipeline_chose(tmp_path):
     titles = {f"i{n}": f"{word} {n % 3}" for n, word in enumerate(["soap", "comb", "lamp"] * 4)}
     histories = [[f"i{n}" for n in range(start, start + 7)] for start in range(5)]
     encoder = make_encoder("lsa", dim=4, seed=3)
-    settings = ExtractSettings(k_max=5)
+    settings = ExtractSettings(grouping="routing", k_max=5)
     path = tmp_path / "s.safetensors"
     users = [f"u{n}" for n in range(5)]
     extract(users, histories, titles, encoder, ExtractiveGenerator(), settings, path)

@@ -125,11 +125,11 @@ def test_prompts_of_clustering_show_the_groups_and_nothing_later_than_training(s
 
 
 def test_a_store_of_routing_is_named_as_before_there_was_another_grouping(shop):
-    config = make_config()
+    config = make_config(interest_grouping="routing")
     made = store_location.content(config)
     assert not {"interest_grouping", "interest_closeness"} & set(made) and made["interest_k_min"] == 2
-    assert store_location.path(make_config(interest_grouping="routing")) == store_location.path(config)
-    assert store_location.path(make_config(interest_k_min=2)) == store_location.path(config)
+    same = make_config(interest_grouping="routing", interest_k_min=2, interest_closeness=0.5)
+    assert store_location.path(same) == store_location.path(config)
     other = make_config(interest_grouping="clustering")
     assert store_location.path(other) != store_location.path(config)
     assert store_location.content(other)["interest_k_min"] == 1

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from recbole_sam.config.groupings import CLUSTERING, fewest
 from recbole_sam.interests.grouping.routing import count_distinct
 
 AXES = 256  # more neither change the groups much nor pay for their time
@@ -193,7 +194,7 @@ class Clusterer:
             lengths,
             count_distinct(items),
             round(self.threshold * STEP) / STEP,
-            self.settings.minimum,
+            fewest(CLUSTERING, self.settings.k_min),
             self.settings.k_max,
         )
         return ordered(similarity, label, lengths)
