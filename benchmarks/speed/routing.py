@@ -7,8 +7,9 @@ import numpy as np
 from benchmarks.speed import ceilings, memory
 from benchmarks.speed.setup import Row, megabytes
 from benchmarks.speed.turns import take_turns
+from recbole_sam.config.groupings import ROUTING, fewest
 from recbole_sam.interests.extract_settings import ExtractSettings
-from recbole_sam.interests.routing import Identifier
+from recbole_sam.interests.grouping.routing import Identifier
 
 USERS = 1_000_000  # of the target
 ITEMS = 20  # of each user
@@ -141,7 +142,7 @@ def agreement(identifier, embeddings, histories):
 
 
 def by_loop(identifier, embeddings, histories):
-    """K of each user by the formulae in ``recbole_sam/interests/routing.py``, one user after another.
+    """K of each user by the formulae in ``recbole_sam.interests.grouping.routing``, one after another.
 
     Within a user in whole matrices: a loop over capsules too would be slower still.
     """
@@ -166,7 +167,7 @@ def one_user(identifier, e, projection, logits, rows):
     consistency = (c * (mu @ (e / np.linalg.norm(e, axis=1, keepdims=True)).T)).sum(axis=1)
     top = min(identifier.settings.k_max, len(set(rows.tolist())))
     scores = {}
-    for k in range(min(identifier.settings.k_min, top), top + 1):
+    for k in range(min(fewest(ROUTING, identifier.settings.k_min), top), top + 1):
         best = order[:k]
         between = np.triu(mu[best] @ mu[best].T, 1).sum()
         diversity = 1 - between / (k * (k - 1) / 2) if k > 1 else 1.0

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from recbole_sam.config import configuration, our_models
+from recbole_sam.config.groupings import CLUSTERING
 from recbole_sam.data import check, store_location
 from recbole_sam.data.histories import history_hash
 from recbole_sam.data.store import InterestStore, check_replaceable
@@ -10,6 +11,7 @@ from recbole_sam.errors import DataError, LeakGuardError, SettingError, StoreMis
 from recbole_sam.interests import stage1
 from recbole_sam.interests.describe import store_lines, user_lines
 from recbole_sam.interests.exporting import FORMS, export_interests
+from recbole_sam.interests.grouping.grouper import catalogue_scale
 from recbole_sam.interests.importing import import_interests, read_interests
 from recbole_sam.interests.pipeline import catalogue
 from recbole_sam.llm.answers import FILE_NAME
@@ -112,7 +114,7 @@ def stats(config, args):
 
 
 def show(config, args):
-    """Lines with one user's history, groups, score of every K, and phrases."""
+    """Lines with one user's history, K, groups and phrases."""
     if not args.user:
         raise SettingError("name a user token: interests show --dataset=... --user=U")
     store = _open(config)
@@ -130,13 +132,15 @@ def show(config, args):
         )
     encoder = stage1.text_encoder(config).fit(catalogue(texts))
     titles = [texts[item] for item in history if texts.get(item)]
+    settings = stage1.extract_settings(config)
     return user_lines(
         args.user,
         titles,
         encoder.encode(titles),
-        stage1.extract_settings(config),
+        settings,
         store.phrases_of(row),
         store.status_names[store.statuses[row]],
+        catalogue_scale(encoder, catalogue(texts)) if settings.grouping == CLUSTERING else None,
     )
 
 

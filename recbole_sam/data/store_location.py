@@ -7,15 +7,18 @@ from logging import getLogger
 from pathlib import Path
 
 from recbole_sam.config import yaml_files
+from recbole_sam.config.groupings import ROUTING, effective
 from recbole_sam.config.yaml_files import interests_file, llm_file
 from recbole_sam.data.store import InterestStore
-from recbole_sam.data.titles import titles_digest
+from recbole_sam.data.titles import facts_digest, titles_digest
 from recbole_sam.errors import SettingError, StoreError, StoreMissingError
 
 # Settings that change how the file is reached or read, not what is in it.
 _NOT_CONTENT = {"interest_store", "interest_dim", "train_targets", "text_batch_size", "text_cache_dir"}
 IMPORTED = "imported"
 """What ``interest_generator`` is called when somebody else made the interests."""
+OFFLINE = ("extractive", "keyphrases")
+"""The generators that ask no language model."""
 # What a language model is asked, and how.
 _LLM_CONTENT = ("llm_model", "llm_temperature", "llm_top_p", "llm_max_tokens", "llm_prompt_file",
                 "llm_base_url", "llm_extra_body", "llm_seed")  # fmt: skip
@@ -25,11 +28,12 @@ _SPLIT = ("eval_args", "user_inter_num_interval", "item_inter_num_interval", "rm
           "ITEM_ID_FIELD", "TIME_FIELD")  # fmt: skip
 
 
-def content(config):
+def content(config, grouping=None):
     """What decides what the interests are: settings, and the texts that they are made from.
 
     Args:
         config (Config): of a model that reads interests.
+        grouping (str, optional): in place of ``interest_grouping``.
 
     Returns:
         dict: name to value, JSON-able.
@@ -38,11 +42,16 @@ def content(config):
         SettingError: ``llm_prompt_file`` cannot be used.
     """
     values = {name: config[name] for name in _settings(config)}
+    if grouping or config["interest_generator"] == IMPORTED:  # imported interests have no groups
+        values["interest_grouping"] = grouping or ROUTING
+    values = effective(values)
     values["eval_args"] = _held_out(config["eval_args"])
     if values.get("llm_prompt_file"):  # its text counts, wherever it lies
         values["llm_prompt_file"] = hashlib.sha256(_prompt(values["llm_prompt_file"])).hexdigest()
     if config["interest_generator"] != IMPORTED:
         values["titles"] = titles_digest(config)
+    if config["interest_generator"] == "keyphrases":
+        values["item_facts"] = facts_digest(config)
     return json.loads(json.dumps(values, default=str))
 
 
@@ -72,7 +81,7 @@ def _is_default(config, name):
 def _settings(config):
     """The names of the settings in :func:`content`."""
     names = sorted(yaml_files.keys(interests_file()) - _NOT_CONTENT) + list(_SPLIT)
-    return names if config["interest_generator"] == "extractive" else [*names, *_LLM_CONTENT]
+    return names if config["interest_generator"] in OFFLINE else [*names, *_LLM_CONTENT]
 
 
 def folder(config):
@@ -86,11 +95,12 @@ def folder(config):
     return Path(config["data_path"])
 
 
-def path(config):
+def path(config, grouping=None):
     """The interest store of a configuration.
 
     Args:
         config (Config): of a model that reads interests.
+        grouping (str, optional): in place of ``interest_grouping``.
 
     Returns:
         pathlib.Path: ``interest_store``, or a name beside the dataset that differs when a setting, a title or
@@ -101,7 +111,7 @@ def path(config):
     """
     if config["interest_store"]:
         return Path(config["interest_store"])
-    key = hashlib.sha256(json.dumps(content(config), sort_keys=True).encode()).hexdigest()[:8]
+    key = hashlib.sha256(json.dumps(content(config, grouping), sort_keys=True).encode()).hexdigest()[:8]
     encoder = Path(str(config["text_encoder"])).name
     return folder(config) / (
         f"{config['dataset']}.interests-{config['interest_generator']}-{encoder}-{key}.safetensors"

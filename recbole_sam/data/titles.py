@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 
 from recbole_sam.errors import DataError
-from recbole_sam.prepare.atomic import read_item_texts
+from recbole_sam.prepare.atomic import read_header, read_item_texts
 from recbole_sam.prepare.sources import presets
 from recbole_sam.prepare.text import clean_title
+
+BRAND, CATEGORIES = "brand", "categories"
+"""The columns of an .item file, as `prepare` names them."""
 
 
 def item_titles(config):
@@ -49,6 +52,31 @@ def titles_digest(config):
         return None
 
 
+def item_facts(config):
+    """What the items' brands and categories are, where the dataset has columns for them.
+
+    Args:
+        config (Config): as of :func:`item_titles`.
+
+    Returns:
+        dict: item token to brand and category (tuple of str, "" for what is unknown); the category is the
+        last, narrowest one.
+
+    Raises:
+        DataError: as :func:`item_titles`.
+    """
+    path, (_, id_field, separator) = _file(config), _columns(config)
+    return _facts(path, id_field, separator, _state(path))
+
+
+def facts_digest(config):
+    """The SHA-256 of :func:`item_facts`; None where the dataset has no items that can be read."""
+    try:
+        return hashlib.sha256(json.dumps(sorted(item_facts(config).items())).encode()).hexdigest()
+    except DataError:
+        return None
+
+
 def read_once(config):
     """Reads the titles before anything else does, so that a run reads the file once."""
     titles_digest(config)
@@ -71,6 +99,20 @@ def _clean(*file):
 @functools.lru_cache(maxsize=4)
 def _published(path, fields, id_field, separator, state):
     return read_item_texts(path, fields, id_field, separator)
+
+
+@functools.lru_cache(maxsize=4)
+def _facts(path, id_field, separator, state):
+    header = read_header(path, separator) if state else {}
+    columns = [{}, {}]
+    for number, field in enumerate((BRAND, CATEGORIES)):
+        if header.get(field) == "token":
+            columns[number] = read_item_texts(path, (field,), id_field, separator)
+    brands, categories = columns
+    return {
+        token: (clean_title(brands.get(token, "")), clean_title(categories.get(token, "").split(", ")[-1]))
+        for token in brands | categories
+    }
 
 
 def _state(path):

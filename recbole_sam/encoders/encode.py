@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 
 # One Chinese or Japanese character or Korean syllable is a token, as such text has few spaces; any
 # other run of letters and digits is one.
-_CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-TOKEN_PATTERN = rf"[{_CJK}]|[^\W{_CJK}]+"
+CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+TOKEN_PATTERN = rf"[{CJK}]|[^\W{CJK}]+"
 
 POOLINGS = ("cls", "mean")
 MODEL_FOLDER = Path("LLMs")

@@ -23,6 +23,14 @@ class InterestRequest(NamedTuple):
     """How many interest phrases to write, at least 1."""
     rankings: tuple[tuple[int, ...], ...]
     """For each of the k interest groups, strongest first: positions in ``titles``, most central first."""
+    apart: bool = False
+    """Whether the groups share no title, so that each can be shown alone."""
+
+    def groups(self):
+        """The titles of each group, oldest first; none where groups are not apart."""
+        if not self.apart:
+            return ()
+        return tuple(tuple(self.titles[position] for position in sorted(group)) for group in self.rankings)
 
 
 class InterestAnswer(NamedTuple):

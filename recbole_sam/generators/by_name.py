@@ -10,6 +10,7 @@ from recbole_sam.generators.prompts import prompt_of
 
 GENERATORS = {
     "extractive": "recbole_sam.generators.extractive:ExtractiveGenerator",
+    "keyphrases": "recbole_sam.generators.keyphrase.keyphrases:KeyphraseGenerator",
 }
 
 LLM_GENERATORS = {

@@ -1,6 +1,7 @@
 """The interest generator that a configuration asks for."""
 
 from recbole_sam.data.store_location import IMPORTED
+from recbole_sam.data.titles import item_facts, item_titles
 from recbole_sam.errors import SettingError, nearest
 from recbole_sam.generators.by_name import (
     GENERATORS,
@@ -46,7 +47,7 @@ def configured_generator(config, dry_run=False):
                 f"The generator {name!r} asks no language model: there is nothing to estimate. "
                 f"Use one of {', '.join(LLM_GENERATORS)}."
             )
-        return make_generator(name)
+        return make_generator(name, **({"items": _items(config)} if name == "keyphrases" else {}))
     settings = LLMSettings.from_config(config)
     if dry_run:
         return DryRun(make_llm_generator(name, settings))
@@ -55,3 +56,9 @@ def configured_generator(config, dry_run=False):
 
         return make_ray(name, settings)
     return make_llm_generator(name, settings)
+
+
+def _items(config):
+    """The title, brand and category of every item, in the order of the tokens."""
+    facts = item_facts(config)
+    return [(title, *facts.get(token, ("", ""))) for token, title in sorted(item_titles(config).items())]

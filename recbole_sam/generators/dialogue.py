@@ -6,7 +6,14 @@ exchange, so they cannot disagree about what an answer is worth.
 """
 
 from recbole_sam.generators.base import COMPLETE, FAILED, FILLED, REFUSED, REPAIRED, UNUSABLE, InterestAnswer
-from recbole_sam.generators.prompts import INTERESTS, NOTHING_USABLE, REPAIR, question, repair_question
+from recbole_sam.generators.prompts import (
+    INTERESTS,
+    NOTHING_USABLE,
+    REPAIR,
+    REPAIR_GROUPS,
+    question,
+    repair_question,
+)
 from recbole_sam.generators.reading.phrases import distinct, echoes, foreign, parse_phrases, scripts
 
 
@@ -29,7 +36,7 @@ def exchange(request, prompt, fill):
         all). A refused user gets phrases from the titles (``refused``), one with an unanswered prompt none
         (``failed``).
     """
-    asked = question(prompt, request.titles, request.k)
+    asked = question(prompt, request.titles, request.k, request.groups())
     first = yield asked
     if first is None:
         return InterestAnswer(request.user, (), FAILED)
@@ -38,11 +45,14 @@ def exchange(request, prompt, fill):
     found = usable(first.text, request, prompt)
     if len(found) >= request.k:
         return _answer(request, found, fill, COMPLETE)
-    second = yield repair_question(asked, found, request.k - len(found))
+    second = yield repair_question(asked, found, request.k - len(found), request.apart)
     if second is None:  # not filled for good: the next run asks for the repair alone
         return InterestAnswer(request.user, (), FAILED)
     if not second.refused:
-        found += distinct(usable(second.text, request, prompt), taken=found)
+        again = usable(second.text, request, prompt)
+        if request.apart and len(again) >= request.k:  # a whole list, whose phrases stand by their groups
+            return _answer(request, again, fill, REPAIRED)
+        found += distinct(again, taken=found)
         if len(found) >= request.k:
             return _answer(request, found, fill, REPAIRED)
     return _answer(request, found, fill, FILLED if found else UNUSABLE)
@@ -87,7 +97,8 @@ def usable(text, request, prompt):
         list of str: distinct, in the model's order; what only repeats the question is left out.
     """
     # a user's own template may name interests as examples or to choose from: those are answers, not echoes
-    asked = f"{INTERESTS.template}\n{REPAIR}"
+    ours = (INTERESTS.of_groups, REPAIR_GROUPS) if request.apart else (INTERESTS.template, REPAIR)
+    asked = "\n".join(ours)
     phrases = [
         phrase
         for phrase in parse_phrases(text, request.k)

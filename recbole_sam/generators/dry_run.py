@@ -71,7 +71,7 @@ def estimate(requests, prompt, asked_of, cache, price, counter, limits):
     try:
         for request in requests:
             users += 1
-            text = question(prompt, request.titles, request.k)
+            text = question(prompt, request.titles, request.k, request.groups())
             key = asked_of.key(text)
             new = seen.execute("INSERT OR IGNORE INTO seen VALUES (?)", (bytes.fromhex(key),))
             if not new.rowcount:

@@ -42,8 +42,8 @@ class Spool:
     def __iter__(self):
         self._file.seek(0)
         for line in self._file:
-            user, titles, k, rankings = json.loads(line)
-            yield InterestRequest(user, tuple(titles), k, tuple(map(tuple, rankings)))
+            user, titles, k, rankings, apart = json.loads(line)
+            yield InterestRequest(user, tuple(titles), k, tuple(map(tuple, rankings)), apart)
 
     def _close(self):
         with suppress(OSError):  # closing tries once more to write what could not be written

@@ -4,7 +4,10 @@ import heapq
 
 import numpy as np
 
-from recbole_sam.interests.routing import Identifier, rankings
+from recbole_sam.config.groupings import CLUSTERING
+from recbole_sam.generators.base import COMPLETE, REPAIRED
+from recbole_sam.interests.grouping.clustering import Clusterer
+from recbole_sam.interests.grouping.routing import Identifier, rankings
 
 BAR = 40  # characters of the longest bar
 
@@ -51,19 +54,20 @@ def store_lines(store, most=10):
     return lines
 
 
-def user_lines(user, titles, vectors, settings, phrases, status):
+def user_lines(user, titles, vectors, settings, phrases, status, near=None):
     """How one user came to their interests.
 
     Args:
         user (str): the token.
         titles (sequence of str): n item titles of the training history, oldest first.
         vectors (numpy.ndarray): float32 [n, H], their embeddings.
-        settings (ExtractSettings): of the routing.
+        settings (ExtractSettings): of the grouping.
         phrases (sequence of str): the stored interests.
         status (str): the stored status.
+        near (Scale): of the catalogue, for the grouping ``clustering``.
 
     Returns:
-        list of str: history, score of every K with the chosen one marked, groups, phrases.
+        list of str: history, then K, groups and phrases; of routing also the score of every K.
     """
     lines = [f"user {user}", f"history ({len(titles)} items with a title, oldest first):"]
     lines += [f"  {position + 1:>3} {title}" for position, title in enumerate(titles)]
@@ -71,10 +75,27 @@ def user_lines(user, titles, vectors, settings, phrases, status):
         return [*lines, "  none of the items has a title, so there are no interests"]
     rows, where = np.unique(np.array(titles, dtype=object), return_inverse=True)
     first = [list(where).index(number) for number in range(len(rows))]
-    identifier = Identifier(np.asarray(vectors)[first], settings)
-    interests = identifier(where.reshape(1, -1))
+    vectors, where = np.asarray(vectors)[first], where.reshape(1, -1)
+    if settings.grouping == CLUSTERING:
+        [groups] = Clusterer(vectors, near, settings)(where)
+        return lines + _clustered(titles, groups, phrases, status)
+    return lines + _routed(titles, Identifier(vectors, settings)(where), phrases, status)
+
+
+def _clustered(titles, groups, phrases, status):
+    by_group = status in (COMPLETE, REPAIRED) and len(phrases) == len(groups)
+    lines = [f"K = {len(groups)} groups, heaviest first (many items, new items):"]
+    for number, group in enumerate(groups, 1):
+        lines.append(f"  {number:>3} {phrases[number - 1] if by_group else '(see below)'}")
+        lines += [f"        {position + 1:>3} {titles[position]}" for position in sorted(group)]
+    if by_group:
+        return [*lines, f"interests: {status}, one a group"]
+    return [*lines, f"interests ({status}):", *(f"  {n:>3} {phrase}" for n, phrase in enumerate(phrases, 1))]
+
+
+def _routed(titles, interests, phrases, status):
     k = int(interests.k[0])
-    lines.append("score by K:")
+    lines = ["score by K:"]
     for number, score in enumerate(interests.scores[0].tolist(), 1):
         bar = "#" * max(0, round(BAR * score))
         lines.append(f"  {number:>3} {score:>8.4f} {bar}{'  <- K' if number == k else ''}")
@@ -82,5 +103,4 @@ def user_lines(user, titles, vectors, settings, phrases, status):
     for number, ranking in enumerate(rankings(interests, [len(titles)])[0], 1):
         lines.append(f"  {number:>3} " + "; ".join(titles[i] for i in ranking[:3]))
     lines.append(f"interests ({status}):")
-    lines += [f"  {number:>3} {phrase}" for number, phrase in enumerate(phrases, 1)]
-    return lines
+    return lines + [f"  {number:>3} {phrase}" for number, phrase in enumerate(phrases, 1)]

@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from recbole_sam.config.groupings import CLUSTERING
 from recbole_sam.data.histories import HASH_BYTES, history_hash
 from recbole_sam.data.store import write_store
 from recbole_sam.errors import DataError
 from recbole_sam.generators.base import COMPLETE, STATUSES, InterestRequest
-from recbole_sam.interests.routing import Identifier, pad, rankings
+from recbole_sam.interests.grouping.grouper import make_grouper
+from recbole_sam.interests.grouping.routing import pad
 
 BLOCK = 8192  # texts encoded and written at a time
 _UNANSWERED = 255
@@ -114,11 +116,12 @@ def extract(users, histories, titles, encoder, generator, settings, path, extra=
             f"None of the {table.items} items in the training histories has a title, and interests "
             "are made of titles: give the dataset an .item file with texts (prepare --items=...)."
         )
-    encoder.fit(catalogue(titles))
+    texts = catalogue(titles)
+    encoder.fit(texts)
     vectors = np.concatenate(list(_encoded(table.titles, encoder, "titles", progress)))
-    identifier = Identifier(vectors, settings)
+    grouper = make_grouper(vectors, encoder, texts, settings)
     asked = np.zeros(len(table.users), np.int64)
-    requests = _requests(table, identifier, settings.chunk, asked)
+    requests = _requests(table, grouper, settings, asked)
     answers = _Answers(table.users, asked, generator.name)
     # A user without any title is not asked for, and is done from the start.
     done = answers.skip(table.offsets[1:] == table.offsets[:-1])
@@ -209,20 +212,16 @@ def _encoded(texts, encoder, stage, progress, known=(), vectors=None):
         progress(stage, min(start + BLOCK, len(texts)), len(texts))
 
 
-def _requests(table, identifier, chunk, asked):
+def _requests(table, grouper, settings, asked):
     """Yields the requests of all users with a title, and notes each K in ``asked``."""
-    for start in range(0, len(table.users), chunk):
-        offsets = table.offsets[start : start + chunk + 1]
-        lengths = np.diff(offsets).tolist()
-        interests = identifier(pad(table.values, offsets))
-        ks = interests.k.tolist()
-        asked[start : start + chunk] = ks
-        groups = rankings(interests, lengths)
-        for row, (k, length, ranking) in enumerate(zip(ks, lengths, groups, strict=True)):
-            if k:
-                first = offsets[row]
-                titles = tuple(table.titles[i] for i in table.values[first : first + length])
-                yield InterestRequest(table.users[start + row], titles, k, ranking)
+    for start in range(0, len(table.users), settings.chunk):
+        offsets = table.offsets[start : start + settings.chunk + 1]
+        for row, groups in enumerate(grouper(pad(table.values, offsets)), start):
+            if groups:
+                asked[row] = len(groups)
+                titles = tuple(table.titles[i] for i in table.values[slice(*table.offsets[row : row + 2])])
+                apart = settings.grouping == CLUSTERING
+                yield InterestRequest(table.users[row], titles, len(groups), groups, apart)
 
 
 class _Answers:

@@ -6,6 +6,7 @@ from logging import getLogger
 import numpy as np
 
 from recbole_sam.config import our_models
+from recbole_sam.config.groupings import ROUTING
 from recbole_sam.config.setting_names import unknown
 from recbole_sam.data import check, item_texts, store_location
 from recbole_sam.data.store import ITEM_TEXTS, InterestStore, check_replaceable, write_store
@@ -169,6 +170,8 @@ def build(config, dry_run=False):
     check.folder_of(config)
     if config["interest_generator"] in LLM_GENERATORS:
         _refuse_unknown(config)
+        if not dry_run:
+            _refuse_second_payment(config)
     settings = extract_settings(config)
     encoder = text_encoder(config)
     generator = configured_generator(config, dry_run)
@@ -217,6 +220,24 @@ def _refuse_unknown(config):
             f"the setting '{name}' is unknown, and a run that asks a language model starts with none that "
             "may be meant as a limit: leave it out. There are --dry-run (of the interests command, without a "
             "value), --llm_max_cost and --llm_max_users."
+        )
+
+
+def _refuse_second_payment(config):
+    """Refuses to ask for other groups only because a default has changed, where answers are paid for already.
+
+    Raises:
+        SettingError: the interests of routing are there, and nobody chose another grouping.
+    """
+    chosen = "interest_grouping" in config.external_config_dict
+    if chosen or config["interest_grouping"] == ROUTING or store_location.path(config).exists():
+        return
+    paid = store_location.path(config, ROUTING)
+    if paid.exists():
+        raise SettingError(
+            f"{paid} holds interests of the grouping 'routing' that a language model has written already: "
+            "keep using them with --interest_grouping=routing. What those of the new default would cost: "
+            f"{store_location.command(config)} --interest_grouping={config['interest_grouping']} --dry-run."
         )
 
 
@@ -271,7 +292,18 @@ def extract_settings(config):
     Raises:
         SettingError: a value makes no sense.
     """
-    names = ("k_min", "k_max", "alpha", "beta", "iterations", "history_length", "seed", "dtype")
+    names = (
+        "grouping",
+        "closeness",
+        "k_min",
+        "k_max",
+        "alpha",
+        "beta",
+        "iterations",
+        "history_length",
+        "seed",
+    )
+    names += ("dtype",)
     return ExtractSettings(
         **{name: config[f"interest_{name}"] for name in names}, device=str(config["device"])
     )

@@ -3,7 +3,15 @@
 import pytest
 from llm_helpers import make_requests
 
-from recbole_sam.generators.base import COMPLETE, FAILED, FILLED, REFUSED, REPAIRED, UNUSABLE
+from recbole_sam.generators.base import (
+    COMPLETE,
+    FAILED,
+    FILLED,
+    REFUSED,
+    REPAIRED,
+    UNUSABLE,
+    InterestRequest,
+)
 from recbole_sam.generators.dialogue import exchange
 from recbole_sam.generators.prompts import INTERESTS, Prompt
 from recbole_sam.llm.answers import CachedAnswer
@@ -93,3 +101,20 @@ def test_hostile_titles_change_neither_count_nor_form(title):
     )
     assert len(answer.phrases) == 3 and all("\n" not in p for p in answer.phrases)
     assert asked[0].count("</titles>") == 1
+
+
+APART = InterestRequest("u", ("Shampoo", "Lamp", "Comb"), 2, ((2, 0), (1,)), True)
+
+
+def test_groups_are_asked_for_and_a_repair_names_them_all_again():
+    """Which phrase is missing nobody can tell, so a whole new list counts, in its order."""
+    asked, answer = play(said("light"), said("hair care\nlight"), request=APART)
+    assert "Group 1:\n<titles>\n- Shampoo\n- Comb\n</titles>" in asked[0] and "one for each group" in asked[1]
+    assert answer.status == REPAIRED and answer.phrases == ("hair care", "light")
+    _, answer = play(said("light"), said("hair care"), request=APART)
+    assert answer.status == REPAIRED and set(answer.phrases) == {"hair care", "light"}
+
+
+def test_a_phrase_of_the_groups_question_is_no_interest():
+    _, answer = play(said("what that group's items have in common\nhair care\nlamps"), request=APART)
+    assert answer.phrases == ("hair care", "lamps")

@@ -89,3 +89,18 @@ def test_a_missing_or_binary_template_file_is_one_sentence(tmp_path):
 
 def test_the_built_in_prompt_passes_its_own_check():
     prompts.check_template(prompts.INTERESTS.template, "built-in")
+
+
+def test_groups_that_are_apart_are_shown_one_by_one():
+    groups = (("Shampoo", "Comb"), ("Lamp",))
+    asked = prompts.question(prompts.INTERESTS, ["Shampoo", "Lamp", "Comb"], 2, groups)
+    assert (
+        "Group 1:\n<titles>\n- Shampoo\n- Comb\n</titles>\n\nGroup 2:\n<titles>\n- Lamp\n</titles>" in asked
+    )
+    assert "exactly 2 interests, the first for group 1" in asked
+    own = prompts.Prompt("own", "1", "Titel: {titles} Zahl: {k}")
+    assert prompts.question(own, ["A", "B"], 2, (("A",), ("B",))) == (
+        "Titel: Group 1:\n<titles>\n- A\n</titles>\n\nGroup 2:\n<titles>\n- B\n</titles> Zahl: 2"
+    )
+    whole = prompts.repair_question("Q", ["hair care"], 2, apart=True)
+    assert "exactly 3 interests, one for each group" in whole and "- hair care" in whole

@@ -26,3 +26,10 @@ def test_a_full_disk_is_one_sentence():
                 Spool(make_requests(count))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_groups_that_are_apart_stay_so():
+    request = next(make_requests(1, k=2))._replace(rankings=((0, 2), (1,)), apart=True)
+    with Spool(iter([request])) as spool:
+        [back] = spool
+    assert back == request and back.groups() == request.groups()

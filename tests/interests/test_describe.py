@@ -33,7 +33,7 @@ def test_user_lines_show_the_k_that_the_pipeline_chose(tmp_path):
     titles = {f"i{n}": f"{word} {n % 3}" for n, word in enumerate(["soap", "comb", "lamp"] * 4)}
     histories = [[f"i{n}" for n in range(start, start + 7)] for start in range(5)]
     encoder = make_encoder("lsa", dim=4, seed=3)
-    settings = ExtractSettings(k_max=5)
+    settings = ExtractSettings(grouping="routing", k_max=5)
     path = tmp_path / "s.safetensors"
     users = [f"u{n}" for n in range(5)]
     extract(users, histories, titles, encoder, ExtractiveGenerator(), settings, path)
@@ -54,3 +54,21 @@ def test_user_lines_show_the_k_that_the_pipeline_chose(tmp_path):
 def test_a_user_without_titles(tmp_path):
     lines = user_lines("u", [], np.zeros((0, 4)), ExtractSettings(), [], "complete")
     assert "no interests" in lines[-1]
+
+
+def test_user_lines_show_each_group_under_its_phrase():
+    from recbole_sam.interests.grouping.clustering import scale
+
+    draw = np.random.default_rng(0)
+    catalogue = np.repeat(3 * np.eye(4, 16), 30, axis=0) + 0.3 * draw.standard_normal((120, 16))
+    titles, rows = ["red pen", "desk lamp", "blue pen"], [0, 30, 1]
+    settings = ExtractSettings(grouping="clustering")
+    arguments = "u", titles, catalogue[rows], settings
+    shown = user_lines(*arguments, ["pens", "lamps"], "complete", scale(catalogue))
+    assert shown[-7:] == [
+        "K = 2 groups, heaviest first (many items, new items):",
+        "    1 pens", "          1 red pen", "          3 blue pen",
+        "    2 lamps", "          2 desk lamp", "interests: complete, one a group",
+    ]  # fmt: skip
+    shown = user_lines(*arguments, ["pens", "lamps"], "filled", scale(catalogue))
+    assert "    1 (see below)" in shown and shown[-3:] == ["interests (filled):", "    1 pens", "    2 lamps"]

@@ -12,8 +12,8 @@ from recbole_sam.errors import DataError, SettingError
 from recbole_sam.generators.base import COMPLETE, FAILED, FILLED, InterestAnswer, InterestRequest
 from recbole_sam.generators.extractive import ExtractiveGenerator
 from recbole_sam.interests.extract_settings import ExtractSettings
+from recbole_sam.interests.grouping.routing import Identifier
 from recbole_sam.interests.pipeline import extract
-from recbole_sam.interests.routing import Identifier
 
 DATA = REAL_DATA / "amazon-industrial-scientific"
 
@@ -21,7 +21,7 @@ KINDS = ("lipstick", "shampoo", "razor", "perfume")
 COLOURS = ("red", "green", "blue", "black", "white")
 TITLES = {f"i{n}": " ".join(words) for n, words in enumerate(itertools.product(COLOURS, KINDS))}
 TITLES |= {"bare": "", "twin": TITLES["i3"]}
-SETTINGS = ExtractSettings(history_length=8, chunk=16, dtype="float32")
+SETTINGS = ExtractSettings(grouping="routing", history_length=8, chunk=16, dtype="float32")
 
 
 def histories(seed=0, count=50):
@@ -129,10 +129,10 @@ def test_equal_bytes_again_with_other_chunks_and_answers_in_any_order(tmp_path):
     files = [tmp_path / f"{n}.safetensors" for n in range(4)]
     build(files[0])
     build(files[1])
-    build(files[2], settings=ExtractSettings(history_length=8, chunk=7, dtype="float32"))
+    build(files[2], settings=ExtractSettings(grouping="routing", history_length=8, chunk=7, dtype="float32"))
     build(files[3], generator=Backwards())
     assert len({file.read_bytes() for file in files}) == 1
-    build(files[0], settings=ExtractSettings(history_length=8, dtype="float32", seed=1))
+    build(files[0], settings=ExtractSettings(grouping="routing", history_length=8, dtype="float32", seed=1))
     assert files[0].read_bytes() != files[1].read_bytes()
 
 
@@ -263,7 +263,13 @@ def test_real_titles(tmp_path):
     training = [sequences[user][:-2][-20:] for user in users]
     path = tmp_path / "x.safetensors"
     summary = extract(
-        users, training, titles, LSAEncoder(dim=32), ExtractiveGenerator(), ExtractSettings(), path
+        users,
+        training,
+        titles,
+        LSAEncoder(dim=32),
+        ExtractiveGenerator(),
+        ExtractSettings(grouping="routing"),
+        path,
     )
     store = InterestStore.open(path)
     assert summary.without_text == 0

@@ -1,5 +1,6 @@
 """Stage 1 for a configuration, with a language model that a local server plays."""
 
+import re
 import shlex
 import shutil
 
@@ -10,6 +11,8 @@ from servers.llm_server import KEY, LLMServer, Reply
 from recbole_sam.cli.main import main
 from recbole_sam.data import store_location
 from recbole_sam.data.store import InterestStore
+from recbole_sam.data.titles import item_titles
+from recbole_sam.errors import SettingError
 from recbole_sam.interests import stage1
 
 pytest.importorskip("httpx")
@@ -106,3 +109,78 @@ def test_an_unknown_setting_starts_no_run_that_pays(shop, server, given, capsys)
         assert f"the setting '{name}' is unknown, and a run that asks" in capsys.readouterr().err
     assert not server.asked
     assert main(["interests", "--dataset=shop", "--text_encoder_dim=8", "--max-calls=10"]) == 0  # asks nobody
+
+
+def test_prompts_of_clustering_show_the_groups_and_nothing_later_than_training(shop, server, given):
+    assert main(words({**given, "interest_grouping": "clustering"})) == 0
+    config = make_config(**given, interest_grouping="clustering")
+    store = InterestStore.open(store_location.path(config))
+    assert store.fingerprint["settings"]["grouping"] == "clustering"
+    titles = item_titles(config)
+    _, histories = stage1.training_data(config)
+    shown = {tuple(sorted(re.findall("^- (.*)$", asked, re.MULTILINE))) for asked in server.asked}
+    assert shown == {tuple(sorted(titles[item] for item in items)) for items in histories}
+    assert all("Group 1:\n<titles>" in asked for asked in server.asked)
+    assert all(1 <= count <= 8 for count in store.offsets[1:] - store.offsets[:-1])
+
+
+def test_a_store_of_routing_is_named_as_before_there_was_another_grouping(shop):
+    config = make_config(interest_grouping="routing")
+    made = store_location.content(config)
+    assert not {"interest_grouping", "interest_closeness"} & set(made) and made["interest_k_min"] == 2
+    same = make_config(interest_grouping="routing", interest_k_min=2, interest_closeness=0.5)
+    assert store_location.path(same) == store_location.path(config)
+    other = make_config(interest_grouping="clustering")
+    assert store_location.path(other) != store_location.path(config)
+    assert store_location.content(other)["interest_k_min"] == 1
+    assert store_location.path(make_config(interest_grouping="clustering", interest_alpha=0.1)) == (
+        store_location.path(other)
+    )
+
+
+def test_imported_interests_are_found_whatever_the_grouping(shop):
+    paths = {
+        store_location.path(make_config(interest_generator="imported", interest_grouping=grouping))
+        for grouping in ("routing", "clustering")
+    }
+    assert len(paths) == 1
+
+
+def test_nobody_pays_again_because_a_default_changed(shop, server, given, capsys):
+    """A paid store of routing is there, and nobody chose clustering: the run stops and asks nothing."""
+    assert main(words({**given, "interest_grouping": "routing"})) == 0
+    asked = sum(server.asked.values())
+    config = make_config(**given)
+    config["interest_grouping"] = "clustering"  # as a default: nobody gave it
+    with pytest.raises(SettingError) as refused:
+        stage1.build_missing(config)
+    sentence = str(refused.value)
+    assert "--interest_grouping=routing" in sentence and sum(server.asked.values()) == asked
+    command = sentence.partition("would cost: ")[2].rstrip(".")
+    capsys.readouterr()
+    assert main(shlex.split(command)[3:]) == 0  # what it names tells the price, and asks nothing
+    assert "to be asked" in capsys.readouterr().out and sum(server.asked.values()) == asked
+    stage1.build_missing(make_config(**given, interest_grouping="routing"))
+    assert sum(server.asked.values()) == asked
+    stage1.build_missing(make_config(**given, interest_grouping="clustering"))  # chosen: asks
+    assert sum(server.asked.values()) > asked
+
+
+def test_keyphrases_follow_brands_and_categories(shop):
+    config = make_config(interest_generator="keyphrases", interest_grouping="clustering")
+    before = store_location.path(config)
+    assert "llm_model" not in store_location.content(config)
+    stage1.build_missing(config)
+    store = InterestStore.open(before)
+    assert store.fingerprint["generator"] == {"name": "keyphrases"} and store.n_phrases > 1
+    file = shop / "shop.item"
+    header, *rows = file.read_text().splitlines()
+    file.write_text(
+        "\n".join([f"{header}\tcategories:token", *(f"{row}\tToys, Kites" for row in rows)]) + "\n"
+    )
+    assert store_location.path(config) != before
+
+
+def test_a_grouping_that_there_is_not(shop, capsys):
+    assert main(["interests", "--dataset=shop", "--interest_grouping=cluster"]) == 2
+    assert "interest_grouping must be routing or clustering" in capsys.readouterr().err

@@ -28,6 +28,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from recbole_sam.config.groupings import ROUTING, fewest
+
 TIE = 1e-6  # scores nearer than float32 can tell apart: the smaller K wins
 
 
@@ -204,7 +206,7 @@ class Identifier:
         between = between.gather(1, order[:, :, None].expand_as(between))
         between = between.gather(2, order[:, None, :].expand_as(between))
         scores = score_curve(consistency, between, mask.sum(-1), self.settings.alpha, self.settings.beta)
-        k = choose_k(scores, count_distinct(items), self.settings.k_min, self.settings.k_max)
+        k = choose_k(scores, count_distinct(items), fewest(ROUTING, self.settings.k_min), self.settings.k_max)
         return Interests(k, order, coupling, centrality, scores)
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from recbole_sam.interests.extract_settings import ExtractSettings
-from recbole_sam.interests.routing import (
+from recbole_sam.interests.grouping.routing import (
     Identifier,
     choose_k,
     count_distinct,
