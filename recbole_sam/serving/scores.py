@@ -1,0 +1,117 @@
+"""From histories to scores and to the best items: every answer of a bundle comes from here.
+
+Shapes: B people, L items of a history, N items of the catalogue with padding as number 0.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from recbole.data.interaction import Interaction
+
+from recbole_sam.data.padded import padded
+
+AT_ONCE = 4_000_000
+"""Scores in memory together: 16 MB of float32."""
+
+
+class Sessions(NamedTuple):
+    """Whose next items are asked for; n people."""
+
+    users: np.ndarray
+    """int64 [n], user numbers; 0 for strangers."""
+    items: np.ndarray
+    """int [m], item numbers of all histories."""
+    starts: np.ndarray
+    """int64 [n], where each history begins in ``items``, oldest item first."""
+    lengths: np.ndarray
+    """int64 [n], at least 1."""
+
+
+class Scorer:
+    """A model with what is needed to ask it.
+
+    Args:
+        model (SequentialRecommender): in evaluation mode.
+        trims (bool): whether a history's padding can be left out without changing a score.
+    """
+
+    def __init__(self, model, trims):
+        self.model, self.trims = model, trims
+        self.n_items, self.longest = model.n_items, model.max_seq_length
+
+    def scores(self, sessions):
+        """The scores of all items, a FloatTensor [n, N], of the newest items of each history."""
+        model = self.model
+        lengths = np.minimum(sessions.lengths, self.longest)
+        starts = sessions.starts + sessions.lengths - lengths
+        width = int(lengths.max()) if self.trims else self.longest
+        histories = padded(sessions.items, starts, lengths, width).astype(np.int64, copy=False)
+        interaction = Interaction(
+            {
+                model.USER_ID: torch.from_numpy(sessions.users),
+                model.ITEM_SEQ: torch.from_numpy(histories),
+                model.ITEM_SEQ_LEN: torch.from_numpy(lengths),
+            }
+        )
+        with torch.no_grad():
+            return model.full_sort_predict(interaction).view(len(lengths), -1)
+
+    def best(self, sessions, k, exclude_seen=True, allowed=None):
+        """The best items of each.
+
+        Args:
+            sessions (Sessions): n people.
+            k (int): how many items.
+            exclude_seen (bool): whether the items of the whole history are left out.
+            allowed (torch.LongTensor, optional): the only candidates, item numbers, ascending; default: all.
+
+        Returns:
+            tuple: item numbers (numpy.ndarray, int64 [n, k]; 0 where there are no more) and scores
+            (float32 [n, k]), best first, of equal ones the lower number first. k is at most the number of
+            candidates.
+        """
+        n = len(sessions.users)
+        k = min(k, self.n_items - 1 if allowed is None else len(allowed))
+        found, values = np.zeros((n, k), np.int64), np.full((n, k), -np.inf, np.float32)
+        # people with equally long histories together: their padding is the shortest
+        order = np.argsort(np.minimum(sessions.lengths, self.longest), kind="stable")
+        for rows in np.split(order, range(step := max(1, AT_ONCE // self.n_items), n, step)):
+            some = Sessions(sessions.users[rows], sessions.items, *(each[rows] for each in sessions[2:]))
+            scores = self.scores(some)
+            scores[:, 0] = -torch.inf
+            if exclude_seen:
+                scores[_seen(some)] = -torch.inf
+            if allowed is not None:
+                scores = scores[:, allowed]
+            best, index = top(scores, k)
+            index = index if allowed is None else allowed[index]
+            found[rows], values[rows] = index.masked_fill(best == -torch.inf, 0).numpy(), best.numpy()
+        return found, values
+
+
+def top(scores, k):
+    """The k largest of each row, of equal ones the first.
+
+    Args:
+        scores (torch.Tensor): [B, N].
+        k (int): at most N.
+
+    Returns:
+        tuple: values and indices, both [B, k].
+    """
+    values, index = scores.topk(min(k + 1, scores.shape[1]))
+    equal = values[:, 1:] == values[:, :-1]
+    if equal.any():  # torch orders equal ones at will
+        rows = equal.any(dim=1).nonzero().squeeze(1)
+        ordered, where = scores[rows].sort(dim=1, descending=True, stable=True)
+        values[rows], index[rows] = ordered[:, : values.shape[1]], where[:, : values.shape[1]]
+    return values[:, :k], index[:, :k]
+
+
+def _seen(sessions):
+    """Rows and item numbers of all that is in the histories."""
+    rows = np.repeat(np.arange(len(sessions.users)), sessions.lengths)
+    within = np.arange(len(rows)) - np.repeat(sessions.lengths.cumsum() - sessions.lengths, sessions.lengths)
+    items = sessions.items[np.repeat(sessions.starts, sessions.lengths) + within]
+    return torch.from_numpy(rows), torch.from_numpy(items.astype(np.int64))
