@@ -13,7 +13,24 @@ from recbole_sam.errors import RecBoleSAMError
 from recbole_sam.version import VERSION
 from recbole_sam.when_imported import register_with_recbole
 
-__all__ = ["RecBoleSAMError", "__version__"]
+__all__ = ["RecBoleSAMError", "__version__", "load"]
 __version__ = VERSION
 
 register_with_recbole()
+
+
+def load(folder):
+    """Opens a bundle: a trained model that answers without its dataset.
+
+    Args:
+        folder (str or Path): as ``python -m recbole_sam bundle`` wrote it.
+
+    Returns:
+        recbole_sam.serving.bundle.Bundle: with ``recommend``, ``recommend_all``, ``similar``, ``with_items``.
+
+    Raises:
+        DataError: there is no bundle, it is damaged, or a newer version wrote it.
+    """
+    from recbole_sam.serving.bundle import Bundle
+
+    return Bundle(folder)

@@ -31,6 +31,7 @@ class BundleFiles:
     Attributes:
         folder (Path): the same.
         facts (dict): what ``bundle.json`` says.
+        checksum (str): of all that is in it.
 
     Raises:
         DataError: there is no bundle, it is damaged, or a newer version wrote it.
@@ -38,7 +39,7 @@ class BundleFiles:
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        self.facts = _read_manifest(self.folder)
+        self.facts, self.checksum = _read_manifest(self.folder)
         self._listed = dict(self.facts["files"])
         self._checked = set()
         for name, (size, _) in self._listed.items():
@@ -174,13 +175,15 @@ def _read_manifest(folder):
                 f"to {VERSION}. Upgrade recbole-sam."
             )
         # all of its bytes count: what means the same but is written otherwise is not ours either
-        sound = _text(facts) == raw and facts.pop("checksum") == _checksum(facts)
+        sound = _text(facts) == raw
+        written = facts.pop("checksum")
+        sound = sound and written == _checksum(facts)
         sound = sound and all(Path(name).name == name for name in facts["files"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise damaged from error
     if not sound:
         raise damaged
-    return facts
+    return facts, written
 
 
 def _text(facts):

@@ -43,7 +43,9 @@ def kept(trained, settings, with_users, **parts):
     of_users = [name for name, tensor in tensors.items() if tensor.shape != sizes[name]]
     for name in of_users:
         if len(tensors[name]) != n_users or tensors[name].shape[1:] != sizes[name][1:]:
-            raise DataError(f"{settings['model']} cannot be bundled: the size of its {name} is that of no table.")
+            raise DataError(
+                f"{settings['model']} cannot be bundled: the size of its {name} is that of no table."
+            )
         known = tensors[name][1:]
         stranger = known.mean(dim=0, keepdim=True)  # is the mean of those that the model knows
         tensors[name] = torch.cat([stranger, known]) if with_users else stranger
@@ -71,7 +73,9 @@ def _buffers(model, of_nobody, with_users):
         same = rebuilt.get(name)
         if name in skipped or (same is not None and same.shape == buffer.shape and same.equal(buffer)):
             continue
-        if not with_users and name.rpartition(".")[2] in _OF_USERS:
+        own = name.rpartition(".")[2]
+        if not with_users and own in _OF_USERS:  # of one user, who took nothing
+            found[name] = buffer.new_zeros(2 if own == "taken_starts" else 0)
             continue
         found[name] = buffer.detach()
     return found

@@ -61,9 +61,7 @@ def text(facts, items, folder):
         _rows("Result", _result(metrics)),
         _rows("Interests", _interests(facts.get("interests"))),
         _privacy(facts),
-        _USE.format(
-            folder=folder, example=", ".join(f'"{item}"' for item in items), words=",".join(items)
-        ),
+        _USE.format(folder=folder, example=", ".join(f'"{item}"' for item in items), words=",".join(items)),
         _rows("Versions", {name: str(version) for name, version in facts["versions"].items()}),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -114,6 +112,6 @@ def _privacy(facts):
             "histories: **do not publish it.** Without `--with-users` a bundle holds no users."
         )
     return (
-        "## Personal data\n\nThis bundle holds no users: neither tokens, histories nor interests, and vectors "
-        "of users are replaced by their mean."
+        "## Personal data\n\nThis bundle holds no users: neither tokens, histories nor interests, and "
+        "vectors of users are replaced by their mean."
     )
