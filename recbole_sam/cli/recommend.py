@@ -32,7 +32,7 @@ def add_parser(subparsers, help):
     add("--without", metavar="FILE", help="items that are no candidates")
     add("--new-items", metavar="FILE", help="a table with item and title, scored by their titles")
     add("--new-interests", default="live", metavar="HOW",
-        help="of new people: live, default (none) or llm, which may cost money (default: %(default)s)")  # fmt: skip
+        help="of new people: live, or default, which is none (default: %(default)s)")  # fmt: skip
     add("--strict", action="store_true", help="refuse unknown users and items instead of counting them")
     add("--output", metavar="FILE", help="ends in .parquet, .csv or .jsonl")
     add("--overwrite", action="store_true", help="replace the output")

@@ -84,8 +84,8 @@ class Bundle:
             exclude_seen (bool): whether items of a person's history are left out.
             among (sequence of str, optional): the only candidates.
             without (sequence of str, optional): items that are no candidates.
-            new_interests (str): for histories and a model that reads interests: ``live``, ``default``
-                (none) or ``llm`` (asks the bundle's language model).
+            new_interests (str): for histories and a model that reads interests: ``live``, made on the spot
+                without a language model, or ``default``, none.
             strict (bool): whether something unknown is an error.
 
         Returns:
@@ -301,8 +301,8 @@ class Bundle:
                 continue
             tokens = [tokens] if isinstance(tokens, str) else [str(token) for token in tokens]
             unknown = [token for token in tokens if token not in self._number_of]
-            self._tell(unknown, f"items of {'among' if what else 'without'} that are not in the bundle", strict,
-                       self._number_of)  # fmt: skip
+            name = "among" if what else "without"
+            self._tell(unknown, f"items of {name} that are not in the bundle", strict, self._number_of)
             allowed[[self._number_of[token] for token in tokens if token in self._number_of]] = what
         allowed[0] = False
         if not allowed.any():

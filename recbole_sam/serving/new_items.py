@@ -19,8 +19,8 @@ def check_reads_titles(model, name):
     """
     if not any(isinstance(module, ProjectedTexts) for module in model.modules()):
         raise DataError(
-            f"{name} as it was trained reads no titles, so it knows nothing of new items: bundle a model that "
-            "does, such as SAM or SASRecText."
+            f"{name} as it was trained reads no titles, so it knows nothing of new items: bundle a model "
+            "that does, such as SAM or SASRecText."
         )
 
 

@@ -55,7 +55,7 @@ def kept(trained, settings, with_users, **parts):
 
 
 def _check_same_names(saved, built, model):
-    """Refuses other weights than those of the model that was built from sizes, but for EIMF's training part."""
+    """Refuses other weights than those of a model built from sizes, but for what EIMF needs in training."""
     others = {name for name in saved ^ built if not name.startswith("semantic_projection.")}
     if others or built - saved:
         raise DataError(f"{model} cannot be bundled: without its dataset it has other weights.")

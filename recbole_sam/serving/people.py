@@ -1,4 +1,4 @@
-"""The users of a bundle that was made ``--with-users``: tokens, whole histories, and how much was held out."""
+"""The users of a bundle made ``--with-users``: tokens, whole histories, and how much was held out."""
 
 import numpy as np
 

@@ -16,9 +16,10 @@ from recbole_sam.interests.pipeline import extract
 from recbole_sam.models.parts.interest_reader import InterestReader
 from recbole_sam.serving.encoder import settings_of
 
-HOW = ("live", "default", "llm")
-"""``live``: by the bundle's grouping, phrases offline; ``default``: none; ``llm``: by the bundle's own language
-model, whose answers are kept and never paid for twice."""
+HOW = ("live", "default")
+"""``live``: by the bundle's grouping, with phrases made offline; ``default``: none."""
+OFFLINE = "extractive"
+"""Who writes the phrases where a language model did so in training."""
 _WITHOUT = ("absent", "constant", "shuffled")
 """Controls under which a stranger has no interests."""
 
@@ -45,17 +46,12 @@ def make(files, encoder, titles, histories, how):
 
     Returns:
         InterestTable or None: session i is user i + 1 there; None when nobody has interests.
-
-    Raises:
-        RecBoleSAMError: a language model was asked for and cannot be asked.
     """
     settings = settings_of(files)
     if how == "default" or settings["interest_control"] in _WITHOUT:
         return None
-    if how == "live" and settings["interest_generator"] not in GENERATORS:
-        generator = make_generator("extractive")
-    else:
-        generator = configured_generator(settings)
+    name = settings["interest_generator"]
+    generator = configured_generator(settings) if name in GENERATORS else make_generator(OFFLINE)
     extracting = stage1.extract_settings(settings)
     names = [str(number) for number in range(len(histories))]
     newest = [history[-extracting.history_length :] for history in histories]

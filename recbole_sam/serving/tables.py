@@ -70,8 +70,8 @@ def read(path, needed, optional=()):
         column = next((alias for alias in ALIASES[name] if alias in table), None)
         if column is None and name in needed:
             raise DataError(
-                f"{path} has no column '{name}' (it has {', '.join(map(str, table.columns)) or 'none'}): it needs "
-                f"{', '.join(needed)}."
+                f"{path} has no column '{name}' (it has {', '.join(map(str, table.columns)) or 'none'}): it "
+                f"needs {', '.join(needed)}."
             )
         if column is not None:
             found[name] = table[column]

@@ -115,7 +115,7 @@ def test_odd_histories(shop):
         ({"users": ["u1"], "k": 0}, "k is 0"),
         ({"users": ["u1"], "k": True}, "k is True"),
         ({"users": ["u1"], "history": "all"}, "full, valid, train"),
-        ({"histories": [["i1"]], "new_interests": "no"}, "live, default, llm"),
+        ({"histories": [["i1"]], "new_interests": "no"}, "live, default"),
         ({"histories": "i1"}, "one text"),
         ({"histories": ["i1"]}, "not one text"),
     ),
@@ -230,7 +230,7 @@ def test_sessions_of_each_kind_of_file(ending, tmp_path):
             "rank": [1, 1],
             "item": ["i,1", '"q"'],
             "title": ["A", None],
-            "score": [0.5, 1.25],
+            "score": [0.5, 2.0],
         }
     )
     tables.write(answers, out)

@@ -31,7 +31,6 @@ def chosen(config):
         names |= yaml_files.keys(yaml_files.model_file(name))
     else:
         names |= _of_recbole(get_model(name).__name__)
-    names |= {key for key in yaml_files.keys(yaml_files.llm_file()) if key.startswith("llm_")}
     found = {}
     for key in sorted(names - set(_PLACES)):
         value = config[key]

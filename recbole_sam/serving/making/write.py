@@ -206,7 +206,8 @@ def _check_scores(new, facts, trained):
     if not (of_nobody and _has_user_vectors(trained.model, len(trained.user_tokens))):
         if not torch.allclose(plain, Scorer(trained.model, False).scores(asked), RTOL, ATOL):
             raise DataError(
-                f"{facts['model']} cannot be bundled: without its dataset it scores otherwise. Please report it."
+                f"{facts['model']} cannot be bundled: without its dataset it scores otherwise. Please report "
+                "it."
             )
     order = np.argsort(asked.lengths)  # so that batches are as short as in use
     for rows in np.array_split(order, min(16, len(order))):
