@@ -3,6 +3,7 @@
 Shapes: B people, L items of a history, N items of the catalogue with padding as number 0.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +12,11 @@ from recbole.data.interaction import Interaction
 
 from recbole_sam.data.padded import padded
 
-AT_ONCE = 4_000_000
-"""Scores in memory together: 16 MB of float32."""
+AT_ONCE = 32_000_000
+"""Scores in memory together: 128 MB of float32, unless FEWEST people have more."""
+FEWEST, MOST = 64, 1024
+"""People scored together."""
+SMALLEST_BLOCK = 4
 
 
 class Sessions(NamedTuple):
@@ -76,7 +80,7 @@ class Scorer:
         found, values = np.zeros((n, k), np.int64), np.full((n, k), -np.inf, np.float32)
         # people with equally long histories together: their padding is the shortest
         order = np.argsort(np.minimum(sessions.lengths, self.longest), kind="stable")
-        for rows in np.split(order, range(step := max(1, AT_ONCE // self.n_items), n, step)):
+        for rows in np.split(order, range(step := max(FEWEST, min(MOST, AT_ONCE // self.n_items)), n, step)):
             some = Sessions(sessions.users[rows], sessions.items, *(each[rows] for each in sessions[2:]))
             scores = self.scores(some)
             scores[:, 0] = -torch.inf
@@ -93,6 +97,9 @@ class Scorer:
 def top(scores, k):
     """The k largest of each row, of equal ones the first.
 
+    In a long row only the blocks with the largest maxima are looked into: at least k items of them are as
+    large as the last of these maxima, so no item of another block is larger.
+
     Args:
         scores (torch.Tensor): [B, N].
         k (int): at most N.
@@ -100,6 +107,28 @@ def top(scores, k):
     Returns:
         tuple: values and indices, both [B, k].
     """
+    n = scores.shape[1]
+    size = math.isqrt(n // (k + 2))
+    if size < SMALLEST_BLOCK:
+        return _first_of_equals(scores, k)
+    blocks = n // size
+    maxima = scores[:, : blocks * size].unflatten(1, (blocks, size)).amax(dim=2)
+    largest, which = maxima.topk(k + 2)
+    columns = (which.sort(dim=1).values.unsqueeze(2) * size + torch.arange(size)).flatten(1)
+    rest = torch.arange(blocks * size, n).expand(len(scores), -1)
+    columns = torch.cat([columns, rest], dim=1)
+    candidates = scores.gather(1, columns)
+    values, index = _first_of_equals(candidates, k)
+    index = columns.gather(1, index)
+    # an item as large as the last one may stand in another block, and come first there
+    rows = (largest[:, -1] >= values[:, -1]).nonzero().squeeze(1)
+    if len(rows):
+        values[rows], index[rows] = _first_of_equals(scores[rows], k)
+    return values, index
+
+
+def _first_of_equals(scores, k):
+    """As :func:`top`, of rows that are looked at whole."""
     values, index = scores.topk(min(k + 1, scores.shape[1]))
     equal = values[:, 1:] == values[:, :-1]
     if equal.any():  # torch orders equal ones at will

@@ -192,7 +192,7 @@ def encoded(frame, suffix):
     if suffix == ".csv":
         return frame.to_csv(index=False, header=False, lineterminator="\n").encode()
     if suffix == ".jsonl":
-        rows = frame.to_dict("records")
+        rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     import pyarrow as pa
 
