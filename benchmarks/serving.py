@@ -159,8 +159,8 @@ def main(words=None):
             loaded = time.process_time() - start
             times, same, users = everybody(bundle, model, test, setup)
             ratio = times["recbole"] / times["ours"]
-            print(f"| all {users:,} users, CPU s ({same:.2%} of ranks equal) | {name} "
-                  f"| {times['recbole']:.2f} | {times['ours']:.2f} | {ratio:.1f} x |", flush=True)  # fmt: skip
+            what = f"all {users:,} users, CPU s ({same:.2%} of ranks equal)"
+            print(f"| {what} | {name} | {times['recbole']:.2f} | {times['ours']:.2f} | {ratio:.1f} x |")
             times = singly(bundle, model, test, args.calls)
             ratio = times["recbole"] / times["ours"]
             print(f"| one user a call, CPU ms | {name} | {times['recbole']:.2f} | {times['ours']:.2f} "

@@ -49,10 +49,10 @@ def write_bundle(file, folder, with_users=False, overwrite=False, block=people.B
     """
     folder = Path(folder)
     bundle_files.pyarrow_parquet()
-    _check_free(folder, overwrite)  # before the work
+    check_free(folder, overwrite)  # before the work
     trained = checkpoint.read(file)
     with folders.replacing(
-        folder, lambda place: _check_free(place, overwrite), lambda error: _refused(folder, error)
+        folder, lambda place: check_free(place, overwrite), lambda error: _refused(folder, error)
     ) as new:
         facts = _fill(new, trained, with_users, block)
         facts["trims"] = _check_scores(new, facts, trained)
@@ -63,7 +63,16 @@ def write_bundle(file, folder, with_users=False, overwrite=False, block=people.B
     return facts
 
 
-def _check_free(folder, overwrite):
+def check_free(folder, overwrite):
+    """Refuses a folder that a bundle may not replace.
+
+    Args:
+        folder (Path): where it is to be.
+        overwrite (bool): whether a bundle that is there is replaced.
+
+    Raises:
+        DataError: saying what to do instead.
+    """
     try:
         if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
             return
