@@ -140,6 +140,7 @@ def main(words=None):
         words (list of str, optional): of the command line; default: this process's.
     """
     args = arguments(sys.argv[1:] if words is None else words)
+    sys.argv = sys.argv[:1]  # RecBole reads them, too
     import torch
 
     import recbole_sam

@@ -4,8 +4,8 @@ Importing this package is cheap: it loads neither RecBole nor torch, no network 
 imported, before or after, it runs on today's stack (:mod:`recbole_sam.compat`), and its own functions know
 the plugin's models, datasets and properties (:mod:`recbole_sam.registry`).
 
-Public are this package's names, the errors in :mod:`recbole_sam.errors`, the commands of
-:mod:`recbole_sam.cli.main`, and the models as RecBole hands them out. Everything else is an implementation
+Public are this package's names, the bundle that :func:`load` gives, the errors in
+:mod:`recbole_sam.errors`, the commands of :mod:`recbole_sam.cli.main`, and the models as RecBole hands them out. Everything else is an implementation
 detail and may change.
 """
 

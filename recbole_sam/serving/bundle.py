@@ -46,6 +46,10 @@ class Bundle:
         self._start()
 
     def _start(self):
+        import pandas as pd
+
+        # typed once: pandas would look at every value of every answer
+        self._columns = [pd.Series(column.tolist()).array for column in (self.items, self.titles)]
         self._number_of = {token: number for number, token in enumerate(self.items) if number}
         self._scorer = self._encoder = None
         self._lock = threading.Lock()  # strangers' interests are lent to the model
@@ -333,8 +337,8 @@ class Bundle:
         columns = {
             "user": np.repeat(np.array([*names, None], object)[:-1], k)[real],
             "rank": np.tile(np.arange(1, k + 1), n)[real],
-            "item": self.items[numbers],
-            "title": self.titles[numbers],
+            "item": self._columns[0].take(numbers),
+            "title": self._columns[1].take(numbers),
             "score": scores.ravel()[real],
         }
         if self._new_vectors is not None:

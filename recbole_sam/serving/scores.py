@@ -16,7 +16,8 @@ AT_ONCE = 32_000_000
 """Scores in memory together: 128 MB of float32, unless FEWEST people have more."""
 FEWEST, MOST = 64, 1024
 """People scored together."""
-SMALLEST_BLOCK = 4
+SMALLEST_BLOCK, WORTHWHILE = 4, 100_000
+"""Items of a block, and scores of a batch, from which on :func:`top` looks at blocks."""
 
 
 class Sessions(NamedTuple):
@@ -109,7 +110,7 @@ def top(scores, k):
     """
     n = scores.shape[1]
     size = math.isqrt(n // (k + 2))
-    if size < SMALLEST_BLOCK:
+    if size < SMALLEST_BLOCK or scores.numel() < WORTHWHILE:
         return _first_of_equals(scores, k)
     blocks = n // size
     maxima = scores[:, : blocks * size].unflatten(1, (blocks, size)).amax(dim=2)
