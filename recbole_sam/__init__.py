@@ -5,8 +5,8 @@ imported, before or after, it runs on today's stack (:mod:`recbole_sam.compat`),
 the plugin's models, datasets and properties (:mod:`recbole_sam.registry`).
 
 Public are this package's names, the bundle that :func:`load` gives, the errors in
-:mod:`recbole_sam.errors`, the commands of :mod:`recbole_sam.cli.main`, and the models as RecBole hands them out. Everything else is an implementation
-detail and may change.
+:mod:`recbole_sam.errors`, the commands of :mod:`recbole_sam.cli.main`, and the models as RecBole hands them
+out. Everything else is an implementation detail and may change.
 """
 
 from recbole_sam.errors import RecBoleSAMError
