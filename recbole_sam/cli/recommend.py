@@ -56,44 +56,44 @@ def run(args):
         raise SettingError("Say for whom, by one of --user, --users, --items, --sessions and --all.")
     if args.all and not args.output:
         raise SettingError("--all writes a table: give it --output=FILE, such as top.parquet.")
-    from recbole_sam.serving import tables
+    from recbole_sam.serving import table_files
     from recbole_sam.serving.bundle import Bundle
 
     if args.output and not args.all:
-        tables.check_free(args.output, args.overwrite)
+        table_files.check_free(args.output, args.overwrite)
     bundle = Bundle(args.bundle)
     if args.new_items:
-        titles = tables.read(args.new_items, ("item", "title"))
+        titles = table_files.read(args.new_items, ("item", "title"))
         new = dict(zip(titles["item"], titles["title"], strict=True))
         bundle = bundle.with_items(new, strict=args.strict)
     chosen = {
         "k": args.top_k,
         "history": args.history,
         "exclude_seen": not args.include_seen,
-        "among": tables.items(args.among) if args.among else None,
-        "without": tables.items(args.without) if args.without else None,
+        "among": table_files.items(args.among) if args.among else None,
+        "without": table_files.items(args.without) if args.without else None,
         "strict": args.strict,
     }
     if args.all:
         return _everybody(bundle, args, chosen)
-    frame = bundle.recommend(**_people(args, tables), **chosen, new_interests=args.new_interests)
+    frame = bundle.recommend(**_people(args, table_files), **chosen, new_interests=args.new_interests)
     if args.output:
-        tables.write(frame, args.output)
+        table_files.write(frame, args.output)
         print(f"{frame['user'].nunique():,} people, {len(frame):,} rows: {args.output}")
     else:
-        print(tables.shown(frame if frame["user"].nunique() != 1 else frame.drop(columns="user")))
+        print(table_files.shown(frame if frame["user"].nunique() != 1 else frame.drop(columns="user")))
     return 0
 
 
-def _people(args, tables):
+def _people(args, table_files):
     if args.user:
         return {"users": args.user}
     if args.users:
-        return {"users": tables.lines(args.users)}
+        return {"users": table_files.lines(args.users)}
     if args.items:
         items = [item.strip() for item in args.items.split(",") if item.strip()]
         return {"histories": {"session": items}}
-    return {"histories": tables.sessions(args.sessions)}
+    return {"histories": table_files.sessions(args.sessions)}
 
 
 def _everybody(bundle, args, chosen):

@@ -26,15 +26,15 @@ def run(args):
     Raises:
         RecBoleSAMError: one sentence on what is wrong.
     """
-    from recbole_sam.serving import tables
+    from recbole_sam.serving import table_files
     from recbole_sam.serving.bundle import Bundle
 
     if args.output:
-        tables.check_free(args.output, args.overwrite)
+        table_files.check_free(args.output, args.overwrite)
     frame = Bundle(args.bundle).similar(args.item, args.top_k, args.by)
     if args.output:
-        tables.write(frame, args.output)
+        table_files.write(frame, args.output)
         print(f"{len(frame):,} rows: {args.output}")
     else:
-        print(tables.shown(frame if len(set(args.item)) > 1 else frame.drop(columns="item")))
+        print(table_files.shown(frame if len(set(args.item)) > 1 else frame.drop(columns="item")))
     return 0

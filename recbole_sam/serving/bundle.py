@@ -10,7 +10,7 @@ from recbole_sam.config.values import is_count
 from recbole_sam.errors import DataError, SettingError, UnknownNameError, nearest
 from recbole_sam.models.parts.interest_reader import InterestReader
 from recbole_sam.prepare.text import clean_title
-from recbole_sam.serving import bundle_files, everybody, load, similar, strangers, tables
+from recbole_sam.serving import bundle_files, everybody, load, similar, strangers, table_files
 from recbole_sam.serving.encoder import text_encoder
 from recbole_sam.serving.people import People, check_part
 from recbole_sam.serving.scores import Scorer, Sessions
@@ -185,7 +185,7 @@ class Bundle:
         if unknown:
             guess = nearest(unknown[0], self._number_of) if len(unknown) == 1 else ""
             raise UnknownNameError(
-                f"Items that are not in the bundle: {len(unknown):,} ({tables.listed(unknown)}).{guess}"
+                f"Items that are not in the bundle: {len(unknown):,} ({table_files.listed(unknown)}).{guess}"
             )
         numbers = torch.tensor([self._number_of[item] for item in items])
         if by == "text":
@@ -322,7 +322,7 @@ class Bundle:
         if not names:
             return
         guess = nearest(str(names[0]), known) if len(names) == 1 else ""
-        sentence = f"{what[0].upper()}{what[1:]}: {len(names):,} ({tables.listed(names)}).{guess}"
+        sentence = f"{what[0].upper()}{what[1:]}: {len(names):,} ({table_files.listed(names)}).{guess}"
         if strict:
             raise UnknownNameError(sentence)
         getLogger("recbole_sam").warning(sentence)

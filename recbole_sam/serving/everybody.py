@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from recbole_sam import files
 from recbole_sam.errors import DataError
-from recbole_sam.serving import tables
+from recbole_sam.serving import table_files
 
 _JOB, _LOCK, _WHOLE, _DONE = "job.json", "lock", "whole.partial", "done"
 
@@ -42,28 +42,28 @@ def write(output, job, sizes, block, columns, overwrite=False, progress=None):
         SettingError: the ending is of no kind that we know.
     """
     output = Path(output)
-    suffix = tables.ending(output)
+    suffix = table_files.ending(output)
     parts = output.with_name(f".{output.name}.parts")
     refused = functools.partial(_refused, output)
     if not parts.exists():
-        tables.check_free(output, overwrite)
+        table_files.check_free(output, overwrite)
     try:
         with _only_one(parts, output):
             if (parts / _DONE).exists() and output.exists() and not (parts / _WHOLE).exists():
                 _remove(parts)  # a process was killed after its last step but one
                 return sum(sizes)
-            tables.check_free(output, overwrite)
+            table_files.check_free(output, overwrite)
             _same_job(parts, job | {"ending": suffix, "blocks": len(sizes)}, refused)
             done = 0
             names = [parts / f"{index:06d}{suffix}" for index in range(len(sizes))]
             for index, (name, size) in enumerate(zip(names, sizes, strict=True)):
                 if not name.exists():
                     with files.replacing(name, refused) as file:
-                        file.write(tables.encoded(block(index), suffix))
+                        file.write(table_files.encoded(block(index), suffix))
                 done += size
                 if progress:
                     progress(done, sum(sizes))
-            tables.join(names, parts / _WHOLE, suffix, columns)
+            table_files.join(names, parts / _WHOLE, suffix, columns)
             (parts / _DONE).touch()
             os.replace(parts / _WHOLE, output)
             _remove(parts)

@@ -13,7 +13,7 @@ from recbole.utils.case_study import full_sort_topk
 
 import recbole_sam
 from recbole_sam.errors import DataError, SettingError, UnknownNameError
-from recbole_sam.serving import tables
+from recbole_sam.serving import table_files
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,7 @@ def test_a_bundle_is_only_read(made):
             os.chmod(path, 0o755)
 
 
-@pytest.mark.parametrize("ending", tables.ENDINGS)
+@pytest.mark.parametrize("ending", table_files.ENDINGS)
 def test_sessions_of_each_kind_of_file(ending, tmp_path):
     file = tmp_path / f"today{ending}"
     frame = pd.DataFrame({"session": ["b", "a", "b"], "item": ["1", "2", "3"], "time": [9, 5, 7], "x": 0})
@@ -228,7 +228,7 @@ def test_sessions_of_each_kind_of_file(ending, tmp_path):
         file.write_text("".join(json.dumps(row) + "\n" for row in frame.to_dict("records")))
     else:
         frame.to_parquet(file)
-    assert tables.sessions(file) == {"b": ["3", "1"], "a": ["2"]}
+    assert table_files.sessions(file) == {"b": ["3", "1"], "a": ["2"]}
     out = tmp_path / f"out{ending}"
     answers = pd.DataFrame(
         {
@@ -239,7 +239,7 @@ def test_sessions_of_each_kind_of_file(ending, tmp_path):
             "score": [0.5, 2.0],
         }
     )
-    tables.write(answers, out)
+    table_files.write(answers, out)
     read = {
         ".csv": lambda: pd.read_csv(out, keep_default_na=False).replace({"title": {"": None}}),
         ".jsonl": lambda: pd.read_json(out, lines=True),
@@ -264,8 +264,8 @@ def test_session_files_with_mistakes(content, words, tmp_path):
     file = tmp_path / "today.csv"
     file.write_text(content)
     with pytest.raises(DataError, match=words):
-        tables.sessions(file)
+        table_files.sessions(file)
     with pytest.raises(DataError, match="cannot be read"):
-        tables.sessions(tmp_path / "absent.csv")
+        table_files.sessions(tmp_path / "absent.csv")
     with pytest.raises(SettingError, match="must end in"):
-        tables.sessions(tmp_path / "today.xlsx")
+        table_files.sessions(tmp_path / "today.xlsx")

@@ -20,8 +20,7 @@ from recbole_sam.prepare.card import card_line, read_card
 from recbole_sam.prepare.folder import is_synthetic
 from recbole_sam.serving import bundle_files, parameters, people, stand_in
 from recbole_sam.serving.load import build_model
-from recbole_sam.serving.making import checkpoint, measured, model_card
-from recbole_sam.serving.making import settings as of_run
+from recbole_sam.serving.making import checkpoint, kept_settings, measured, model_card
 from recbole_sam.serving.scores import Scorer, Sessions
 from recbole_sam.version import VERSION
 
@@ -93,7 +92,7 @@ def _fill(new, trained, with_users, block):
     from recbole import __version__ as recbole_version
 
     config = trained.config
-    settings = of_run.chosen(config)
+    settings = kept_settings.chosen(config)
     titles = _titles(config)
     _write_items(new, trained.item_tokens, titles or {})
     reads_texts = our_models.uses_item_texts(config)
