@@ -290,9 +290,12 @@ class Bundle:
     def _interests(self, said, how):
         if not isinstance(self._ready().model, InterestReader):
             return None
-        titles = {token: self.titles[self._number_of[token]] for history in said for token in history}
-        if how != "default" and not self.facts["interests"]["has_titles"]:
+        if how != "default" and not self.facts["interests"]["live"]:
+            getLogger("recbole_sam").warning(
+                "The interests of this bundle were made elsewhere: new people are answered without any."
+            )
             return None
+        titles = {token: self.titles[self._number_of[token]] for history in said for token in history}
         return strangers.make(self._files, self._text_encoder, titles, said, how)
 
     def _candidates(self, among, without, strict):

@@ -269,3 +269,25 @@ def test_session_files_with_mistakes(content, words, tmp_path):
         table_files.sessions(tmp_path / "absent.csv")
     with pytest.raises(SettingError, match="must end in"):
         table_files.sessions(tmp_path / "today.xlsx")
+
+
+def test_imported_interests_give_new_people_none(tmp_path, caplog):
+    """Their vectors are of no text encoder that the bundle has."""
+    from circle import circle_config, circle_data, write_circle
+    from recbole.utils import get_model
+
+    from recbole_sam.serving.making.write import write_bundle
+
+    write_circle(tmp_path)
+    config = circle_config(tmp_path, "SAM")
+    model = get_model("SAM")(config, circle_data(config)[0].dataset)
+    state = {"config": config, "epoch": 0, "state_dict": model.state_dict(), "other_parameter": None}
+    torch.save(state, tmp_path / "circle.pth", pickle_protocol=4)
+    write_bundle(tmp_path / "circle.pth", tmp_path / "b", with_users=True)
+    circle = recbole_sam.load(tmp_path / "b")
+    with caplog.at_level(logging.WARNING):
+        live = circle.recommend(histories=[["i1", "i2"]], k=5)
+    assert "made elsewhere" in caplog.text
+    default = circle.recommend(histories=[["i1", "i2"]], k=5, new_interests="default")
+    pd.testing.assert_frame_equal(live, default)
+    assert len(circle.recommend(users=["u1"], k=5)) == 5

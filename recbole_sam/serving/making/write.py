@@ -59,6 +59,8 @@ def write_bundle(file, folder, with_users=False, overwrite=False, block=people.B
         example = trained.item_tokens[1:3].tolist()
         card = model_card.text(facts, example, folder.name)
         (new / bundle_files.CARD).write_text(card, encoding="utf-8")
+        for path in new.iterdir():  # safetensors makes files that their owner alone may read
+            path.chmod((new / bundle_files.CARD).stat().st_mode)
     return facts
 
 
@@ -102,12 +104,14 @@ def _fill(new, trained, with_users, block):
     if reads_texts:
         parts["item_texts"] = item_texts.ItemTexts(new / bundle_files.ITEM_TEXTS, trained.item_tokens)
     if isinstance(trained.model, InterestReader):
-        made = _interests(config, titles)
+        made = _interests(config)
         parts["interest_width"] = trained.model.phrase_embeddings.shape[1]
         made["width"] = parts["interest_width"]
         if with_users:
             _save(new / bundle_files.INTERESTS, _tables(trained.model))
     encoder = _write_encoder(new, config, titles) if (made or reads_texts) and titles else None
+    if made:  # imported interests can be of vectors that nobody here can make
+        made["live"] = encoder is not None and made["encoder"] == encoder
     tensors, rows = parameters.kept(trained, settings, with_users, **parts)
     _save(new / bundle_files.WEIGHTS, tensors)
     if with_users:
@@ -162,14 +166,13 @@ def _write_items(new, tokens, titles):
     bundle_files.pyarrow_parquet().write_table(pa.table(columns), new / bundle_files.ITEMS)
 
 
-def _interests(config, titles):
+def _interests(config):
     """How the interests came about, for the card and for people who come later."""
     store = InterestStore.open(store_location.existing(config))
     return {
         "generator": store.fingerprint.get("generator"),
         "encoder": store.fingerprint.get("encoder"),
         "cost": ledger.total(store.path),
-        "has_titles": bool(titles),
     }
 
 
