@@ -92,6 +92,8 @@ def _people(args, table_files):
         return {"users": table_files.lines(args.users)}
     if args.items:
         items = [item.strip() for item in args.items.split(",") if item.strip()]
+        if not items:
+            raise SettingError("--items names no item: give item tokens with commas between them.")
         return {"histories": {"session": items}}
     return {"histories": table_files.sessions(args.sessions)}
 

@@ -74,7 +74,7 @@ def test_similar(place, capsys):
         (("recommend", "{b}"), "Say for whom"),
         (("recommend", "{b}", "--user=u1", "--all"), "Say for whom"),
         (("recommend", "{b}", "--all"), "--output"),
-        (("recommend", "{b}", "--items=,"), "histories"),
+        (("recommend", "{b}", "--items=,"), "names no item"),
         (("recommend", "{b}", "--user=u1", "--output=x.xls"), "must end in"),
         (("recommend", "{b}", "--user=nobody", "--strict"), "nobody"),
         (("recommend", "{b}", "--user=u1", "--top-k=0"), "k is 0"),
