@@ -247,6 +247,7 @@ def _register_dataset_checks():
         file = kwargs.pop("saved_model_file", self.saved_model_file)
         with mistakes.whole_file(file) as partial:
             save_checkpoint(self, epoch, verbose=False, saved_model_file=partial, **kwargs)
+        _last["checkpoint"] = file
         if verbose and (self.config["single_spec"] or self.config["local_rank"] == 0):
             self.logger.info(f"Saving current: {file}")
 
@@ -259,6 +260,14 @@ def _register_dataset_checks():
     Dataset.build = build_with_samples
     Collector.data_collect, Collector.eval_batch_collect = collect_of_enough_items, collect_numbers
     Trainer._check_nan, Trainer._save_checkpoint = check_nan, save_whole_checkpoint
+
+
+_last = {}
+
+
+def last_checkpoint():
+    """The file (str) that RecBole saved last in this process, or None."""
+    return _last.get("checkpoint")
 
 
 def _register_workers():

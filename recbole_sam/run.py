@@ -6,6 +6,7 @@ import tempfile
 from logging import getLogger
 from pathlib import Path
 
+from recbole_sam import registry
 from recbole_sam.config import configuration, mistakes, setting_names, yaml_files
 from recbole_sam.data import check
 from recbole_sam.errors import SettingError
@@ -24,6 +25,7 @@ model may be given; the command line beats the files, the files beat the default
   --model=NAME          SAM, SASRec, GRU4Rec, ...
   --dataset=NAME        a folder below --data_path (default: dataset/), or ml-100k
   --config_files=FILES  YAML files, separated by spaces
+  --bundle=FOLDER       also makes a bundle (docs/recommend.md), without users
   --nproc=N             processes (one a GPU); --ip, --port, --world_size, --group_offset as in RecBole
 """  # noqa: E501
 
@@ -45,7 +47,10 @@ def main(words=None):
         print(USAGE, end="")
         return None
     given = configuration.parse_words(words)
+    bundle = given.pop("bundle", None)
     processes = _processes(given)
+    if bundle is not None:
+        _check_bundle(bundle, processes["nproc"])
     config = configuration.make_config(given)
     if config["model"] not in yaml_files.model_names():  # of ours they are checked wherever a Config is made
         setting_names.check_names(config.external_config_dict, config["model"])
@@ -70,7 +75,23 @@ def main(words=None):
         )
     if is_synthetic(Path(config["data_path"])):
         getLogger().warning(check.synthetic_notice(config))
+    if bundle is not None:
+        from recbole_sam.serving.making.write import write_bundle
+
+        write_bundle(registry.last_checkpoint(), bundle)
+        getLogger().info(f"Bundle: {bundle}")
     return result
+
+
+def _check_bundle(folder, nproc):
+    """Refuses before training what would be refused after it."""
+    if nproc > 1:
+        raise SettingError(
+            "--bundle is for one process: train with --nproc, then `python -m recbole_sam bundle`."
+        )
+    from recbole_sam.serving.making.write import check_free
+
+    check_free(Path(folder), overwrite=False)
 
 
 def check_folders(config):

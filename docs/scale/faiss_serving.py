@@ -40,7 +40,7 @@ def main(words=None):
     with torch.no_grad():
         users = model.represent(batch).cpu()  # [B, d]
         items = model.item_vectors().cpu()  # [N, d]
-        histories = model._history(batch).cpu()  # [B, L], 0 beyond their ends
+        histories = model.history(batch).cpu()  # [B, L], 0 beyond their ends
         bias = 0.0 if model.repeat_bias is None else float(model.repeat_bias)
     index = build(faiss, items, args.probes)
     scores, found = top(index, users, items, histories, bias, args.k)

@@ -11,6 +11,9 @@ COMMANDS = {
     "prepare": "make a RecBole dataset from published files",
     "interests": "build the interests of a dataset (Stage 1), show, import or export them",
     "compare": "train several models with several seeds on one split and test the differences",
+    "bundle": "make a folder of a trained model that answers without its dataset",
+    "recommend": "the best next items from a bundle: for users, for sessions, for everybody",
+    "similar": "the items nearest to an item, from a bundle",
     "doctor": "show versions, adjustments of RecBole, GPU, BERT, API key, datasets",
 }
 """Each is a module here, imported when it is called: ``--help`` needs neither RecBole nor torch."""

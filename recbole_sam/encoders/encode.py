@@ -72,17 +72,11 @@ class LSAEncoder:
             DataError: the titles hold fewer than two different words.
         """
         from sklearn.decomposition import TruncatedSVD
-        from sklearn.feature_extraction.text import TfidfVectorizer
         from threadpoolctl import threadpool_limits
 
         texts = sorted(set(texts))
         self._content = _digest(texts)
-        self._words = TfidfVectorizer(
-            token_pattern=TOKEN_PATTERN,
-            sublinear_tf=True,
-            strip_accents="unicode",
-            dtype=np.float64,
-        )
+        self._words = _vectorizer()
         words_of = self._words.build_analyzer()
         if len({word for text in texts for word in words_of(text)}) < 2:
             raise DataError(
@@ -108,6 +102,47 @@ class LSAEncoder:
     def fingerprint(self):
         """Name, settings, and the SHA-256 of the titles learnt from."""
         return {"name": self.name, "dim": self.dim, "seed": self.seed, "sha256": self._content}
+
+    def learnt(self):
+        """What ``fit`` found, for :class:`FittedLSA`.
+
+        Returns:
+            tuple: words (list of str), their inverse document frequencies (float64 [words]) and the
+            directions (float64 [H, words]).
+        """
+        return self._words.get_feature_names_out().tolist(), self._words.idf_, self._svd.components_
+
+
+class FittedLSA(LSAEncoder):
+    """An :class:`LSAEncoder` made from what another one learnt; it gives the same vectors.
+
+    Args:
+        fingerprint (dict): the other's.
+        words (list of str), idf (numpy.ndarray), components (numpy.ndarray): of its ``learnt``.
+    """
+
+    def __init__(self, fingerprint, words, idf, components):
+        from sklearn.decomposition import TruncatedSVD
+
+        super().__init__(fingerprint["dim"], fingerprint["seed"])
+        self._content = fingerprint["sha256"]
+        self._words = _vectorizer(vocabulary={word: i for i, word in enumerate(words)})
+        self._words.idf_ = idf
+        self._svd = TruncatedSVD(len(components))
+        self._svd.components_ = components
+
+    def fit(self, texts):
+        """Learns nothing more; returns itself."""
+        return self
+
+
+def _vectorizer(**settings):
+    """Titles to weighted counts of words."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(
+        token_pattern=TOKEN_PATTERN, sublinear_tf=True, strip_accents="unicode", dtype=np.float64, **settings
+    )
 
 
 class TransformersEncoder:

@@ -1,13 +1,12 @@
 """Replacing a dataset's folder as a whole, so that nobody ever finds half of one."""
 
-import contextlib
 import errno
 import fnmatch
 import glob
-import os
 import shutil
 from pathlib import Path
 
+from recbole_sam import folders
 from recbole_sam.errors import DataError, SettingError
 from recbole_sam.prepare.text import clean_token
 
@@ -19,9 +18,6 @@ REPORT = ("report.html", *(f"report-{name}.png" for name in ("lengths", "popular
 
 _MADE_OF = ("interests-*", "item-texts-*", "*.spent.jsonl")
 """What Stage 1 makes of a dataset, behind its name: of invented users it is worth nothing."""
-
-_OLD = ".replaced"
-_PARTIAL = ".partial"
 
 
 LONGEST_NAME = 150
@@ -71,63 +67,29 @@ def check_free(folder, overwrite):
         raise DataError(f"{folder} cannot be looked into ({error.strerror}).") from error
 
 
-@contextlib.contextmanager
 def replacing(folder, overwrite=False):
     """Gives an empty folder to fill, and puts it in the place of ``folder`` when all went well.
 
-    Whatever goes wrong before, ``folder`` is as it was and the half-filled folder is gone. Files of
-    the old folder that `prepare` did not make move along: what the user put there is nobody's to
-    delete. Interests and item texts stay behind when the old data was synthetic. Should the machine die
-    between the two renames, the next call puts the old one back; what a killed process left
-    half-filled, the next call removes.
+    As :func:`recbole_sam.folders.replacing`. Files of the old folder that `prepare` did not make move along:
+    what the user put there is nobody's to delete. Interests and item texts stay behind when the old data was
+    synthetic.
 
     Args:
         folder (pathlib.Path): where the dataset is to be.
         overwrite (bool): replace real data.
 
-    Yields:
-        pathlib.Path: a new folder beside it.
+    Returns:
+        context manager: gives a new folder (pathlib.Path) beside it.
 
     Raises:
         DataError: as `check_free`, or the disk is full or may not be written.
     """
-    folder = folder.resolve()  # a link to a folder elsewhere keeps pointing there
-    old = folder.with_name(f".{folder.name}{_OLD}")
-    new = folder.with_name(f".{folder.name}.{os.getpid()}{_PARTIAL}")
-    try:
-        if old.exists():
-            _recover(folder, old)
-        check_free(folder, overwrite)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
-        new.mkdir()
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-    try:
-        yield new
-        if folder.exists():
-            _carry_over(folder, new)
-            os.rename(folder, old)
-            try:
-                os.rename(new, folder)
-            except BaseException:
-                os.rename(old, folder)
-                raise
-            shutil.rmtree(old)
-        else:
-            os.rename(new, folder)
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-    finally:
-        if new.exists():
-            shutil.rmtree(new)
-
-
-def _recover(folder, old):
-    if folder.exists():
-        shutil.rmtree(old)
-    else:
-        os.rename(old, folder)
+    return folders.replacing(
+        folder,
+        check=lambda place: check_free(place, overwrite),
+        refused=lambda error: _cannot_write(folder.resolve(), error),
+        carry_over=_carry_over,
+    )
 
 
 def _carry_over(source, target):
@@ -158,25 +120,3 @@ def _cannot_write(folder, error):
             f"The disk is full: {folder} could not be written and is as it was. Free some space."
         )
     return DataError(f"{folder} could not be written and is as it was ({error.strerror or error}).")
-
-
-def _sweep(folder):
-    """Removes what a killed process left half-filled beside ``folder``."""
-    for path in folder.parent.glob(f".{glob.escape(folder.name)}.*{_PARTIAL}"):
-        maker = path.name.removesuffix(_PARTIAL).rpartition(".")[2]
-        if maker.isdigit() and not _runs(int(maker)):
-            shutil.rmtree(path)
-
-
-def _runs(process):
-    if process == os.getpid():
-        return False  # an earlier process had our number
-    if os.name != "posix":
-        return True  # there, asking would end it
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # it runs, for somebody else
-    return True

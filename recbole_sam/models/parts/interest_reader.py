@@ -51,6 +51,18 @@ class InterestReader:
         # an evaluation computes for many batches what depends on none of them
         self._projected, self._phrase_texts = WhileUnchanged(), WhileUnchanged()
 
+    def use_interests(self, embeddings, user_phrases, user_k):
+        """Puts other people's interests in the place of the table's, for serving.
+
+        Args:
+            embeddings (torch.Tensor): [P, H], of the phrases.
+            user_phrases (torch.IntTensor): [users, K], rows of ``embeddings``.
+            user_k (torch.LongTensor): [users], how many interests each has.
+        """
+        self.phrase_embeddings, self.user_phrases, self.user_k = embeddings, user_phrases, user_k
+        self.support = None
+        self._projected, self._phrase_texts = WhileUnchanged(), WhileUnchanged()
+
     def define_interest_layers(self, width):
         """The projection of phrases of a width and the default interest, or the four of ``constant``."""
         if self.interest_control == "constant":

@@ -1,0 +1,112 @@
+"""``python -m recbole_sam recommend``: what should this person see?"""
+
+from pathlib import Path
+
+from recbole_sam.errors import SettingError
+
+WHOM = ("user", "users", "items", "sessions", "all")
+
+
+def add_parser(subparsers, help):
+    """Adds the subcommand ``recommend``."""
+    parser = subparsers.add_parser(
+        "recommend",
+        help=help,
+        description="Answers from a bundle. Without --output it prints a table.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("bundle", help="a folder made by `python -m recbole_sam bundle`")
+    whom = parser.add_argument_group("for whom (one of these)")
+    whom.add_argument("--user", action="append", metavar="USER", help="a known user; may be repeated")
+    whom.add_argument("--users", metavar="FILE", help="known users, one a line")
+    whom.add_argument("--items", metavar="A,B", help="somebody new: what was taken, oldest first")
+    whom.add_argument("--sessions", metavar="FILE", help="CSV, Parquet or JSONL: session, item, maybe time")
+    whom.add_argument("--all", action="store_true", help="everybody; needs --output; can be resumed")
+    what = parser.add_argument_group("what")
+    add = what.add_argument
+    add("--top-k", type=int, default=10, metavar="K", help="items a person (default: %(default)s)")
+    add("--history", default="full", metavar="PART",
+        help="known users' history: full, valid (as in test) or train (default: %(default)s)")  # fmt: skip
+    add("--include-seen", action="store_true", help="also items of the history")
+    add("--among", metavar="FILE", help="the only candidates: one item a line, or a table with item")
+    add("--without", metavar="FILE", help="items that are no candidates")
+    add("--new-items", metavar="FILE", help="a table with item and title, scored by their titles")
+    add("--new-interests", default="live", metavar="HOW",
+        help="of new people: live, or default, which is none (default: %(default)s)")  # fmt: skip
+    add("--strict", action="store_true", help="refuse unknown users and items instead of counting them")
+    add("--output", metavar="FILE", help="ends in .parquet, .csv or .jsonl")
+    add("--overwrite", action="store_true", help="replace the output")
+    return parser
+
+
+def run(args):
+    """Answers.
+
+    Args:
+        args (argparse.Namespace): as :func:`add_parser` defines it.
+
+    Returns:
+        int: 0.
+
+    Raises:
+        RecBoleSAMError: one sentence on what is wrong.
+    """
+    given = [name for name in WHOM if getattr(args, name)]
+    if len(given) != 1:
+        raise SettingError("Say for whom, by one of --user, --users, --items, --sessions and --all.")
+    if args.all and not args.output:
+        raise SettingError("--all writes a table: give it --output=FILE, such as top.parquet.")
+    from recbole_sam.serving import table_files
+    from recbole_sam.serving.bundle import Bundle
+
+    if args.output and not args.all:
+        table_files.check_free(args.output, args.overwrite)
+    bundle = Bundle(args.bundle)
+    if args.new_items:
+        titles = table_files.read(args.new_items, ("item", "title"))
+        new = dict(zip(titles["item"], titles["title"], strict=True))
+        bundle = bundle.with_items(new, strict=args.strict)
+    chosen = {
+        "k": args.top_k,
+        "history": args.history,
+        "exclude_seen": not args.include_seen,
+        "among": table_files.items(args.among) if args.among else None,
+        "without": table_files.items(args.without) if args.without else None,
+        "strict": args.strict,
+    }
+    if args.all:
+        return _everybody(bundle, args, chosen)
+    frame = bundle.recommend(**_people(args, table_files), **chosen, new_interests=args.new_interests)
+    if args.output:
+        table_files.write(frame, args.output)
+        print(f"{frame['user'].nunique():,} people, {len(frame):,} rows: {args.output}")
+    else:
+        print(table_files.shown(frame if frame["user"].nunique() != 1 else frame.drop(columns="user")))
+    return 0
+
+
+def _people(args, table_files):
+    if args.user:
+        return {"users": args.user}
+    if args.users:
+        return {"users": table_files.lines(args.users)}
+    if args.items:
+        items = [item.strip() for item in args.items.split(",") if item.strip()]
+        if not items:
+            raise SettingError("--items names no item: give item tokens with commas between them.")
+        return {"histories": {"session": items}}
+    return {"histories": table_files.sessions(args.sessions)}
+
+
+def _everybody(bundle, args, chosen):
+    from tqdm import tqdm
+
+    with tqdm(unit=" users", disable=None, smoothing=0.1) as bar:
+
+        def progress(done, total):
+            bar.total = total
+            bar.update(done - bar.n)
+
+        users = bundle.recommend_all(Path(args.output), **chosen, overwrite=args.overwrite, progress=progress)
+    print(f"{users:,} users: {args.output}")
+    return 0

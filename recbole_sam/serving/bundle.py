@@ -1,0 +1,349 @@
+"""A bundle that answers: what :func:`recbole_sam.load` gives."""
+
+import threading
+from logging import getLogger
+
+import numpy as np
+import torch
+
+from recbole_sam.config.values import is_count
+from recbole_sam.errors import DataError, SettingError, UnknownNameError, nearest
+from recbole_sam.models.parts.interest_reader import InterestReader
+from recbole_sam.prepare.text import clean_title
+from recbole_sam.serving import bundle_files, everybody, load, similar, strangers, table_files
+from recbole_sam.serving.encoder import text_encoder
+from recbole_sam.serving.people import People, check_part
+from recbole_sam.serving.scores import Scorer, Sessions
+
+COLUMNS = ("user", "rank", "item", "title", "score")
+"""Of every table of recommendations."""
+
+
+class Bundle:
+    """A trained model with its items and, if it was made so, its users.
+
+    Opening reads ``bundle.json`` and small files; the model is built when it is first asked.
+
+    Args:
+        folder (str or Path): as ``python -m recbole_sam bundle`` wrote it.
+
+    Attributes:
+        facts (dict): what ``bundle.json`` says: model, settings, data, metrics, versions.
+        items (numpy.ndarray): str [N], item tokens by number; the first is padding.
+        titles (numpy.ndarray): str or None [N].
+        people (People): the users.
+
+    Raises:
+        DataError: there is no bundle, it is damaged, or a newer version wrote it.
+    """
+
+    def __init__(self, folder):
+        self._files = bundle_files.BundleFiles(folder)
+        self.facts = self._files.facts
+        self.items, self.titles = load.item_table(self._files)
+        self.people = People(self._files)
+        self._new_vectors = None
+        self._start()
+
+    def _start(self):
+        import pandas as pd
+
+        # typed once: pandas would look at every value of every answer
+        self._columns = [pd.Series(column.tolist()).array for column in (self.items, self.titles)]
+        self._number_of = {token: number for number, token in enumerate(self.items) if number}
+        self._scorer = self._encoder = None
+        self._lock = threading.Lock()  # strangers' interests are lent to the model
+
+    @property
+    def identity(self):
+        """str: the checksum of all that is in the bundle, with new items."""
+        return self._files.checksum + "".join(self.items[self._first_new() :])
+
+    def _first_new(self):
+        return self.facts["sizes"]["items"]
+
+    def recommend(
+        self,
+        users=None,
+        histories=None,
+        k=10,
+        history="full",
+        exclude_seen=True,
+        among=None,
+        without=None,
+        new_interests="live",
+        strict=False,
+    ):
+        """The best next items of known users or of any histories.
+
+        Users, items and sessions that are not known are logged with their number, and the rest is answered.
+
+        Args:
+            users (sequence of str, optional): tokens of known users.
+            histories (sequence of sequences of str, or dict, optional): item tokens, oldest first, instead of
+                ``users``; a dict names them.
+            k (int): items a person; fewer where there are no more candidates.
+            history (str): ``full``, ``valid`` or ``train``: what known users are answered from. ``valid`` is
+                what the test saw, ``train`` what the validation saw.
+            exclude_seen (bool): whether items of a person's history are left out.
+            among (sequence of str, optional): the only candidates.
+            without (sequence of str, optional): items that are no candidates.
+            new_interests (str): for histories and a model that reads interests: ``live``, made on the spot
+                without a language model, or ``default``, none.
+            strict (bool): whether something unknown is an error.
+
+        Returns:
+            pandas.DataFrame: user, rank (from 1), item, title, score; with new items also new.
+
+        Raises:
+            SettingError: an argument makes no sense.
+            DataError: the bundle holds no users, or is damaged.
+            UnknownNameError: with ``strict``, something unknown.
+        """
+        strangers.check_how(new_interests)
+        check_part(history)
+        self._check_k(k)
+        if (users is None) == (histories is None):
+            raise SettingError("Give either users or histories.")
+        allowed = self._candidates(among, without, strict)
+        if users is not None:
+            names, sessions = self._known(users, history, strict)
+            table = None
+        else:
+            names, sessions, said = self._sessions(histories, strict)
+            table = self._interests(said, new_interests) if names else None
+        if not names:
+            return self._frame(names, np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32))
+        scorer = self._ready()
+        with self._lock, torch.no_grad():
+            if users is not None:
+                found, scores = scorer.best(sessions, k, exclude_seen, allowed)
+            else:
+                with strangers.known_to(scorer.model, table, len(names)) as numbers:
+                    asked = sessions._replace(users=numbers.numpy())
+                    found, scores = scorer.best(asked, k, exclude_seen, allowed)
+        return self._frame(names, found, scores)
+
+    def recommend_all(self, output, k=10, history="full", exclude_seen=True, among=None, without=None,
+                      overwrite=False, strict=False, progress=None):  # fmt: skip
+        """The best next items of every user, into a file, a block of users at a time.
+
+        A process that was killed leaves what it had; the same call goes on and gives the same bytes.
+
+        Args:
+            output (str or Path): ends in .parquet, .csv or .jsonl; appears when all is done.
+            k, history, exclude_seen, among, without, strict: as :meth:`recommend`.
+            overwrite (bool): whether a file that is there is replaced.
+            progress (callable, optional): told ``(users done, users)``.
+
+        Returns:
+            int: how many users were answered.
+
+        Raises:
+            SettingError, DataError: as :meth:`recommend`, or another process writes the same file.
+        """
+        check_part(history)
+        self._check_k(k)
+        allowed = self._candidates(among, without, strict)
+        candidates = None if allowed is None else allowed.tolist()
+        job = {"bundle": self.identity, "k": k, "history": history, "exclude_seen": exclude_seen,
+               "candidates": candidates}  # fmt: skip
+
+        def block(index):
+            tokens, first, items, starts, lengths = self.people.block(index, history)
+            numbers = np.arange(first, first + len(tokens))
+            some = lengths > 0
+            if not some.any():
+                return self._frame([], np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32))
+            sessions = Sessions(numbers[some], items, starts[some], lengths[some])
+            with self._lock:
+                return self._frame(tokens[some], *self._ready().best(sessions, k, exclude_seen, allowed))
+
+        columns = [*COLUMNS, "new"] if self._new_vectors is not None else COLUMNS
+        sizes = self.people.block_sizes()
+        return everybody.write(output, job, sizes, block, columns, overwrite, progress)
+
+    def similar(self, items, k=10, by="model"):
+        """The items nearest to some items.
+
+        Args:
+            items (sequence of str): item tokens.
+            k (int): how many for each.
+            by (str): ``model``, the vectors that users are compared with, or ``text``, those of the titles.
+
+        Returns:
+            pandas.DataFrame: item, rank, similar, title, similarity (a cosine).
+
+        Raises:
+            UnknownNameError: an item is not known.
+            DataError: the model has no such vectors.
+        """
+        similar.check_by(by)
+        self._check_k(k)
+        items = [str(item) for item in items]
+        unknown = [item for item in items if item not in self._number_of]
+        if unknown:
+            guess = nearest(unknown[0], self._number_of) if len(unknown) == 1 else ""
+            raise UnknownNameError(
+                f"Items that are not in the bundle: {len(unknown):,} ({table_files.listed(unknown)}).{guess}"
+            )
+        numbers = torch.tensor([self._number_of[item] for item in items])
+        if by == "text":
+            vectors = self._text_vectors()
+        else:
+            vectors = similar.model_vectors(self._ready().model, self.facts["model"])
+        found, cosines = (each.numpy() for each in similar.nearest(vectors, numbers, k))
+        frame = self._frame(items, found, cosines)
+        return frame.rename(columns={"item": "similar", "score": "similarity", "user": "item"})
+
+    def with_items(self, titles, strict=False):
+        """The same bundle with items that came after training, scored by their titles alone.
+
+        Args:
+            titles (dict): item token to title. Items that are known already keep their old title.
+            strict (bool): whether an item that is known already is an error.
+
+        Returns:
+            Bundle: another one; tables have a column ``new``.
+
+        Raises:
+            DataError: the model reads no titles, or nothing is new.
+        """
+        known = [token for token in titles if token in self._number_of]
+        self._tell(known, "new items that are in the bundle already", strict)
+        new = {str(token): clean_title(title) for token, title in titles.items() if token not in known}
+        if not new:
+            raise DataError("None of the new items is new: the bundle has them all.")
+        other = object.__new__(Bundle)
+        other._files, other.facts, other.people = self._files, self.facts, self.people
+        other.items = np.append(self.items, np.array([*new, None], object)[:-1])
+        other.titles = np.append(self.titles, np.array([*new.values(), None], object)[:-1])
+        vectors = self._text_encoder().encode(list(new.values()))
+        other._new_vectors = vectors if self._new_vectors is None else np.r_[self._new_vectors, vectors]
+        other._start()
+        other._encoder = self._encoder
+        other._ready()  # says at once what does not work
+        return other
+
+    def _ready(self):
+        """The scorer, which loads the model."""
+        if self._scorer is None:
+            model = load.build_model(self._files, self.items, self._new_vectors)
+            self._scorer = Scorer(model, self.facts["trims"])
+        return self._scorer
+
+    def _text_encoder(self):
+        if self._encoder is None:
+            self._encoder = text_encoder(self._files)
+        return self._encoder
+
+    def _text_vectors(self):
+        if bundle_files.ITEM_TEXTS not in self._files:
+            raise DataError(f"{self.facts['model']} as it was trained reads no titles: use --by=model.")
+        path = self._files.path(bundle_files.ITEM_TEXTS)
+        vectors = load.ItemTexts(path, self.items).vectors()
+        if self._new_vectors is not None:
+            vectors[self._first_new() :] = torch.from_numpy(self._new_vectors)
+        return vectors
+
+    def _known(self, users, history, strict):
+        """Names and sessions of the users that are known and have a history."""
+        users = [users] if isinstance(users, str) else [str(user) for user in users]
+        numbers = self.people.numbers(users)
+        self._tell([user for user, number in zip(users, numbers, strict=True) if not number],
+                   f"not in the bundle, of {len(users):,} users", strict)  # fmt: skip
+        names = [user for user, number in zip(users, numbers, strict=True) if number]
+        numbers = numbers[numbers > 0]
+        items, starts, lengths = self.people.histories(numbers, history)
+        some = lengths > 0
+        self._tell([name for name, has in zip(names, some, strict=True) if not has],
+                   f"users without a '{history}' history", strict)  # fmt: skip
+        names = [name for name, has in zip(names, some, strict=True) if has]
+        return names, Sessions(numbers[some], items, starts[some], lengths[some])
+
+    def _sessions(self, histories, strict):
+        """Names, sessions and item tokens of the histories in which something is known."""
+        if isinstance(histories, str):
+            raise SettingError("histories is one text: give a list of lists of items.")
+        named = histories.items() if isinstance(histories, dict) else enumerate(histories)
+        names, said, flat, lengths, unknown, empty = [], [], [], [], {}, []
+        for name, history in named:
+            if isinstance(history, str):
+                raise SettingError("A history is a list of items, not one text.")
+            history = [str(item) for item in history]
+            known = [item for item in history if item in self._number_of]
+            unknown |= dict.fromkeys(item for item in history if item not in self._number_of)
+            if not known:
+                empty.append(str(name))
+                continue
+            names.append(str(name))
+            said.append(known)
+            lengths.append(len(known))
+            flat += [self._number_of[item] for item in known]
+        self._tell(list(unknown), "items of histories that are not in the bundle", strict, self._number_of)
+        self._tell(empty, "sessions without any known item, left out", strict)
+        lengths = np.array(lengths, np.int64)
+        starts = lengths.cumsum() - lengths
+        sessions = Sessions(np.zeros(len(names), np.int64), np.array(flat, np.int32), starts, lengths)
+        return names, sessions, said
+
+    def _interests(self, said, how):
+        if not isinstance(self._ready().model, InterestReader):
+            return None
+        if how != "default" and not self.facts["interests"]["live"]:
+            getLogger("recbole_sam").warning(
+                "The interests of this bundle were made elsewhere: new people are answered without any."
+            )
+            return None
+        titles = {token: self.titles[self._number_of[token]] for history in said for token in history}
+        return strangers.make(self._files, self._text_encoder, titles, said, how)
+
+    def _candidates(self, among, without, strict):
+        """Item numbers of the candidates, ascending; None for all."""
+        if among is None and without is None:
+            return None
+        allowed = np.ones(len(self.items), bool) if among is None else np.zeros(len(self.items), bool)
+        for tokens, what in ((among, True), (without, False)):
+            if tokens is None:
+                continue
+            tokens = [tokens] if isinstance(tokens, str) else [str(token) for token in tokens]
+            unknown = [token for token in tokens if token not in self._number_of]
+            name = "among" if what else "without"
+            self._tell(unknown, f"items of {name} that are not in the bundle", strict, self._number_of)
+            allowed[[self._number_of[token] for token in tokens if token in self._number_of]] = what
+        allowed[0] = False
+        if not allowed.any():
+            raise SettingError("among and without leave no candidate.")
+        return torch.from_numpy(np.flatnonzero(allowed))
+
+    def _check_k(self, k):
+        if not is_count(k, 1):
+            raise SettingError(f"k is {k!r}; it must be a whole number from 1.")
+
+    def _tell(self, names, what, strict, known=()):
+        """Logs what is left out, or refuses it."""
+        if not names:
+            return
+        guess = nearest(str(names[0]), known) if len(names) == 1 else ""
+        sentence = f"{what[0].upper()}{what[1:]}: {len(names):,} ({table_files.listed(names)}).{guess}"
+        if strict:
+            raise UnknownNameError(sentence)
+        getLogger("recbole_sam").warning(sentence)
+
+    def _frame(self, names, found, scores):
+        """The table of answers; places without an item are left out."""
+        import pandas as pd
+
+        n, k = found.shape
+        real = found.ravel() > 0
+        numbers = found.ravel()[real]
+        columns = {
+            "user": np.repeat(np.array([*names, None], object)[:-1], k)[real],
+            "rank": np.tile(np.arange(1, k + 1), n)[real],
+            "item": self._columns[0].take(numbers),
+            "title": self._columns[1].take(numbers),
+            "score": scores.ravel()[real],
+        }
+        if self._new_vectors is not None:
+            columns["new"] = numbers >= self._first_new()
+        return pd.DataFrame(columns)

@@ -1,0 +1,121 @@
+"""Everybody's recommendations in one file, block by block; a killed process costs one block.
+
+Blocks are finished files in a folder beside the output, put together in order at the end. What is in a block
+depends on the bundle and the question alone, so the output has the same bytes however often it was stopped.
+"""
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from recbole_sam import files
+from recbole_sam.errors import DataError
+from recbole_sam.serving import table_files
+
+_JOB, _LOCK, _WHOLE, _DONE = "job.json", "lock", "whole.partial", "done"
+
+
+def write(output, job, sizes, block, columns, overwrite=False, progress=None):
+    """Writes a table block by block.
+
+    Args:
+        output (str or Path): the table.
+        job (dict): what decides its content; blocks of another job are thrown away.
+        sizes (list of int): users of each block.
+        block (callable): the rows (pandas.DataFrame) of a block, by its number.
+        columns (sequence of str): of the table.
+        overwrite (bool): whether a table that is there is replaced.
+        progress (callable, optional): told ``(users done, users)``.
+
+    Returns:
+        int: users of all blocks.
+
+    Raises:
+        DataError: the disk refuses, the table is there already, or another process writes it.
+        SettingError: the ending is of no kind that we know.
+    """
+    output = Path(output)
+    suffix = table_files.ending(output)
+    parts = output.with_name(f".{output.name}.parts")
+    refused = functools.partial(_refused, output)
+    if not parts.exists():
+        table_files.check_free(output, overwrite)
+    try:
+        with _only_one(parts, output):
+            if (parts / _DONE).exists() and output.exists() and not (parts / _WHOLE).exists():
+                _remove(parts)  # a process was killed after its last step but one
+                return sum(sizes)
+            table_files.check_free(output, overwrite)
+            _same_job(parts, job | {"ending": suffix, "blocks": len(sizes)}, refused)
+            done = 0
+            names = [parts / f"{index:06d}{suffix}" for index in range(len(sizes))]
+            for index, (name, size) in enumerate(zip(names, sizes, strict=True)):
+                if not name.exists():
+                    with files.replacing(name, refused) as file:
+                        file.write(table_files.encoded(block(index), suffix))
+                done += size
+                if progress:
+                    progress(done, sum(sizes))
+            table_files.join(names, parts / _WHOLE, suffix, columns)
+            (parts / _DONE).touch()
+            os.replace(parts / _WHOLE, output)
+            _remove(parts)
+    except OSError as error:
+        raise refused(error) from error
+    return sum(sizes)
+
+
+@contextlib.contextmanager
+def _only_one(parts, output):
+    """Keeps other processes from writing the same table."""
+    for _ in range(100):
+        parts.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(parts / _LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise DataError(
+                f"Another process is writing {output}: wait for it, or name another file."
+            ) from None
+        except FileNotFoundError:  # the other one has just finished
+            continue
+        if (parts / _LOCK).exists():
+            break
+        lock.release()
+        time.sleep(0.01)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _same_job(parts, job, refused):
+    """Throws away the blocks of another question."""
+    key = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest().encode()
+    file = parts / _JOB
+    if file.exists() and file.read_bytes() == key:
+        return
+    for path in parts.iterdir():
+        if path.name != _LOCK:
+            path.unlink()
+    with files.replacing(file, refused) as new:
+        new.write(key)
+
+
+def _remove(parts):
+    """Takes away the folder, the lock last."""
+    for path in parts.iterdir():
+        if path.name != _LOCK:
+            path.unlink()
+    shutil.rmtree(parts)
+
+
+def _refused(output, error):
+    return DataError(f"{output} could not be written ({error.strerror or error}).")

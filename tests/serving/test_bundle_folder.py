@@ -1,0 +1,198 @@
+"""The folder: whole or absent, refused when damaged, open to others."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from bundle_helpers import bundle, checkpoint, make_shop
+from conftest import ROOT
+
+import recbole_sam
+from recbole_sam.errors import DataError
+from recbole_sam.serving import bundle_files
+from recbole_sam.serving.making.write import write_bundle
+
+MAKE = """
+import sys
+from recbole_sam.serving.making.write import write_bundle
+print("ready", flush=True)
+write_bundle(sys.argv[1], sys.argv[2], with_users=True, overwrite=True)
+"""
+POINTS = [pytest.param(2, id="everyday"), pytest.param(20, id="thorough", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("folder")
+    make_shop(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def folder(root):
+    return bundle(root, "SAM")[0]
+
+
+def use(folder):
+    shop = recbole_sam.load(folder)
+    shop.recommend(users=["u1"], k=2)
+    shop.recommend(histories=[["i1", "i2"]], k=2)
+    shop.similar(["i1"], by="text")
+
+
+@pytest.mark.parametrize("small, count", ((1 << 20, 160), (0, 40)))
+def test_random_corruptions_are_refused_in_a_sentence(folder, tmp_path, monkeypatch, small, count):
+    """Small files when the bundle is opened, large ones when they are first used."""
+    monkeypatch.setattr(bundle_files, "SMALL", small)
+    chance = random.Random(count)
+    names = sorted(path.name for path in folder.iterdir() if path.name != "README.md")
+    damaged = tmp_path / "damaged"
+    shutil.copytree(folder, damaged)
+    for _ in range(count):
+        name = chance.choice(names)
+        good = (folder / name).read_bytes()
+        kind, at = chance.choice(("flip", "cut", "add", "lose", "zero")), chance.randrange(len(good))
+        bad = {
+            "flip": good[:at] + bytes([good[at] ^ (1 << chance.randrange(8))]) + good[at + 1 :],
+            "cut": good[:at],
+            "add": good + b"\n",
+            "zero": good[:at] + bytes(len(good[at : at + 64])) + good[at + 64 :],
+            "lose": None,
+        }[kind]
+        if bad == good:
+            continue
+        (damaged / name).unlink()
+        if bad is not None:
+            (damaged / name).write_bytes(bad)
+        with pytest.raises(DataError) as caught:
+            use(damaged)
+        assert "\n" not in str(caught.value) and str(damaged) in str(caught.value), (name, kind)
+        (damaged / name).write_bytes(good)
+    use(damaged)
+
+
+@pytest.mark.parametrize(
+    "change", ({"version": 99}, {"format": "other"}, {"files": {"../x": [1, "0"]}}, {"files": 3})
+)
+def test_manifests_of_others(folder, tmp_path, change):
+    shutil.copytree(folder, tmp_path / "b")
+    facts = json.loads((folder / "bundle.json").read_text())
+    facts.pop("checksum")
+    facts |= change
+    (tmp_path / "b" / "bundle.json").write_bytes(
+        bundle_files._text(facts | {"checksum": bundle_files._checksum(facts)})
+    )
+    with pytest.raises(DataError, match="version 99" if "version" in change else "damaged"):
+        recbole_sam.load(tmp_path / "b")
+
+
+def test_what_is_no_bundle(tmp_path):
+    with pytest.raises(DataError, match="There is no bundle"):
+        recbole_sam.load(tmp_path / "absent")
+    (tmp_path / "bundle.json").mkdir()
+    with pytest.raises(DataError, match="damaged"):
+        recbole_sam.load(tmp_path)
+
+
+def test_a_folder_of_something_else_is_not_replaced(root, folder, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    with pytest.raises(DataError, match="is no bundle"):
+        write_bundle(root / "SAM.pth", tmp_path / "mine", overwrite=True)
+    with pytest.raises(DataError, match="--overwrite"):
+        write_bundle(root / "SAM.pth", folder)
+
+
+@pytest.mark.parametrize("content", (b"", b"no pickle", b"\x80\x04N."))
+def test_what_is_no_checkpoint(tmp_path, content):
+    (tmp_path / "x.pth").write_bytes(content)
+    with pytest.raises(DataError, match="no checkpoint of RecBole"):
+        write_bundle(tmp_path / "x.pth", tmp_path / "b")
+    with pytest.raises(DataError, match="There is no checkpoint"):
+        write_bundle(tmp_path / "y.pth", tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("points", POINTS)
+def test_kill_9_leaves_the_old_bundle_or_the_new_one(root, tmp_path, points):
+    file, _ = checkpoint(root, "SASRec")
+    output = tmp_path / "b"
+    write_bundle(file, output, with_users=True)
+    chance = random.Random(3)
+    for _ in range(points):
+        process = subprocess.Popen(
+            [sys.executable, "-c", MAKE, str(file), str(output)], stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        process.stdout.readline()
+        time.sleep(chance.uniform(0, 3))
+        process.kill()
+        process.wait()
+        if output.exists():
+            assert len(recbole_sam.load(output).recommend(users=["u1"], k=3)) == 3
+    write_bundle(file, output, with_users=True, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_nothing_is_pickled_and_any_reader_opens_it(folder):
+    import pandas as pd
+    from safetensors.numpy import load_file
+
+    kinds = {path.suffix for path in folder.iterdir()}
+    assert kinds == {".json", ".md", ".parquet", ".safetensors"}
+    items = pd.read_parquet(folder / "items.parquet")
+    assert len(items) == 25 and set(items.columns) == {"item", "title"}
+    assert len(load_file(folder / "weights.safetensors")["item_embedding.weight"]) == 26
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    assert size < 1_000_000
+
+
+def test_the_card_is_a_model_card_of_hugging_face(folder):
+    from huggingface_hub import ModelCard
+
+    card = ModelCard.load(folder / "README.md")
+    assert card.data.library_name == "recbole-sam"
+    results = {result.metric_name: result for result in card.data.eval_results}
+    metrics = bundle_files.BundleFiles(folder).facts["metrics"]["values"]
+    assert {name: result.metric_value for name, result in results.items()} == metrics
+    assert "do not publish" in card.text and "extractive" in card.text and "Seed" in card.text
+
+
+def test_loading_reads_no_dataset_and_unpickles_nothing(folder, tmp_path):
+    """In a process where reading a pickle or making a dataset of RecBole's is an error."""
+    code = """
+import pickle, sys
+import recbole_sam
+import torch
+import recbole.data.dataset.dataset as dataset
+def refuse(*args, **kwargs):
+    raise AssertionError("unpickled, or a dataset made")
+pickle.load = pickle.loads = pickle.Unpickler = torch.load = dataset.Dataset.__init__ = refuse
+shop = recbole_sam.load(sys.argv[1])
+shop.recommend(users=["u1"])
+shop.recommend(histories=[["i1"]])
+shop.with_items({"new": "Rose Balm"}).similar(["new"], by="text")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_import_stays_light():
+    code = """
+import sys, recbole_sam
+assert recbole_sam.load and not {"torch", "recbole", "pandas"} & set(sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr

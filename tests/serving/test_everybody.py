@@ -1,0 +1,138 @@
+"""Everybody's recommendations: one file, the same bytes, whatever kills the process."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from bundle_helpers import bundle, make_shop
+from conftest import ROOT
+from filelock import FileLock
+
+import recbole_sam
+from recbole_sam.errors import DataError, SettingError
+
+SLOWLY = """
+import sys, time
+import recbole_sam
+from recbole_sam.serving.scores import Scorer
+best = Scorer.best
+def slow(*args, **kwargs):
+    time.sleep(0.05)
+    return best(*args, **kwargs)
+Scorer.best = slow
+print("ready", flush=True)
+shop = recbole_sam.load(sys.argv[1])
+shop.recommend_all(sys.argv[2], k=5, overwrite=True)
+"""
+POINTS = [pytest.param(2, id="everyday"), pytest.param(20, id="thorough", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("everybody")
+    make_shop(root)
+    return bundle(root, "SASRec", block=2)[0]  # 20 blocks
+
+
+@pytest.fixture(scope="module")
+def shop(folder):
+    return recbole_sam.load(folder)
+
+
+def start(folder, output):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOWLY, str(folder), str(output)], stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+@pytest.mark.parametrize("ending", ("parquet", "csv", "jsonl"))
+def test_everybody_gets_what_one_user_gets(shop, tmp_path, ending):
+    output = tmp_path / f"top.{ending}"
+    told = []
+    assert shop.recommend_all(output, k=5, progress=lambda *done: told.append(done)) == 40
+    assert told[0] == (2, 40) and told[-1] == (40, 40)
+    frame = {"parquet": pd.read_parquet, "csv": pd.read_csv, "jsonl": lambda f: pd.read_json(f, lines=True)}[
+        ending
+    ](output)
+    single = shop.recommend(users=[f"u{n}" for n in range(40)], k=5)
+    pairs = frame.sort_values(["user", "rank"])[["user", "rank", "item"]].values.tolist()
+    assert pairs == single.sort_values(["user", "rank"])[["user", "rank", "item"]].values.tolist()
+    assert [path.name for path in tmp_path.iterdir()] == [output.name]
+    with pytest.raises(DataError, match="--overwrite"):
+        shop.recommend_all(output, k=5)
+
+
+@pytest.mark.parametrize("points", POINTS)
+def test_kill_9_costs_a_block_and_no_byte(shop, folder, tmp_path, points):
+    chance = random.Random(7)
+    shop.recommend_all(tmp_path / "whole.parquet", k=5)
+    whole = (tmp_path / "whole.parquet").read_bytes()
+    output = tmp_path / "killed.parquet"
+    parts = tmp_path / ".killed.parquet.parts"
+    finished = 0
+    for _ in range(points):
+        process = start(folder, output)
+        time.sleep(chance.uniform(0, 2.5))
+        process.kill()
+        process.wait()
+        if output.exists():
+            assert output.read_bytes() == whole
+            output.unlink()
+            finished = 0
+            continue
+        now = len(list(parts.glob("0*.parquet"))) if parts.exists() else 0
+        assert now >= finished or now == 0
+        finished = now
+    assert start(folder, output).wait() == 0
+    assert output.read_bytes() == whole and not parts.exists()
+
+
+def test_blocks_of_another_question_are_not_taken(shop, tmp_path):
+    output = tmp_path / "top.csv"
+
+    def stop(done, total):
+        if done > 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        shop.recommend_all(output, k=5, progress=stop)
+    assert not output.exists()
+    shop.recommend_all(output, k=3)
+    assert pd.read_csv(output).groupby("user").size().tolist() == [3] * 40
+
+
+def test_a_process_killed_after_its_last_step_but_one(shop, tmp_path):
+    output, parts = tmp_path / "top.csv", tmp_path / ".top.csv.parts"
+    shop.recommend_all(output, k=3)
+    before = output.read_bytes()
+    parts.mkdir()
+    (parts / "done").touch()
+    assert shop.recommend_all(output, k=3) == 40
+    assert output.read_bytes() == before and not parts.exists()
+
+
+def test_two_processes_do_not_write_one_output(shop, tmp_path):
+    parts = tmp_path / ".top.csv.parts"
+    parts.mkdir()
+    with FileLock(parts / "lock"), pytest.raises(DataError, match="Another process is writing"):
+        shop.recommend_all(tmp_path / "top.csv")
+    shop.recommend_all(tmp_path / "top.csv")
+    with pytest.raises(SettingError, match="must end in"):
+        shop.recommend_all(tmp_path / "top.txt")
+
+
+def test_two_processes_at_once_leave_one_whole_output(shop, folder, tmp_path):
+    output = tmp_path / "top.parquet"
+    both = [start(folder, output) for _ in range(2)]
+    codes = sorted(process.wait() for process in both)
+    assert codes[0] == 0
+    shop.recommend_all(tmp_path / "one.parquet", k=5)
+    assert output.read_bytes() == Path(tmp_path / "one.parquet").read_bytes()
