@@ -43,7 +43,8 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def bundles(root):
     """Model -> folder and what it was made of."""
-    return {model: bundle(root, model, name=model) for model in MODELS}
+    without = {"HSTU": {"time_bias": False}}
+    return {model: bundle(root, model, name=model, **without.get(model, {})) for model in MODELS}
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +110,13 @@ def test_other_models_are_refused_with_what_they_need(model):
     from recbole_sam.serving.making import supported
 
     with pytest.raises(DataError, match=f"{model} cannot be bundled: it is built from"):
-        supported.check(model)
+        supported.check({"model": model})
+
+
+def test_times_are_not_in_a_bundle(root):
+    file, _ = checkpoint(root, "HSTU")
+    with pytest.raises(DataError, match="HSTU with time_bias cannot be bundled.*time_bias=False"):
+        write_bundle(file, root / "hstu")
 
 
 def test_a_model_that_is_not_sequential_is_refused(root):

@@ -57,7 +57,7 @@ def read(file):
         RecBoleSAMError: the dataset is not as it was in training.
     """
     config, saved = _unpickled(Path(file))
-    supported.check(config["model"])
+    supported.check(config)
     if config["benchmark_filename"] is not None:
         raise DataError(
             "A bundle needs whole user histories, which benchmark_filename does not give: train on one "

@@ -23,16 +23,21 @@ NEEDS = {
 """What a model is built from besides sizes and settings."""
 
 
-def check(model):
-    """Refuses a model that cannot be built from sizes and settings.
+def check(config):
+    """Refuses a model that cannot be built from sizes and settings, or that reads more than items.
 
     Args:
-        model (str): its name.
+        config (Config): that it was trained with.
 
     Raises:
         DataError: saying what it needs.
     """
-    ours = yaml_files.model_names()
+    model, ours = config["model"], yaml_files.model_names()
+    if model in ours and config["time_bias"]:
+        raise DataError(
+            f"{model} with time_bias cannot be bundled: it reads the times of items, which a bundle does not "
+            "hold. Train it with time_bias=False."
+        )
     if model in (*OF_RECBOLE, *ours):
         return
     if model in NEEDS:
