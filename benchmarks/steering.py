@@ -19,7 +19,9 @@ SIZES = ((1, 10), (11, 50), (51, 10**9))
 
 
 def arguments(words):
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.steering", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.steering", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("bundle")
     parser.add_argument("rival", nargs="?")
     parser.add_argument("--items", required=True, help="a CSV with item_id and category")
@@ -73,18 +75,21 @@ class Asked:
         shop (Bundle): with users.
         part (str): ``train`` for validation, ``valid`` for the test.
         users (numpy.ndarray): user numbers.
+        interests (Interests, optional): in the place of their own.
     """
 
-    def __init__(self, shop, part, users):
+    def __init__(self, shop, part, users, interests=None):
+        from recbole_sam.serving.reasons import lending
         from recbole_sam.serving.scores import Sessions
 
         items, starts, lengths = shop.people.histories(users, part)
         scorer = shop._ready()
         self.targets = items[starts + lengths].astype(np.int64)
-        scores = [
-            scorer.scores(Sessions(users[some], items, starts[some], lengths[some])).numpy()
-            for some in np.array_split(np.arange(len(users)), max(1, len(users) // 256))
-        ]
+        with lending.lent(scorer.model, interests, users) as users:
+            scores = [
+                scorer.scores(Sessions(users[some], items, starts[some], lengths[some])).numpy()
+                for some in np.array_split(np.arange(len(users)), max(1, len(users) // 256))
+            ]
         self.scores = np.concatenate(scores)
 
 
@@ -106,6 +111,20 @@ def fit_of(shop, phrases):
     vectors = torch.from_numpy(shop._text_encoder().encode(distinct))
     table = fits(vectors, shop._text_vectors()).numpy()
     return table[[distinct.index(phrase) for phrase in phrases]]
+
+
+def joined(shop, users, phrases):
+    """The users' interests and the phrase of each as one more (Interests)."""
+    import torch
+
+    from recbole_sam.serving.reasons import lending
+
+    embeddings, rows, k = lending.of_users(shop._ready().model, users)
+    vectors = torch.from_numpy(shop._text_encoder().encode(phrases)).to(embeddings.dtype)
+    new = len(embeddings) + torch.arange(len(users), dtype=rows.dtype)
+    rows = torch.cat([rows, rows.new_zeros(len(rows), 1)], dim=1)
+    rows = rows.scatter(1, k.unsqueeze(1), new.unsqueeze(1))
+    return lending.Interests(torch.cat([embeddings, vectors]), rows, k + 1)
 
 
 def hit(ranks, k=10):
@@ -140,10 +159,13 @@ def rows(shop, name, leaf, users, rng):
     scores = {
         f"{name}, no phrase": test.scores,
         f"{name}, the phrase": steered(test.scores, fit, strength),
-        f"{name}, strength 1": steered(test.scores, fit, 1),
         f"{name}, a wrong phrase": steered(test.scores, misfit, strength),
         "the encoder alone": fit,
     }
+    if shop.facts["interests"]:
+        among = Asked(shop, "valid", users, joined(shop, users, phrases)).scores
+        scores[f"{name}, as one more interest"] = among
+        scores[f"{name}, as an interest and by text"] = steered(among, fit, strength)
     titles = [title or "" for title in shop.titles[1:]]
     scores["BM25"] = np.pad(bm25(phrases, titles), ((0, 0), (1, 0)))
     return {row: ranks(values, test.targets) for row, values in scores.items()}, strength, phrases

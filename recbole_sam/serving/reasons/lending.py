@@ -58,25 +58,6 @@ def without(interests, numbers):
     return interests._replace(rows=interests.rows.gather(1, order), k=has.sum(dim=1))
 
 
-def joined(interests, vectors):
-    """Interests with the same new ones at the end of each person's.
-
-    Args:
-        interests (Interests): of n people.
-        vectors (torch.Tensor): [S, H].
-
-    Returns:
-        Interests
-    """
-    embeddings, rows, k = interests
-    first, n = len(embeddings), len(rows)
-    rows = torch.cat([rows, rows.new_zeros(n, len(vectors))], dim=1)
-    places = k.unsqueeze(1) + torch.arange(len(vectors))
-    new = torch.arange(first, first + len(vectors), dtype=rows.dtype).expand(n, -1)
-    embeddings = torch.cat([embeddings, vectors.to(embeddings.dtype)])
-    return Interests(embeddings, rows.scatter(1, places, new), k + len(vectors))
-
-
 @contextlib.contextmanager
 def lent(model, interests, owners):
     """For a while a model knows n people with these interests, and nobody else.
@@ -95,9 +76,12 @@ def lent(model, interests, owners):
     before = {name: getattr(model, name) for name in _TABLES}
     neighbours = getattr(model, "item_knn", None)
     taken = neighbours and (neighbours.taken_starts, neighbours.taken)
-    rows = torch.cat([interests.rows.new_zeros(1, interests.rows.shape[1]), interests.rows])
+    # only the phrases that are asked for are projected
+    used, rows = interests.rows.unique(return_inverse=True)
+    rows = torch.cat([rows.new_zeros(1, rows.shape[1]), rows]).int()
+    k = torch.cat([interests.k.new_zeros(1), interests.k])
     try:
-        model.use_interests(interests.embeddings, rows, torch.cat([interests.k.new_zeros(1), interests.k]))
+        model.use_interests(interests.embeddings[used.long()], rows, k)
         if neighbours is not None:  # a user's own pairs stay out of the counts
             neighbours.taken_starts, neighbours.taken = _of_owners(*taken, torch.as_tensor(owners))
         yield np.arange(1, len(owners) + 1)

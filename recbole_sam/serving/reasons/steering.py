@@ -9,9 +9,11 @@ from torch.nn import functional as F
 
 from recbole_sam.errors import DataError, SettingError
 
-WEIGHT = 4.0
-"""How many standard deviations of a person's scores the best fitting item gains at strength 1; chosen on
-validation (benchmarks/steering.md)."""
+WEIGHT = 6.0
+"""How many standard deviations of a person's scores the best fitting item gains at strength 1."""
+NEAREST = 20
+"""Titles that widen a phrase: few words say little. These numbers were chosen on validation
+(benchmarks/steering.md)."""
 
 
 class Steering(NamedTuple):
@@ -63,18 +65,22 @@ def steering(phrases, strength, encode, item_vectors):
 
 
 def fits(vectors, items):
-    """How well items fit phrases, by the cosine.
+    """How well items fit phrases: the cosine of their texts, with the phrase widened by its nearest titles.
+
+    Rocchio. "Relevance Feedback in Information Retrieval." in The SMART Retrieval System, 1971.
 
     Args:
         vectors (torch.Tensor): [S, H], of phrases.
         items (torch.Tensor): [N, H], of titles, padding first; zeros say nothing.
 
     Returns:
-        torch.Tensor: [S, N], of each phrase 1 for the best item, 0 for the average one and for padding.
+        torch.Tensor: [S, N], of each phrase 1 for the best item, 0 for padding and what is no better than the
+        average item. The root of what lies between: whether an item fits at all matters most.
     """
-    cosines = F.normalize(vectors, dim=1) @ F.normalize(items.float(), dim=1).T
-    real = cosines[:, 1:]
-    mean = real.mean(dim=1, keepdim=True)
-    best = (real - mean).amax(dim=1, keepdim=True).clamp(min=1e-6)
-    cosines = (cosines - mean) / best
-    return cosines.masked_fill(~items.any(dim=1), 0)
+    phrases, titles = F.normalize(vectors.float(), dim=1), F.normalize(items.float(), dim=1)
+    cosines, nearest = (phrases @ titles.T).topk(min(NEAREST, len(titles)), dim=1)
+    titles_nearby = (titles[nearest] * cosines.clamp(min=0).unsqueeze(2)).sum(dim=1)
+    widened = F.normalize(phrases + F.normalize(titles_nearby, dim=1), dim=1) @ titles.T
+    above = widened - widened[:, 1:].mean(dim=1, keepdim=True)
+    best = above[:, 1:].amax(dim=1, keepdim=True).clamp(min=1e-6)
+    return (above / best).clamp(0, 1).sqrt().masked_fill(~items.any(dim=1), 0)
