@@ -103,6 +103,7 @@ def main(words=None):
     from recbole_sam.evaluation.statistics.significance import paired_p
     from recbole_sam.serving import bundle_files
 
+    torch.set_num_threads(1)
     shop = recbole_sam.load(args.bundle)
     rng = np.random.default_rng(args.seed)
     numbers = np.arange(1, len(shop.people) + 1)
@@ -127,7 +128,7 @@ def main(words=None):
                 interests.append(_of_interests(found))
     facts = shop.facts
     print(f"{facts['model']}, {facts['metrics']['epochs']} epochs, {len(tokens):,} users of "
-          f"{facts['dataset']['name']}, the first recommendation of each, {NAMED} items taken away\n")  # fmt: skip
+          f"{facts['dataset']['name']}, their first recommendation, {NAMED} items taken away\n")  # fmt: skip
     print("| explanation | rank correlation | still in the top 10 | median rank | change | p |")
     print("|---|---|---|---|---|---|")
     chance = np.array(after["random"])[:, 1]
@@ -156,10 +157,8 @@ def _of_interests(found):
 
 def _print_interests(values):
     items, interest, none, others = values.T
-    print(
-        f"\nWithout the item that matters most a recommendation loses {items.mean():.3f}, without the "
-        f"interest that matters most {interest.mean():.3f} (more for {np.mean(interest > items):.0%} of users)."
-    )
+    print(f"\nWithout the item that matters most a recommendation loses {items.mean():.3f}, without the "
+          f"interest that matters most {interest.mean():.3f} (for {np.mean(interest > items):.0%} more).")  # fmt: skip
     for what, ranks in (("any interest", none), ("their own interests, with another user's", others)):
         print(
             f"Without {what}: still first {np.mean(ranks == 1):.0%}, in the top 10 {np.mean(ranks <= 10):.0%}"
