@@ -157,8 +157,8 @@ def _of_interests(found):
 
 def _print_interests(values):
     items, interest, none, others = values.T
-    print(f"\nWithout the item that matters most a recommendation loses {items.mean():.3f}, without the "
-          f"interest that matters most {interest.mean():.3f} ({np.mean(interest > items):.0%}: more).")  # fmt: skip
+    print(f"\nWithout the item that matters most a recommendation loses {items.mean():.3f}.")
+    print(f"Without the interest that does {interest.mean():.3f}, for {np.mean(interest > items):.0%} more.")
     for what, ranks in (("any interest", none), ("their own interests, with another user's", others)):
         print(
             f"Without {what}: still first {np.mean(ranks == 1):.0%}, in the top 10 {np.mean(ranks <= 10):.0%}"
