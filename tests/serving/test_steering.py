@@ -64,8 +64,9 @@ def test_fit_by_hand():
 
 
 def test_mistakes(shop, root):
-    for wrong in ({"steer": " "}, {"steer": ["cream", ""]}, {"steer": "cream", "strength": -1},
-                  {"steer": "cream", "strength": float("nan")}, {"steer": "cream", "strength": "much"}):  # fmt: skip
+    for wrong in ({"steer": " "}, {"steer": ["cream", ""]}, {"strength": -1},
+                  {"strength": float("nan")}, {"strength": "much"}):  # fmt: skip
+        wrong = {"steer": "cream", **wrong}
         with pytest.raises(SettingError):
             shop.recommend(users=["u5"], **wrong)
     with pytest.raises(DataError, match="no title|No title"):
