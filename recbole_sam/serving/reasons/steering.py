@@ -11,9 +11,9 @@ from recbole_sam.errors import DataError, SettingError
 
 WEIGHT = 6.0
 """How many standard deviations of a person's scores the best fitting item gains at strength 1."""
-NEAREST = 20
-"""Titles that widen a phrase: few words say little. These numbers were chosen on validation
-(benchmarks/steering.md)."""
+NEAREST, OF = 20, 200
+"""Titles that widen a phrase, as few words say little: at most 20, and at most one title in 200. These numbers
+were chosen on validation (benchmarks/steering.md)."""
 
 
 class Steering(NamedTuple):
@@ -78,7 +78,8 @@ def fits(vectors, items):
         average item. The root of what lies between: whether an item fits at all matters most.
     """
     phrases, titles = F.normalize(vectors.float(), dim=1), F.normalize(items.float(), dim=1)
-    cosines, nearest = (phrases @ titles.T).topk(min(NEAREST, len(titles)), dim=1)
+    count = min(NEAREST, max(1, len(titles) // OF))
+    cosines, nearest = (phrases @ titles.T).topk(count, dim=1)
     titles_nearby = (titles[nearest] * cosines.clamp(min=0).unsqueeze(2)).sum(dim=1)
     widened = F.normalize(phrases + F.normalize(titles_nearby, dim=1), dim=1) @ titles.T
     above = widened - widened[:, 1:].mean(dim=1, keepdim=True)
