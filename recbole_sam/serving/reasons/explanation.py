@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recbole_sam.serving.reasons import additive, attention, lending
+from recbole_sam.serving.reasons import additive, interest_attention, lending
 from recbole_sam.serving.reasons.standing import Variant, standing
 from recbole_sam.serving.scores import Sessions
 
@@ -103,7 +103,7 @@ def _inside(scorer, person, items, steering):
             scores = scorer.scores(sessions._replace(users=users))
             parts["steer"] = steering.part(scores)[0, items]
         k = 0 if person.interests is None else int(person.interests.k)
-        weights = attention.attention(scorer.model, interaction) if k else None
+        weights = interest_attention.attention(scorer.model, interaction) if k else None
     first = max(0, len(person.items) - scorer.longest)
     seen = range(first, len(person.items))
     voters = {} if votes is None else {place: votes[place - first] for place in seen}

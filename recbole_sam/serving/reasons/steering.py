@@ -12,8 +12,8 @@ from recbole_sam.errors import DataError, SettingError
 WEIGHT = 6.0
 """How many standard deviations of a person's scores the best fitting item gains at strength 1."""
 NEAREST, OF = 20, 200
-"""Titles that widen a phrase, as few words say little: at most 20, and at most one title in 200. These numbers
-were chosen on validation (benchmarks/steering.md)."""
+"""Titles that widen a phrase, as few words say little: at most 20, and at most one title in 200. Both numbers
+are chosen on validation (benchmarks/steering.md)."""
 
 
 class Steering(NamedTuple):
