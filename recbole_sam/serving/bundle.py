@@ -336,12 +336,13 @@ class Bundle:
             told.check_numbers(without_interests, None)
             return None
         dropped = frozenset([without_interests] if isinstance(without_interests, int) else without_interests)
-        if strangers_ask:
-            interests = lending.of_strangers(model, table, len(sessions.users))
-        elif dropped:
-            interests = lending.of_users(model, sessions.users)
-        else:
+        if not strangers_ask and not dropped:
             return None
+        with self._lock:  # else another thread's interests may stand in the model
+            if strangers_ask:
+                interests = lending.of_strangers(model, table, len(sessions.users))
+            else:
+                interests = lending.of_users(model, sessions.users)
         told.check_numbers(dropped, int(interests.k.max()))
         return lending.without(interests, dropped) if dropped else interests
 
@@ -375,11 +376,12 @@ class Bundle:
         items, number = sessions.items[start : start + length], int(sessions.users[0])
         if not isinstance(model, InterestReader):
             return Person(number, items, None), []
-        if user is not None:
-            interests = lending.of_users(model, sessions.users)
-            phrases = self._phrases()
-        else:
-            interests, phrases = lending.of_strangers(model, table, 1), table and table.phrases
+        with self._lock:
+            if user is not None:
+                interests = lending.of_users(model, sessions.users)
+            else:
+                interests = lending.of_strangers(model, table, 1)
+        phrases = self._phrases() if user is not None else table and table.phrases
         rows = interests.rows[0, : int(interests.k)].tolist()
         return Person(number, items, interests), [phrases[row] if phrases else None for row in rows]
 

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -130,6 +131,24 @@ def test_asking_changes_no_later_answer(shop):
     before = shop.recommend(users=["u5", "u6"], k=25)
     shop.explain(user="u6", items=ITEMS, steer="cream", without_interests=[1])
     assert shop.recommend(users=["u5", "u6"], k=25).equals(before)
+
+
+def test_threads_take_turns(shop):
+    """No thread sees the interests that another one lends the model."""
+
+    def ask(number):
+        user = f"u{number % 40}"
+        if number % 3 == 0:
+            return shop.recommend(users=[user], k=5, without_interests=[1])["score"].tolist()
+        if number % 3 == 1:
+            return shop.recommend(histories=[["i1", f"i{number % 20}"]], k=5)["score"].tolist()
+        return [each["score"] for each in shop.explain(user=user, items=ITEMS, without_interests=[1])]
+
+    alone = [ask(number) for number in range(30)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(ask, range(30)))
+    for one, other in zip(alone, together, strict=True):
+        assert one == pytest.approx(other, rel=1e-4, abs=1e-4)
 
 
 def test_lent_interests_score_as_the_users_own(shop):
