@@ -117,7 +117,7 @@ def shown(explanation, width=100):
         return (text if len(text) <= room else text[: room - 3] + "...").ljust(room)
 
     room = max(20, width - 34)
-    parts = ", ".join(f"{part} {value:+.3f}" for part, value in explanation["parts"].items())
+    parts = ", ".join(f"{part} {value + 0.0:+.3f}" for part, value in explanation["parts"].items())
     lines = [
         f"{explanation['item']}  {name(explanation, room).rstrip()}",
         f"rank {explanation['rank']:,}, score {explanation['score']:.3f} = {parts}",
