@@ -13,6 +13,7 @@ COMMANDS = {
     "compare": "train several models with several seeds on one split and test the differences",
     "bundle": "make a folder of a trained model that answers without its dataset",
     "recommend": "the best next items from a bundle: for users, for sessions, for everybody",
+    "explain": "why an item is recommended to somebody, from a bundle",
     "similar": "the items nearest to an item, from a bundle",
     "doctor": "show versions, adjustments of RecBole, GPU, BERT, API key, datasets",
 }

@@ -33,10 +33,25 @@ def add_parser(subparsers, help):
     add("--new-items", metavar="FILE", help="a table with item and title, scored by their titles")
     add("--new-interests", default="live", metavar="HOW",
         help="of new people: live, or default, which is none (default: %(default)s)")  # fmt: skip
+    add_steering(parser)
     add("--strict", action="store_true", help="refuse unknown users and items instead of counting them")
     add("--output", metavar="FILE", help="ends in .parquet, .csv or .jsonl")
     add("--overwrite", action="store_true", help="replace the output")
     return parser
+
+
+def add_steering(parser):
+    """Adds what changes recommendations by words, to this command and to ``explain``."""
+    add = parser.add_argument_group("steer").add_argument
+    add("--steer", action="append", metavar="PHRASE", help="what is wanted, in words; may be repeated")
+    add("--strength", type=float, default=1.0, help="of the phrases, 0 is none (default: %(default)s)")
+    add("--without-interest", type=int, action="append", default=[], metavar="N",
+        help="leave out interest N, from 1; may be repeated")  # fmt: skip
+
+
+def steering(args):
+    """The arguments of :func:`add_steering` as a bundle takes them (dict)."""
+    return {"steer": args.steer, "strength": args.strength, "without_interests": args.without_interest}
 
 
 def run(args):
@@ -56,6 +71,8 @@ def run(args):
         raise SettingError("Say for whom, by one of --user, --users, --items, --sessions and --all.")
     if args.all and not args.output:
         raise SettingError("--all writes a table: give it --output=FILE, such as top.parquet.")
+    if args.all and (args.steer or args.without_interest):
+        raise SettingError("--steer and --without-interest are for single people, not for --all.")
     from recbole_sam.serving import table_files
     from recbole_sam.serving.bundle import Bundle
 
@@ -76,7 +93,9 @@ def run(args):
     }
     if args.all:
         return _everybody(bundle, args, chosen)
-    frame = bundle.recommend(**_people(args, table_files), **chosen, new_interests=args.new_interests)
+    frame = bundle.recommend(
+        **_people(args, table_files), **chosen, **steering(args), new_interests=args.new_interests
+    )
     if args.output:
         table_files.write(frame, args.output)
         print(f"{frame['user'].nunique():,} people, {len(frame):,} rows: {args.output}")

@@ -13,6 +13,8 @@ from recbole_sam.prepare.text import clean_title
 from recbole_sam.serving import bundle_files, everybody, load, similar, strangers, table_files
 from recbole_sam.serving.encoder import text_encoder
 from recbole_sam.serving.people import People, check_part
+from recbole_sam.serving.reasons import explanation, lending, steering, told
+from recbole_sam.serving.reasons.standing import Person
 from recbole_sam.serving.scores import Scorer, Sessions
 
 COLUMNS = ("user", "rank", "item", "title", "score")
@@ -51,7 +53,7 @@ class Bundle:
         # typed once: pandas would look at every value of every answer
         self._columns = [pd.Series(column.tolist()).array for column in (self.items, self.titles)]
         self._number_of = {token: number for number, token in enumerate(self.items) if number}
-        self._scorer = self._encoder = None
+        self._scorer = self._encoder = self._words = None
         self._lock = threading.Lock()  # strangers' interests are lent to the model
 
     @property
@@ -73,6 +75,9 @@ class Bundle:
         without=None,
         new_interests="live",
         strict=False,
+        steer=None,
+        strength=1.0,
+        without_interests=(),
     ):
         """The best next items of known users or of any histories.
 
@@ -91,6 +96,10 @@ class Bundle:
             new_interests (str): for histories and a model that reads interests: ``live``, made on the spot
                 without a language model, or ``default``, none.
             strict (bool): whether something unknown is an error.
+            steer (str or sequence of str, optional): what is wanted, in words: items whose titles fit one of
+                the phrases rise.
+            strength (float): how much; 1 is the default, 0 nothing.
+            without_interests (sequence of int): numbers of interests, from 1, that do not count.
 
         Returns:
             pandas.DataFrame: user, rank (from 1), item, title, score; with new items also new.
@@ -115,13 +124,11 @@ class Bundle:
         if not names:
             return self._frame(names, np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32))
         scorer = self._ready()
-        with self._lock, torch.no_grad():
-            if users is not None:
-                found, scores = scorer.best(sessions, k, exclude_seen, allowed)
-            else:
-                with strangers.known_to(scorer.model, table, len(names)) as numbers:
-                    asked = sessions._replace(users=numbers.numpy())
-                    found, scores = scorer.best(asked, k, exclude_seen, allowed)
+        wish = self._wish(steer, strength)
+        interests = self._lent(sessions, table, users is None, without_interests)
+        with self._lock, torch.no_grad(), lending.lent(scorer.model, interests, sessions.users) as numbers:
+            asked = sessions._replace(users=numbers)
+            found, scores = scorer.best(asked, k, exclude_seen, allowed, wish and wish.add)
         return self._frame(names, found, scores)
 
     def recommend_all(self, output, k=10, history="full", exclude_seen=True, among=None, without=None,
@@ -162,6 +169,82 @@ class Bundle:
         columns = [*COLUMNS, "new"] if self._new_vectors is not None else COLUMNS
         sizes = self.people.block_sizes()
         return everybody.write(output, job, sizes, block, columns, overwrite, progress)
+
+    def explain(
+        self,
+        user=None,
+        history=None,
+        items=(),
+        part="full",
+        new_interests="live",
+        steer=None,
+        strength=1.0,
+        without_interests=(),
+    ):
+        """Why items are recommended to somebody, or not.
+
+        Args:
+            user (str, optional): a known user.
+            history (sequence of str, optional): item tokens, oldest first, instead of ``user``.
+            items (sequence of str): what is explained.
+            part (str): ``full``, ``valid`` or ``train``: which part of a known user's history counts.
+            new_interests, steer, strength, without_interests: as :meth:`recommend`.
+
+        Returns:
+            list of dict: one an item, JSON-able: ``item``, ``title``, ``score``, ``rank`` (among what the
+            person does not have yet), ``parts`` (name to number, they sum to the score), ``voters`` (``part``
+            of each history item as a neighbour), ``history`` (of each item ``change``, how much less likely
+            the recommendation is without it, a difference of logarithms, and ``rank_without``),
+            ``interests`` (number, phrase, change, rank_without, attention over the history),
+            ``rank_with_other_interests`` and ``rank_without_interests`` (None where the model reads none).
+
+        Raises:
+            SettingError: an argument makes no sense.
+            UnknownNameError: the user or an item is not known.
+            DataError: the bundle holds no users, or is damaged.
+        """
+        items = [items] if isinstance(items, str) else [str(item) for item in items]
+        if not items:
+            raise SettingError("Give items to explain.")
+        unknown = [item for item in items if item not in self._number_of]
+        self._tell(unknown, "items that are not in the bundle", True, self._number_of)
+        person, phrases = self._person(user, history, part, new_interests)
+        wish = self._wish(steer, strength)
+        most = None if person.interests is None else len(phrases)
+        dropped = told.check_numbers(without_interests, most)
+        if dropped:
+            person = person._replace(interests=lending.without(person.interests, dropped))
+        numbers = [number for number in range(1, len(phrases) + 1) if number not in dropped]
+        with self._lock, torch.no_grad():
+            asked = torch.tensor([self._number_of[item] for item in items])
+            found = explanation.explain(self._ready(), person, asked, wish)
+        taken = self._named(person.items)
+        left = [phrases[number - 1] for number in numbers]
+        named = zip(found, self._named(asked.numpy()), strict=True)
+        return [told.told(each, item, taken, numbers, left) for each, item in named]
+
+    def interests(self, user=None, history=None, part="full", new_interests="live"):
+        """The interests of somebody.
+
+        Args:
+            user, history, part, new_interests: as :meth:`explain`.
+
+        Returns:
+            list of dict: number (from 1), phrase (None in a bundle of an earlier version), items (item and
+            title of the history items whose titles are most like it). Empty where the model reads none.
+
+        Raises:
+            SettingError, UnknownNameError, DataError: as :meth:`explain`.
+        """
+        person, phrases = self._person(user, history, part, new_interests)
+        if not phrases:
+            return []
+        rows = person.interests.rows[0, : len(phrases)].long()
+        texts = None
+        if bundle_files.ITEM_TEXTS in self._files:
+            texts = self._text_vectors()[torch.from_numpy(person.items.astype(np.int64))]
+        vectors = person.interests.embeddings[rows]
+        return told.described(phrases, vectors, self._named(person.items), texts)
 
     def similar(self, items, k=10, by="model"):
         """The items nearest to some items.
@@ -245,6 +328,71 @@ class Bundle:
         if self._new_vectors is not None:
             vectors[self._first_new() :] = torch.from_numpy(self._new_vectors)
         return vectors
+
+    def _lent(self, sessions, table, strangers_ask, without_interests):
+        """The interests to ask the model with; None for what it has."""
+        model = self._ready().model
+        if not isinstance(model, InterestReader):
+            told.check_numbers(without_interests, None)
+            return None
+        dropped = frozenset([without_interests] if isinstance(without_interests, int) else without_interests)
+        if not strangers_ask and not dropped:
+            return None
+        with self._lock:  # else another thread's interests may stand in the model
+            if strangers_ask:
+                interests = lending.of_strangers(model, table, len(sessions.users))
+            else:
+                interests = lending.of_users(model, sessions.users)
+        told.check_numbers(dropped, int(interests.k.max()))
+        return lending.without(interests, dropped) if dropped else interests
+
+    def _wish(self, steer, strength):
+        """What a person typed (Steering), or None."""
+        if not steer:
+            return None
+        if bundle_files.ITEM_TEXTS not in self._files:
+            raise DataError(
+                f"{self.facts['model']} as it was trained reads no titles, so no phrase can steer it: bundle "
+                "a model that does, such as SAM or SASRecText."
+            )
+        return steering.steering(steer, strength, self._text_encoder().encode, self._text_vectors)
+
+    def _person(self, user, history, part, new_interests):
+        """Somebody (Person) and the phrases of their interests."""
+        strangers.check_how(new_interests)
+        check_part(part)
+        if (user is None) == (history is None):
+            raise SettingError("Give either a user or a history.")
+        if user is not None:
+            _, sessions = self._known([str(user)], part, True)
+            table = None
+        else:
+            names, sessions, said = self._sessions([history], False)
+            if not names:
+                raise UnknownNameError("The history holds no item that is in the bundle.")
+            table = self._interests(said, new_interests)
+        model = self._ready().model
+        start, length = int(sessions.starts[0]), int(sessions.lengths[0])
+        items, number = sessions.items[start : start + length], int(sessions.users[0])
+        if not isinstance(model, InterestReader):
+            return Person(number, items, None), []
+        with self._lock:
+            if user is not None:
+                interests = lending.of_users(model, sessions.users)
+            else:
+                interests = lending.of_strangers(model, table, 1)
+        phrases = self._phrases() if user is not None else table and table.phrases
+        rows = interests.rows[0, : int(interests.k)].tolist()
+        return Person(number, items, interests), [phrases[row] if phrases else None for row in rows]
+
+    def _phrases(self):
+        """The users' interests in words (list of str); None in a bundle of an earlier version."""
+        if self._words is None and bundle_files.PHRASES in self._files:
+            self._words = self._files.parquet(bundle_files.PHRASES).read()["phrase"].to_pylist()
+        return self._words
+
+    def _named(self, numbers):
+        return [{"item": str(self.items[number]), "title": self.titles[number]} for number in numbers]
 
     def _known(self, users, history, strict):
         """Names and sessions of the users that are known and have a history."""

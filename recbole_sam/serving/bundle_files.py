@@ -15,7 +15,7 @@ from recbole_sam.errors import DataError
 FORMAT, VERSION = "recbole-sam-bundle", 1
 MANIFEST, CARD = "bundle.json", "README.md"
 WEIGHTS, ITEMS, ITEM_TEXTS = "weights.safetensors", "items.parquet", "item_texts.safetensors"
-USERS, INTERESTS = "users.parquet", "interests.safetensors"
+USERS, INTERESTS, PHRASES = "users.parquet", "interests.safetensors", "phrases.parquet"
 WORDS, ENCODER = "words.json", "encoder.safetensors"
 SMALL = 1 << 20
 """Bytes up to which a file is checked when the bundle is opened."""

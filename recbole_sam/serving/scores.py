@@ -45,24 +45,28 @@ class Scorer:
         self.model, self.trims = model, trims
         self.n_items, self.longest = model.n_items, model.max_seq_length
 
-    def scores(self, sessions):
-        """The scores of all items, a FloatTensor [n, N], of the newest items of each history."""
+    def interaction(self, sessions):
+        """The newest items of each history, as a model reads them (Interaction)."""
         model = self.model
         lengths = np.minimum(sessions.lengths, self.longest)
         starts = sessions.starts + sessions.lengths - lengths
         width = int(lengths.max()) if self.trims else self.longest
         histories = padded(sessions.items, starts, lengths, width).astype(np.int64, copy=False)
-        interaction = Interaction(
+        return Interaction(
             {
                 model.USER_ID: torch.from_numpy(sessions.users),
                 model.ITEM_SEQ: torch.from_numpy(histories),
                 model.ITEM_SEQ_LEN: torch.from_numpy(lengths),
             }
         )
-        with torch.no_grad():
-            return model.full_sort_predict(interaction).view(len(lengths), -1)
 
-    def best(self, sessions, k, exclude_seen=True, allowed=None):
+    def scores(self, sessions):
+        """The scores of all items, a FloatTensor [n, N], of the newest items of each history."""
+        with torch.no_grad():
+            scores = self.model.full_sort_predict(self.interaction(sessions))
+        return scores.view(len(sessions.users), -1)
+
+    def best(self, sessions, k, exclude_seen=True, allowed=None, add=None):
         """The best items of each.
 
         Args:
@@ -70,6 +74,7 @@ class Scorer:
             k (int): how many items.
             exclude_seen (bool): whether the items of the whole history are left out.
             allowed (torch.LongTensor, optional): the only candidates, item numbers, ascending; default: all.
+            add (callable, optional): from scores [B, N] to the scores that count.
 
         Returns:
             tuple: item numbers (numpy.ndarray, int64 [n, k]; 0 where there are no more) and scores
@@ -84,6 +89,7 @@ class Scorer:
         for rows in np.split(order, range(step := max(FEWEST, min(MOST, AT_ONCE // self.n_items)), n, step)):
             some = Sessions(sessions.users[rows], sessions.items, *(each[rows] for each in sessions[2:]))
             scores = self.scores(some)
+            scores = scores if add is None else add(scores)
             scores[:, 0] = -torch.inf
             if exclude_seen:
                 scores[_seen(some)] = -torch.inf

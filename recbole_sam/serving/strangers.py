@@ -1,10 +1,7 @@
 """People who came after training: their interests, made on the spot from the items of their session."""
 
-import contextlib
 import tempfile
 from pathlib import Path
-
-import torch
 
 from recbole_sam.data.interest_table import InterestTable
 from recbole_sam.data.store import InterestStore
@@ -13,7 +10,6 @@ from recbole_sam.generators.by_name import GENERATORS, make_generator
 from recbole_sam.generators.choose import configured_generator
 from recbole_sam.interests import stage1
 from recbole_sam.interests.pipeline import extract
-from recbole_sam.models.parts.interest_reader import InterestReader
 from recbole_sam.serving.encoder import settings_of
 
 HOW = ("live", "default")
@@ -45,7 +41,8 @@ def make(files, encoder, titles, histories, how):
         how (str): one of :data:`HOW`.
 
     Returns:
-        InterestTable or None: session i is user i + 1 there; None when nobody has interests.
+        InterestTable or None: session i is user i + 1 there, ``phrases`` (list of str) are the rows of
+        ``embeddings``; None when nobody has interests.
     """
     settings = settings_of(files)
     if how == "default" or settings["interest_control"] in _WITHOUT:
@@ -60,35 +57,8 @@ def make(files, encoder, titles, histories, how):
     with tempfile.TemporaryDirectory(prefix="recbole-sam-") as folder:
         path = Path(folder) / "interests.safetensors"
         extract(names, newest, titles, encoder(), generator, extracting, path)
-        table = InterestTable(InterestStore.open(path), ["[PAD]", *names])
+        store = InterestStore.open(path)
+        table = InterestTable(store, ["[PAD]", *names])
         table.embeddings = table.embeddings.clone()  # the file goes
+        table.phrases = list(store.phrases)
     return table
-
-
-@contextlib.contextmanager
-def known_to(model, table, count):
-    """For a while a model knows the interests of strangers, and nobody else.
-
-    Args:
-        model (SequentialRecommender): of a bundle.
-        table (InterestTable or None): of :func:`make`.
-        count (int): how many strangers there are.
-
-    Yields:
-        torch.LongTensor: [count], the user numbers to ask the model with.
-    """
-    if not isinstance(model, InterestReader) or table is None:
-        yield torch.zeros(count, dtype=torch.long)
-        return
-    before = model.phrase_embeddings, model.user_phrases, model.user_k
-    neighbours = getattr(model, "item_knn", None)
-    taken = neighbours and neighbours.taken_starts
-    try:
-        model.use_interests(table.embeddings, table.user_phrases, table.user_k)
-        if neighbours is not None:  # what strangers took is in no count
-            neighbours.taken_starts = taken.new_zeros(count + 2)
-        yield torch.arange(1, count + 1)
-    finally:
-        model.use_interests(*before)
-        if neighbours is not None:
-            neighbours.taken_starts = taken

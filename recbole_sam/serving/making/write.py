@@ -109,6 +109,7 @@ def _fill(new, trained, with_users, block):
         made["width"] = parts["interest_width"]
         if with_users:
             _save(new / bundle_files.INTERESTS, _tables(trained.model))
+            _write_phrases(new, config)
     encoder = _write_encoder(new, config, titles) if (made or reads_texts) and titles else None
     if made:  # imported interests can be of vectors that nobody here can make
         made["live"] = encoder is not None and made["encoder"] == encoder
@@ -179,6 +180,15 @@ def _interests(config):
 def _tables(model):
     names = ("phrase_embeddings", "user_phrases", "user_k")
     return {name: getattr(model, name).detach() for name in names}
+
+
+def _write_phrases(new, config):
+    """The interests in words, one a row of their vectors."""
+    import pyarrow as pa
+
+    phrases = list(InterestStore.open(store_location.existing(config)).phrases)
+    table = pa.table({"phrase": pa.array(phrases, pa.string())})
+    bundle_files.pyarrow_parquet().write_table(table, new / bundle_files.PHRASES)
 
 
 def _write_encoder(new, config, titles):
