@@ -152,14 +152,17 @@ def test_many_at_once_get_each_their_own(web):
 
 
 def test_what_waits_is_scored_together(shop_bundle):
-    counts, release = [], threading.Event()
+    counts, started, release = [], threading.Event(), threading.Event()
     place = Together(shop_bundle, Limits(), counts.append)
 
     async def ask():
-        busy = asyncio.create_task(place.ask(lambda bundle: release.wait(30)))
+        busy = asyncio.create_task(place.ask(lambda bundle: started.set() or release.wait(30)))
+        await asyncio.to_thread(started.wait, 30)
         how = (("k", 2),)
         wishes = [asyncio.create_task(place.ask(Wish(f"u{number}", (), how))) for number in range(10)]
-        while place.waiting() < 10:
+        for _ in range(1000):
+            if place.waiting() == 10:
+                break
             await asyncio.sleep(0.01)
         release.set()
         return await asyncio.gather(busy, *wishes)
