@@ -184,10 +184,11 @@ def test_a_recommendation_says_why(page):
     assert "sum" in headings[0] and len(bars) >= 4
     total = float(headings[0].split()[1])
     parts = page.browser.execute_script(
-        "return [...document.querySelectorAll('.why h3:first-child ~ *')].map(e => [e.tagName, e.textContent])"
+        "return [...document.querySelectorAll('.why h3:first-child ~ *')].map(one => [one.tagName, "
+        "one.querySelector('.number')?.textContent])"
     )
-    of_sum = [text for tag, text in parts[: [tag for tag, _ in parts].index("H3")] if tag == "DIV"]
-    values = [float(text[-5:].replace("−", "-").lstrip("abcdefghijklmnopqrstuvwxyz ")) for text in of_sum]
+    names = [tag for tag, _ in parts]
+    values = [float(text.replace("−", "-")) for _, text in parts[: names.index("H3")]]
     assert sum(values) == pytest.approx(total, abs=0.03)
     assert any(float(each.value_of_css_property("width")[:-2]) > 20 for each in page.all(".fill"))
     page.one(".pick").send_keys(Keys.ENTER)

@@ -129,10 +129,8 @@ def create_app(folders, limits=None, token=None, local=False):
     @app.get("/health")
     async def health():
         """Whether the server answers, and what with."""
-        return {
-            "status": "ok",
-            "bundles": {name: as_json.facts(place.bundle) for name, place in shelf.items()},
-        }
+        found = {name: as_json.facts(place.bundle) for name, place in shelf.items()}
+        return {"status": "ok", "most": limits.k, "bundles": found}
 
     @app.get("/metrics")
     async def metrics():

@@ -164,9 +164,9 @@ function drawInterests() {
   $("how-much").hidden = !typed.length;
   const chips = interests.map(each => make("li", {class: colour(each.number)},
     make("button", {
-      type: "button", class: "chip", "aria-pressed": String(!off.has(each.number)), title: "Switch on or off",
+      type: "button", class: "chip", "aria-pressed": String(!off.has(each.number)),
       onclick: event => { off.delete(each.number) || off.add(each.number); refresh(event.currentTarget); },
-    }, each.phrase || `interest ${each.number}`),
+    }, make("span", {class: "title", title: each.phrase}, each.phrase || `interest ${each.number}`)),
     ...each.items.slice(0, 3).map(one => make("small", {title: named(one)}, named(one))),
     each.items.length > 3 ? make("small", {}, `and ${each.items.length - 3} more`) : null));
   const wishes = typed.map(phrase => make("li", {},

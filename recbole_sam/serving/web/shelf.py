@@ -76,7 +76,7 @@ class Shelf:
 
 
 def opened(folder):
-    """A bundle that has read all it needs: its files may be replaced afterwards.
+    """A bundle with all it needs in memory: whatever happens to its files, it goes on.
 
     Args:
         folder (str or Path): the bundle.
@@ -85,6 +85,9 @@ def opened(folder):
         DataError: there is none, or it is damaged.
     """
     bundle = Bundle(folder)
+    model = bundle._ready().model
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.clone()  # a mapped file that is cut short would end the process
     token = bundle.items[1]
     bundle.recommend(histories=[[token]], k=1)
     if bundle.facts["users"]:
