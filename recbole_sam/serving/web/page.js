@@ -272,7 +272,7 @@ function movement(each, old) {
 // ---- why
 
 function reasons(why) {
-  const parts = Object.entries(why.parts).map(([name, value]) => [PARTS[name] || name, value]);
+  const parts = Object.entries(why.parts).filter(([, value]) => value).map(([name, value]) => [PARTS[name] || name, value]);
   const carriers = why.history.slice(0, 5).map(each => [named(each), each.change]);
   const phrases = why.interests.map(each => [each.phrase || `interest ${each.number}`, each.change]);
   const box = make("div", {class: "why"},
