@@ -231,10 +231,11 @@ def test_two_bundles_side_by_side(page):
 
 def test_titles_and_names_stay_text(page):
     page.open(EVIL)
+    before = page.scores()
     page.find("onerror", "item")
     page.one("#find").send_keys(Keys.ARROW_DOWN, Keys.ENTER)
     page.until(lambda: EVIL in "".join(page.texts("#session .title")))
-    page.changed([])
+    page.until(lambda: page.scores() not in ([], before))
     page.one(".pick").click()
     page.until(lambda: page.all(".why .bar"))
     assert not page.all("img") and page.all("#find")

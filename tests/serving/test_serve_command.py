@@ -1,5 +1,6 @@
 """The command: it listens, ends well, and says what is wrong."""
 
+import asyncio
 import json
 import os
 import re
@@ -60,6 +61,30 @@ def test_sighup_reloads_and_sigterm_finishes_what_was_accepted(folder):
         assert json.loads(answer.partition(b"\r\n\r\n")[2]) == before
         out, err = process.communicate(timeout=30)
         assert process.returncode == 0 and "Traceback" not in err, err
+    finally:
+        process.kill()
+
+
+def test_500_connections_at_once(folder):
+    process, address = start(folder)
+    host, port = re.match(r"http://(.*):(\d+)/", address).groups()
+    bodies = (b'{"user": "u1"}', b'{"user": "nobody"}', b'{"items": ["i1"], "k": 3}', b"{")
+
+    async def one(body):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = f"POST /recommend HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+        answer = await reader.read()
+        writer.close()
+        return int(answer.split()[1])
+
+    async def all_at_once():
+        return await asyncio.gather(*(one(bodies[number % 4]) for number in range(500)))
+
+    try:
+        assert asyncio.run(all_at_once()) == [200, 404, 200, 400] * 125
+        assert len(ask(address, {"user": "u1"})["items"]) == 10
     finally:
         process.kill()
 
