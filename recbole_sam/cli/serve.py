@@ -58,6 +58,7 @@ def run(args):
 
         local = args.host in LOOPBACK
         app = create_app(args.bundle, limits, token, local and token is None)
+        listener.listen(2048)  # who comes now waits for the first answer
         host = f"[{args.host}]" if ":" in args.host else args.host
         print(f"http://{host}:{listener.getsockname()[1]}/ shows the page, /docs the calls.", flush=True)
         if not local and token is None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -88,6 +89,15 @@ def test_metrics_count_requests_by_route(web):
     text = web.get("/metrics").text
     assert 'recbole_sam_requests_total{path="/users/{user:path}",status="200"}' in text
     assert "recbole_sam_scored_together_count" in text
+
+
+def test_the_page_loads_nothing_from_elsewhere(web):
+    for path, kind in (("/", "text/html"), ("/page.css", "text/css"), ("/page.js", "text/javascript")):
+        answer = web.get(path)
+        assert answer.status_code == 200 and answer.headers["content-type"].startswith(kind)
+        assert "default-src 'self'" in answer.headers["content-security-policy"]
+        assert "//" not in re.sub(r"^\s*//.*$|// .*$", "", answer.text, flags=re.MULTILINE)
+    assert sum(len(web.get(path).text.splitlines()) for path in ("/", "/page.css", "/page.js")) < 600
 
 
 @pytest.mark.parametrize(

@@ -185,13 +185,18 @@ async def _logged(reload):
 def _add_page(app):
     for path, (name, kind) in PAGE.items():
         content = resources.files("recbole_sam.serving.web").joinpath(name).read_bytes()
-        headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff",
-                   "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}  # fmt: skip
+        app.add_route(path, _file(content, kind), include_in_schema=False)
 
-        def show(content=content, kind=kind, headers=headers):
-            return Response(content, media_type=kind, headers=headers)
 
-        app.add_api_route(path, lambda show=show: show(), include_in_schema=False)
+def _file(content, kind):
+    """An endpoint that gives one of the page's files."""
+    headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff",
+               "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}  # fmt: skip
+
+    def show(request):
+        return Response(content, media_type=kind, headers=headers)
+
+    return show
 
 
 def _say_errors(app):
