@@ -14,6 +14,7 @@ pytestmark = pytest.mark.browser
 webdriver = pytest.importorskip("selenium.webdriver")
 uvicorn = pytest.importorskip("uvicorn")
 
+from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
@@ -99,6 +100,17 @@ class Page:
     def one(self, selector):
         return self.until(lambda: (self.all(selector) or [None])[0])
 
+    def press(self, selector, key=None):
+        """Clicks on something or sends it a key, again if it was just drawn anew."""
+
+        def done():
+            with contextlib.suppress(StaleElementReferenceException):
+                one = self.one(selector)
+                one.send_keys(key) if key else one.click()
+                return True
+
+        self.until(done)
+
     def texts(self, selector):
         script = "return [...document.querySelectorAll(arguments[0])].map(each => each.textContent)"
         return self.browser.execute_script(script, selector)
@@ -155,22 +167,22 @@ def test_a_session_is_built_reordered_and_emptied(page):
     page.until(lambda: len(page.all("#session li")) == 2)
     first = page.texts("#session .title")
     before = page.changed([])
-    page.one("#session li:last-child .up").send_keys(Keys.ENTER)
+    page.press("#session li:last-child .up", Keys.ENTER)
     page.until(lambda: page.texts("#session .title") == first[::-1])
     page.changed(before)
     assert page.browser.switch_to.active_element.get_attribute("class") in ("down", "away")
     before = page.listed()
-    page.one("#session li:first-child .away").click()
+    page.press("#session li:first-child .away")
     page.until(lambda: page.texts("#session .title") == first[:1])
     page.changed(before)
-    page.one("#clear").click()
+    page.press("#clear")
     page.until(lambda: not page.listed() and not page.all("#session li"))
 
 
 def test_a_changed_history_is_a_session(page):
     page.open("u3")
     count = len(page.all("#session li"))
-    page.one("#session .away").click()
+    page.press("#session .away")
     page.until(lambda: page.texts("#who") == ["This session"])
     assert len(page.all("#session li")) == count - 1
 
@@ -179,10 +191,10 @@ def test_an_interest_is_switched_off_and_on(page):
     page.open("u12")
     before = page.listed()
     plain = page.scores()
-    page.one("#interests .chip").click()
+    page.press("#interests .chip")
     page.one("#interests .chip[aria-pressed=false]")
     page.until(lambda: page.scores() not in ([], plain))
-    page.one("#interests .chip[aria-pressed=false]").send_keys(Keys.SPACE)
+    page.press("#interests .chip[aria-pressed=false]", Keys.SPACE)
     page.until(lambda: not page.all("#interests .chip[aria-pressed=false]"))
     page.until(lambda: page.listed() == before and not page.all(".rose, .fell"))
 
@@ -197,13 +209,13 @@ def test_a_typed_wish_lifts_what_fits(page):
     assert page.texts(".gone") == (["▼ No longer here: " + " · ".join(gone)] if gone else [])
     page.one("#strength").send_keys(Keys.HOME)  # 0: nothing moves
     page.until(lambda: page.listed() == before)
-    page.one(".chip.typed").click()
+    page.press(".chip.typed")
     page.until(lambda: not page.all(".chip.typed") and not page.all(".moved"))
 
 
 def test_a_recommendation_says_why(page):
     page.open("u12")
-    page.one(".pick").click()
+    page.press(".pick")
     page.until(lambda: len(page.all(".why h3")) == 3)
     headings, bars = page.texts(".why h3"), page.texts(".why .bar")
     assert "sum" in headings[0] and len(bars) >= 4
@@ -216,7 +228,7 @@ def test_a_recommendation_says_why(page):
     values = [float(text.replace("−", "-")) for _, text in parts[: names.index("H3")]]
     assert sum(values) == pytest.approx(total, abs=0.03)
     assert any(float(each.value_of_css_property("width")[:-2]) > 20 for each in page.all(".fill"))
-    page.one(".pick").send_keys(Keys.ENTER)
+    page.press(".pick", Keys.ENTER)
     page.until(lambda: not page.all(".why"))
 
 
@@ -236,7 +248,7 @@ def test_titles_and_names_stay_text(page):
     page.one("#find").send_keys(Keys.ARROW_DOWN, Keys.ENTER)
     page.until(lambda: EVIL in "".join(page.texts("#session .title")))
     page.until(lambda: page.scores() not in ([], before))
-    page.one(".pick").click()
+    page.press(".pick")
     page.until(lambda: page.all(".why .bar"))
     assert not page.all("img") and page.all("#find")
 
@@ -246,7 +258,7 @@ def test_on_a_phone_nothing_is_cut_off(page):
     page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
         page.open("u12")
-        page.one(".pick").click()
+        page.press(".pick")
         page.until(lambda: page.all(".why .bar"))
         assert page.browser.execute_script("return document.documentElement.scrollWidth") <= 360
     finally:
@@ -275,6 +287,6 @@ def test_a_token_is_asked_for_once(chromium, folders):
         page = Page(chromium, address)
         page.until(lambda: page.one("#token").is_displayed())
         page.one("#token").send_keys("secret", Keys.ENTER)
-        page.one("#try button").click()
+        page.press("#try button")
         page.until(page.listed)
         chromium.get_log("browser")  # the refusals stand there

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import shutil
 import threading
@@ -232,8 +231,8 @@ def test_a_bundle_without_users_says_so(folders, tmp_path):
 
 def test_reload_swaps_without_losing_a_request(folders, tmp_path):
     make_shop(tmp_path)
-    here, before = tmp_path / "shop", tmp_path / "before"
-    shutil.copytree(folders[1], here)
+    here = tmp_path / "shop"
+    here.symlink_to(shutil.copytree(folders[1], tmp_path / "first"))
     other, _ = bundle(tmp_path, "SASRec", name="other", seed=7)
     answers = []
     with client([here]) as one:
@@ -246,8 +245,8 @@ def test_reload_swaps_without_losing_a_request(folders, tmp_path):
 
         with ThreadPoolExecutor(4) as pool:
             tasks = [pool.submit(ask) for _ in range(4)]
-            os.rename(here, before)
-            os.rename(other, here)
+            here.unlink()
+            here.symlink_to(other)
             assert one.post("/reload").json() == {"reloaded": ["shop"]}
             new = one.post("/recommend", json={"user": "u1"}).json()
             stop.set()

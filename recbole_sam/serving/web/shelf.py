@@ -1,5 +1,6 @@
 """The bundles of a server, by name; each can be swapped for what its folder holds now."""
 
+import os
 from logging import getLogger
 from pathlib import Path
 
@@ -25,7 +26,8 @@ class Shelf:
     """
 
     def __init__(self, folders, limits, measured=lambda count: None):
-        self.folders = {Path(folder).resolve().name: Path(folder).resolve() for folder in folders}
+        paths = [Path(os.path.abspath(folder)) for folder in folders]  # a link may later lead elsewhere
+        self.folders = {path.name: path for path in paths}
         if len(self.folders) < len(folders):
             raise SettingError("Two bundles have the same folder name: rename one, since that is its name.")
         self._places = {}
