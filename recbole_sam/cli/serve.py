@@ -63,8 +63,9 @@ def run(args):
         print(f"http://{host}:{listener.getsockname()[1]}/ shows the page, /docs the calls.", flush=True)
         if not local and token is None:
             print("Everybody who reaches this machine can ask: see --token-env.", flush=True)
+        patience = {"timeout_keep_alive": 75, "timeout_graceful_shutdown": 60}  # proxies hang up first
         quiet = {"log_level": "warning", "access_log": False, "server_header": False}
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="on", timeout_graceful_shutdown=60, **quiet))
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="on", **patience, **quiet))
         try:
             server.run(sockets=[listener])
         except KeyboardInterrupt:  # uvicorn hands the signal on after it has finished
