@@ -26,6 +26,8 @@ def test_wheel_holds_every_module_and_property(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for file in [*(ROOT / "recbole_sam").rglob("*.py")]:
         assert file.relative_to(ROOT).as_posix() in names
+    for file in (ROOT / "recbole_sam/serving/web").glob("page.*"):
+        assert file.relative_to(ROOT).as_posix() in names
     for file in [*(ROOT / "properties").rglob("*.yaml"), *(ROOT / "properties").rglob("*.hyper")]:
         assert f"recbole_sam/{file.relative_to(ROOT).as_posix()}" in names
     assert not [name for name in names if name.startswith(("tests/", "dataset/", "benchmarks/"))]

@@ -15,6 +15,7 @@ COMMANDS = {
     "recommend": "the best next items from a bundle: for users, for sessions, for everybody",
     "explain": "why an item is recommended to somebody, from a bundle",
     "similar": "the items nearest to an item, from a bundle",
+    "serve": "answer over HTTP from bundles, with a page to play with",
     "doctor": "show versions, adjustments of RecBole, GPU, BERT, API key, datasets",
 }
 """Each is a module here, imported when it is called: ``--help`` needs neither RecBole nor torch."""
