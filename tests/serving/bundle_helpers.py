@@ -8,8 +8,8 @@ from conftest import experiment, random_sequences, write_dataset
 from recbole_sam.serving.making.write import write_bundle
 
 OURS = (
-    "SAM", "SASRecText", "UniSRec", "TedRec", "BSARec", "WEARec", "eSASRec", "HSTU", "STOSA", "ComiRec", "MIND",
-    "EIMF",
+    "SAM", "SASRecText", "UniSRec", "TedRec", "BSARec", "WEARec", "eSASRec", "HSTU", "STOSA", "ComiRec",
+    "MIND", "EIMF",
 )  # fmt: skip
 
 
