@@ -12,6 +12,9 @@ OURS = (
     "MIND", "EIMF",
 )  # fmt: skip
 
+SETTINGS = {"HSTU": {"time_bias": False}}
+"""What a model needs to be bundled."""
+
 
 def make_shop(root):
     """Writes ``root/dataset/shop``: 40 users, 25 items, histories of 3 to 12 items."""
@@ -42,7 +45,7 @@ def bundle(root, model="SAM", with_users=True, name="bundle", block=16, **settin
     Returns:
         tuple: its folder, and the model it was made of with its test part.
     """
-    file, made = checkpoint(root, model, **settings)
+    file, made = checkpoint(root, model, **SETTINGS.get(model, {}), **settings)
     folder = Path(root) / name
     write_bundle(file, folder, with_users, block=block)
     return folder, made

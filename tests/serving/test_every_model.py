@@ -43,8 +43,7 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def bundles(root):
     """Model -> folder and what it was made of."""
-    without = {"HSTU": {"time_bias": False}}
-    return {model: bundle(root, model, name=model, **without.get(model, {})) for model in MODELS}
+    return {model: bundle(root, model, name=model) for model in MODELS}
 
 
 @pytest.fixture(scope="module")

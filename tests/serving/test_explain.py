@@ -20,7 +20,12 @@ SPLIT = {
     "SAM": {"id", "title", "repeat_bias"},
     "SASRecText": {"id", "title"},
     "UniSRec": {"id", "title"},
-    "BSARec": {"model"},
+    "BSARec": {"id"},
+    "ComiRec": {"id"},
+    "HSTU": {"id"},
+    "TedRec": {"id"},
+    "STOSA": {"model"},
+    "SASRec": {"model"},
 }
 
 
@@ -61,6 +66,19 @@ def test_every_model_explains(model, root):
             assert sorted(one["place"] for one in each["history"]) == list(seen)
             changes = [one["change"] for one in each["history"]]
             assert changes == sorted(changes, reverse=True) and np.isfinite(changes).all()
+
+
+@pytest.mark.parametrize("model", [name for name in OURS if name not in ("SAM", "TedRec")])
+def test_titles_repeats_and_neighbours_have_parts_of_their_own(model, root):
+    additions = {"item_text": True, "repeat_bias": True, "item_knn": True}
+    if model in ("eSASRec", "HSTU"):
+        additions["loss_type"] = "CE"  # their sampled softmax knows no item_knn
+    shop = recbole_sam.load(bundle(root, model, name=f"added-{model}", **additions)[0])
+    expected = scores(shop, users=["u7"])
+    for each in shop.explain(user="u7", items=shop.items[1:].tolist()):
+        match = {"model"} if model == "STOSA" else {"id", "title"}
+        assert set(each["parts"]) == match | {"repeat_bias", "neighbours"}
+        assert sum(each["parts"].values()) == pytest.approx(expected[each["item"]], rel=1e-4, abs=1e-4)
 
 
 def test_ranks_are_those_of_recommend(shop):

@@ -3,11 +3,16 @@
 import torch
 from torch.nn import functional as F
 
-from recbole_sam.models.parts.padding import real_items
-from recbole_sam.models.sasrectext import SASRecText
-from recbole_sam.models.scores.item_scores import ItemScores
-from recbole_sam.models.scores.known_users import known_users
+from recbole_sam.models.hstu import HSTU
+from recbole_sam.models.parts.capsule import matches
+from recbole_sam.models.scores.multi_interest import MultiInterestModel
+from recbole_sam.models.scores.next_item import NextItemModel
+from recbole_sam.models.stosa import STOSA
+from recbole_sam.models.tedrec import TedRec
 from recbole_sam.models.unisrec import UniSRec
+
+COSINES = (UniSRec, TedRec, HSTU)
+"""Their scores are products with item vectors of length 1."""
 
 
 def parts(model, interaction, items):
@@ -25,46 +30,43 @@ def parts(model, interaction, items):
         history; a model whose score is no such sum has the single part ``model``.
     """
     with torch.no_grad():
-        if not isinstance(model, ItemScores | SASRecText):
+        if not isinstance(model, NextItemModel):
             return {"model": model.full_sort_predict(interaction).view(-1)[items]}, None
-        found = _dot(model, interaction, items)
-        history = _history(model, interaction)
+        found = _match(model, interaction, items)
         if model.repeat_bias is not None:
-            taken = (items.unsqueeze(1) == history).any(dim=1)
+            taken = (items.unsqueeze(1) == model.history(interaction)).any(dim=1)
             found["repeat_bias"] = model.repeat_bias * taken
         if model.item_knn is None:
             return found, None
-        user = _user(model, interaction)
-        voted, votes = model.item_knn._votes(user, history, interaction[model.ITEM_SEQ_LEN])
+        user, history, lengths = model._voters(interaction)
+        voted, votes = model.item_knn._votes(user, history, lengths)
         voted, votes = (each.unflatten(1, (history.shape[1], -1))[0] for each in (voted, votes))
         voters = torch.stack([(votes * (voted == item)).sum(dim=1) for item in items], dim=1)
         found["neighbours"] = voters.sum(dim=0)
         return found, voters
 
 
-def _dot(model, interaction, items):
-    """The two parts of the product of a person and items."""
-    ids = model.item_embedding.weight[: model.n_items]
-    texts = None if model.item_text is None else model.item_text()
-    vectors = ids if texts is None else ids + texts
-    if isinstance(model, ItemScores):
-        person = model.represent(interaction)
-    else:
-        person = model.forward(interaction[model.ITEM_SEQ], interaction[model.ITEM_SEQ_LEN], vectors)
-    scale = 1
+def _match(model, interaction, items):
+    """How well a person and items match before anything is added: two parts, if it is a product."""
+    vectors = model.item_vectors()
+    person = model.represent(interaction, vectors)
+    if isinstance(model, STOSA):  # a distance
+        return {"model": model.match_all(person, vectors)[0, items]}
+    if isinstance(model, MultiInterestModel):
+        person = _nearest(person, vectors[items])
     if isinstance(model, UniSRec):
         person = F.normalize(person, dim=-1) / model.temperature
-        scale = 1 / vectors[items].norm(dim=1).clamp(min=1e-12)
-    found = {"id": (ids[items] @ person[0]) * scale}
-    if texts is not None:
-        found["title"] = (texts[items] @ person[0]) * scale
+    scale = 1 / vectors[items].norm(dim=1).clamp(min=1e-12) if isinstance(model, COSINES) else 1
+    ids = model.item_embedding.weight[items]
+    found = {"id": (ids * person).sum(dim=1) * scale}
+    if model.item_text is not None:
+        found["title"] = ((vectors[items] - ids) * person).sum(dim=1) * scale
     return found
 
 
-def _history(model, interaction):
-    return real_items(interaction[model.ITEM_SEQ], interaction[model.ITEM_SEQ_LEN])
-
-
-def _user(model, interaction):
-    count = len(model.user_k) if isinstance(model, ItemScores) else model.item_knn.n_users
-    return known_users(interaction, model, count)
+def _nearest(interests, vectors):
+    """The vector [n, d] of one person that matches each of some items [n, d] best: the one that counts."""
+    everyone = interests.vectors.expand(len(vectors), -1, -1)
+    active = None if interests.active is None else interests.active.expand(len(vectors), -1)
+    best = matches(everyone, vectors, active).argmax(dim=1)
+    return interests.vectors[0, best]
