@@ -25,7 +25,7 @@ CASES = [
 
 def world(tmp_path, name, **settings):
     """A model with large weights and no dropout, its windows, and their prefixes as samples."""
-    write_dataset(tmp_path / "dataset" / "shop", random_sequences(longest=30))
+    write_dataset(tmp_path / "dataset" / "shop", random_sequences(users=10, longest=30))
     settings = {"hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0, "initializer_range": 0.2} | settings
     _, train, _, _, model = experiment(name, train_targets="sequence", **settings)
     windows = train._dataset[torch.arange(len(train._dataset))]
