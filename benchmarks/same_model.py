@@ -16,7 +16,7 @@ from scipy import stats
 
 from benchmarks.paired import group_of
 from recbole_sam.cli.main import guarded
-from recbole_sam.evaluation.report.views import PROTOCOLS
+from recbole_sam.evaluation.ranking.protocols import NAMES
 from recbole_sam.evaluation.run_folder import RunFolder
 from recbole_sam.evaluation.statistics.aligned import aligned
 from recbole_sam.evaluation.statistics.metrics import shown, value
@@ -76,7 +76,10 @@ def rows(folder, metric):
         no model has enough seeds.
     """
     ranks, head_from = folder.ranks(), folder.run()["head_from"]
-    for protocol, told in PROTOCOLS.items():
+    kept = set(ranks["protocol"])  # an older run has no masked ranks
+    for protocol, told in NAMES.items():
+        if protocol not in kept:
+            continue
         table = aligned(ranks, protocol)
         models = [v for v in table.by_seed(value(metric, table.ranks)) if len(v) >= SEEDS]
         for name, group in GROUPS.items():

@@ -226,7 +226,7 @@ def test_tuned_settings_are_used(shop):
         (["--models=SASRec,SAM:loss_type=ABC"], "SAM:loss_type=ABC: loss_type is 'ABC'; SAM knows CE, BPR"),
         (["--loss_type=BCE"], "SASRec: loss_type is 'BCE'; SASRec knows CE, BPR"),
         (["--models=SAM:hiden_size=8"], "did you mean 'hidden_size'"),
-        (["--models=SAM,BSARec:item_knn=True"], "BSARec:item_knn=True: BSARec does not read item_knn"),
+        (["--models=SAM,BSARec:final_norm=True"], "BSARec:final_norm=True: BSARec does not read final_norm"),
         (["--models=SASRec:embedding_size=8"], "SASRec does not read embedding_size, a setting of"),
         (["--models=SAM,SAM:repeat=False"], "SAM:repeat=False: the setting 'repeat' is unknown"),
         (["--models="], "--models names no model"),

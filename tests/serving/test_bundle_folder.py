@@ -44,6 +44,7 @@ def use(folder):
     shop.recommend(users=["u1"], k=2)
     shop.recommend(histories=[["i1", "i2"]], k=2)
     shop.similar(["i1"], by="text")
+    shop.interests(user="u1")
 
 
 @pytest.mark.parametrize("small, count", ((1 << 20, 160), (0, 40)))
