@@ -87,7 +87,7 @@ def test_a_search_that_failed_is_begun_again_in_the_same_ranges_only(job, tmp_pa
     path = folder.tuning("SASRec")
     tuning.start(path, job, RANGES)
     (path / tuning.OUTCOME).write_text('{"reason": "--tune needs hyperopt"}')
-    shutil.copy(job["split"], folder.path / comparison.SPLIT)
+    shutil.copy(job["split"], folder.path / SPLIT)
     found, failed = comparison.tune(*arguments)
     assert not failed and set(found["SASRec"]) == {"learning_rate", "hidden_size", "n_layers"}
     other = *arguments[:5], {"SASRec": "n_layers choice [1,2]"}, where, print
