@@ -4,8 +4,9 @@ VENV ?= .venv
 READY = $(VENV)/ready
 
 # Tests of one piece each. The others train, start processes or write much, and belong to `make test`.
+SCORES = $(filter-out %_sequences.py %_additions.py %_entropy.py, $(wildcard tests/models/scores/test_*.py))
 EVERYDAY = tests/config tests/data tests/encoders tests/evaluation/statistics tests/generators/reading tests/interests \
-	tests/models/parts tests/models/scores tests/models/checks tests/models/test_pinned.py tests/prepare/sources \
+	tests/models/parts $(SCORES) tests/models/checks tests/models/test_pinned.py tests/prepare/sources \
 	tests/test_links.py tests/test_rooms.py
 
 .PHONY: run check test lint environment clean
