@@ -54,7 +54,7 @@ def settings_of_texts(config):
 def has_item_text(config):
     """Whether an item is also its title for a configuration's model.
 
-    A checkpoint of before the setting says nothing of it: SASRecText and UniSRec read titles then.
+    A checkpoint older than the setting does not hold it: SASRecText and UniSRec read titles then.
     """
     value = config["item_text"]
     return _says(config["model"], "had_item_text") if value is None else value

@@ -28,7 +28,7 @@ class ItemTextDataset(SequentialDataset):
     """The rows of the training part (Interaction), where they are windows."""
 
     def __init__(self, config):
-        targets = config["train_targets"] or "all"  # a checkpoint of before the setting
+        targets = config["train_targets"] or "all"  # a checkpoint older than the setting
         if targets not in ("all", "last", "sequence"):
             raise SettingError(f"train_targets is '{targets}'; it must be 'all', 'last' or 'sequence'.")
         if targets != "all" and config["benchmark_filename"] is not None:

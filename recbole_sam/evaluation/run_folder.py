@@ -142,7 +142,7 @@ class RunFolder:
             run = _both(before, run)
             if not (self.path / EACH_TRIAL).exists() and (self.path / TRIALS).is_file():
                 self._restore(split)
-        # a split of before 2026-11-28 does not say what users have; the checksums say that it is the same
+        # a split older than 2026-11-28 does not hold what users have; the checksums prove that it is the same
         if not (self.path / SPLIT).is_file() or splits.load(self.path / SPLIT).known is None:
             splits.save(split, self.path / SPLIT)
         self.write(RUN, run)
@@ -172,7 +172,7 @@ class RunFolder:
                 json_file.write(partial.tuning(label) / OUTCOME, {"best": result["tuned"]})
             own = ranks[(ranks["model"] == label) & (ranks["seed"] == seed)]
             kept = {name: own[own["protocol"] == name] for name in PROTOCOLS}
-            if not len(kept["masked"]):  # of before 2026-11-28
+            if not len(kept["masked"]):  # older than 2026-11-28
                 del kept["masked"]
             if any(
                 not np.array_equal(rows["user"].astype(str), users[left[name]]) for name, rows in kept.items()
@@ -295,7 +295,7 @@ def _result(path):
 
 
 def _ranks_of(folder, users):
-    """The ranks (dict of int32 [n]) in a trial's folder; masked ones are missing of before 2026-11-28."""
+    """The ranks (dict of int32 [n]) in a trial's folder; a trial older than 2026-11-28 has no masked ones."""
     path = folder / RANKS
     try:
         with np.load(path, allow_pickle=False) as arrays:

@@ -171,7 +171,7 @@ def test_every_output_says_where_it_comes_from(comparison, tmp_path):
 
 @pytest.fixture(scope="module")
 def masked():
-    """Masked ranking first, which chose the epochs; it leaves six users out, and STOSA is of before."""
+    """Masked ranking first, which chose the epochs; it leaves six users out, and STOSA's trial is older."""
     whole = a_comparison(strength={**STRENGTH, "STOSA": 0.1}, protocols=("masked", "full"))
     ranks = some_ranks(whole.protocols, {**STRENGTH, "STOSA": 0.1})
     here = ranks.protocol == "masked"

@@ -79,7 +79,7 @@ def test_goes_on_from_the_gathered_files_alone(tmp_path):
 
 
 def test_users_whom_masked_ranking_leaves_out_have_no_row(tmp_path):
-    """Beside a trial of before masked ranks were kept; and both go on from the gathered files."""
+    """Beside a trial older than masked ranks; and both go on from the gathered files."""
     known = KnownItems(np.array([0, 0, 0, 1, 1, 1, 2]), np.array([4, 1], np.int32), np.zeros(2, bool))
     split = a_split()._replace(known=known)  # the targets of the users 1 to 5 are 5 to 1
     whole = RunFolder(tmp_path)

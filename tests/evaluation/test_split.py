@@ -74,7 +74,7 @@ def test_saved_and_loaded(common, tmp_path):
     loaded = split.load(tmp_path / "split.npz")
     for ours, theirs in zip([*common, *common.known], [*loaded, *loaded.known], strict=True):
         assert ours is common.known or np.array_equal(ours, theirs)
-    split.save(common._replace(known=None), tmp_path / "old.npz")  # of before known items were kept
+    split.save(common._replace(known=None), tmp_path / "old.npz")  # older than known items
     assert split.load(tmp_path / "old.npz").known is None
     whole = (tmp_path / "split.npz").read_bytes()
     for content in (b"x", b"", whole[: len(whole) // 2]):

@@ -197,7 +197,7 @@ def missing(results):
 
 
 def unranked(results, protocol):
-    """A note (list of str) on models with trainings of before ranks of a protocol were kept."""
+    """A note (list of str) on models with trials older than the ranks of a protocol."""
     seeds = results.rows(protocol, results.metric).set_index("model").seeds
     trained = [trial["model"] for trial in results.done()]
     lacking = [label for label in dict.fromkeys(trained) if trained.count(label) > seeds.get(label, 0)]

@@ -7,7 +7,7 @@ from recbole_sam.serving.reasons.standing import Variant, standing
 from recbole_sam.serving.scores import Sessions
 
 OTHERS = 9
-"""Other users whose interests are tried in the place of a person's own; their median rank is told."""
+"""Other users whose interests are tried in place of a person's own; the median rank is shown."""
 
 
 def explain(scorer, person, items, steering=None):
