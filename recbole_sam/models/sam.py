@@ -27,11 +27,13 @@ from recbole_sam.models.parts.attention import (
 from recbole_sam.models.parts.compilation import compiled
 from recbole_sam.models.parts.initialisation import normal_weights
 from recbole_sam.models.parts.interest_reader import InterestReader
+from recbole_sam.data.windows import targets_field
 from recbole_sam.models.scores import score_memory
-from recbole_sam.models.scores.whole_sequences import WholeSequenceModel
+from recbole_sam.models.scores.multi_interest import Interests, MultiInterestModel
+from recbole_sam.models.scores.whole_sequences import WholeSequenceModel, at
 
 
-class SAM(InterestReader, WholeSequenceModel):
+class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
     """A user's history, read once for each of the user's interests.
 
     Stage 1 gave every user K interest phrases as text embeddings (``SAMDataset`` attaches them). Each
@@ -71,6 +73,8 @@ class SAM(InterestReader, WholeSequenceModel):
         # None stands for a setting that a checkpoint of an earlier version lacks
         self.interest_attention = config["interest_attention"] is not False
         self.interest_control = config["interest_control"]
+        self.interest_readout = config["interest_readout"] or "mean"
+        self.learned_queries = config["learned_queries"] or 0
         self.loss_chunk_size = config["loss_chunk_size"]
         sam_settings.check(config)
         self.attach_interests(config, dataset)
@@ -102,7 +106,8 @@ class SAM(InterestReader, WholeSequenceModel):
 
         # parameters initialization
         self.apply(normal_weights(self.initializer_range))
-        nn.init.normal_(self.learned_interest(), std=self.initializer_range)
+        for learned in self.learned_interests():
+            nn.init.normal_(learned, std=self.initializer_range)
 
         warning = score_memory.warning(config, dataset, self.parameters())
         if warning:
@@ -149,22 +154,27 @@ class SAM(InterestReader, WholeSequenceModel):
             texts = self.interest_texts_over_time(user, interest_mask)
             views = views + texts * math.sqrt(self.hidden_size)
         groups, order = by_number(views, interest_mask & counted.unsqueeze(-1))
-        users = [self.mixed(some, some.new_ones(some.shape[:2], dtype=torch.bool)) for some in groups]
+        targets = self.look_up(at(windows[targets_field(self.ITEM_ID)], counted)[order.argsort()], item_vectors)
+        users = []
+        for some, wanted in zip(groups, targets.split([len(group) for group in groups]), strict=True):
+            interests = self.mixed(some, some.new_ones(some.shape[:2], dtype=torch.bool))
+            users.append(self.trained_vector(interests, wanted))
         return torch.cat(users).index_select(0, order)
 
     def mixed(self, views, interest_mask):
-        """User representations [B, d] of views [B, K, d] with their mask [B, K]."""
+        """The users' vectors of views [B, K, d] with their mask [B, K]."""
         for layer in self.cross_interest_layers:
             views = layer(views, interest_mask)
-        user_output = masked_mean(views, interest_mask)
-        return user_output if self.final_norm is None else self.final_norm(user_output)
+        if self.interest_readout == "mean":
+            views, interest_mask = masked_mean(views, interest_mask).unsqueeze(1), None
+        return Interests(views if self.final_norm is None else self.final_norm(views), interest_mask)
 
     def represent(self, interaction, item_vectors=None):
         """:meth:`forward` of an interaction, [B, d] in the precision of the item embeddings."""
         items = self.item_vectors() if item_vectors is None else item_vectors
         inputs = self.users(interaction), self.history(interaction), interaction[self.ITEM_SEQ_LEN], items
         if self.compiled_forward is not None:
-            user_output = self.compiled_forward(self, *inputs)
+            interests = self.compiled_forward(self, *inputs)
         else:
-            user_output = self.forward(*inputs)
-        return user_output.to(self.item_embedding.weight.dtype)
+            interests = self.forward(*inputs)
+        return interests._replace(vectors=interests.vectors.to(self.item_embedding.weight.dtype))

@@ -85,6 +85,8 @@ def nearest_interest(interests, items, active=None):
     Returns:
         torch.FloatTensor: one interest a user, shape [B, d].
     """
+    if interests.size(1) == 1:
+        return interests[:, 0]
     best = matches(interests, items, active).argmax(dim=1)
     return interests[torch.arange(interests.size(0), device=interests.device), best]
 

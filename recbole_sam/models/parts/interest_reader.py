@@ -70,10 +70,13 @@ class InterestReader:
         else:
             self.interest_projection = nn.Linear(width, self.hidden_size)
             self.default_interest = nn.Parameter(torch.empty(self.hidden_size))
+            if self.learned_queries:
+                self.extra_interests = nn.Parameter(torch.empty(self.learned_queries, self.hidden_size))
 
-    def learned_interest(self):
-        """The parameter that :meth:`define_interest_layers` leaves to be initialised."""
-        return self.constant_interests if self.interest_control == "constant" else self.default_interest
+    def learned_interests(self):
+        """The parameters that :meth:`define_interest_layers` leaves to be initialised."""
+        names = ("constant_interests", "default_interest", "extra_interests")
+        return [getattr(self, name) for name in names if hasattr(self, name)]
 
     def users(self, interaction):
         """User IDs [B]; 0 for users that the interest table does not know."""
@@ -96,6 +99,9 @@ class InterestReader:
             return queries, torch.ones(queries.shape[:2], dtype=torch.bool, device=user.device)
         mask = self._visible(user, item_seq)
         queries = self._projections(user, mask, self._project, self._projected, self.interest_projection)
+        if self.learned_queries:
+            extra = self.extra_interests.expand(len(user), -1, -1)
+            return torch.cat([queries, extra], dim=1), F.pad(mask, (0, self.learned_queries), value=True)
         is_default = ~mask.any(dim=1, keepdim=True)
         is_default = is_default & (torch.arange(mask.shape[1], device=user.device) == 0)
         queries = torch.where(is_default.unsqueeze(-1), self.default_interest, queries)
@@ -127,6 +133,9 @@ class InterestReader:
         project = self._project, self._projected, self.interest_projection
         queries = self._projections(user, since < len(steps), *project)
         mask = since.unsqueeze(1) <= steps.unsqueeze(1)  # [B L K]
+        if self.learned_queries:
+            extra = self.extra_interests.expand(len(user), -1, -1)
+            return torch.cat([queries, extra], dim=1), F.pad(mask, (0, self.learned_queries), value=True)
         default = self.default_interest.expand(len(user), 1, -1)
         nothing_else = ~mask.any(dim=-1, keepdim=True)
         return torch.cat([queries, default], dim=1), torch.cat([mask, nothing_else], dim=-1)
