@@ -6,6 +6,9 @@ import signal
 import sys
 from pathlib import Path
 
+# The tests run as one process a core, where threads would wait for each other; inherited by child processes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 
