@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from recbole_sam.data.windows import targets_field
 from recbole_sam.models.checks import sam_settings
 from recbole_sam.models.parts.attention import (
     CrossInterestLayer,
@@ -27,7 +28,6 @@ from recbole_sam.models.parts.attention import (
 from recbole_sam.models.parts.compilation import compiled
 from recbole_sam.models.parts.initialisation import normal_weights
 from recbole_sam.models.parts.interest_reader import InterestReader
-from recbole_sam.data.windows import targets_field
 from recbole_sam.models.scores import score_memory
 from recbole_sam.models.scores.multi_interest import Interests, MultiInterestModel
 from recbole_sam.models.scores.whole_sequences import WholeSequenceModel, at
@@ -71,10 +71,10 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
         self.newest_item = config["newest_item"]
         self.interest_text = config["interest_text"] and config["interest_control"] != "constant"
         # None stands for a setting that a checkpoint of an earlier version lacks
-        self.interest_attention = config["interest_attention"] is not False
-        self.interest_control = config["interest_control"]
         self.interest_readout = config["interest_readout"] or "mean"
         self.learned_queries = config["learned_queries"] or 0
+        self.interest_attention = config["interest_attention"] is not False
+        self.interest_control = config["interest_control"]
         self.loss_chunk_size = config["loss_chunk_size"]
         sam_settings.check(config)
         self.attach_interests(config, dataset)
@@ -106,8 +106,7 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
 
         # parameters initialization
         self.apply(normal_weights(self.initializer_range))
-        for learned in self.learned_interests():
-            nn.init.normal_(learned, std=self.initializer_range)
+        nn.init.normal_(self.learned_interest(), std=self.initializer_range)
 
         warning = score_memory.warning(config, dataset, self.parameters())
         if warning:
@@ -154,10 +153,11 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
             texts = self.interest_texts_over_time(user, interest_mask)
             views = views + texts * math.sqrt(self.hidden_size)
         groups, order = by_number(views, interest_mask & counted.unsqueeze(-1))
-        targets = self.look_up(at(windows[targets_field(self.ITEM_ID)], counted)[order.argsort()], item_vectors)
+        targets = at(windows[targets_field(self.ITEM_ID)], counted)[order.argsort()]
+        targets = self.look_up(targets, item_vectors).split([len(group) for group in groups])
         users = []
-        for some, wanted in zip(groups, targets.split([len(group) for group in groups]), strict=True):
-            interests = self.mixed(some, some.new_ones(some.shape[:2], dtype=torch.bool))
+        for group, wanted in zip(groups, targets, strict=True):
+            interests = self.mixed(group, group.new_ones(group.shape[:2], dtype=torch.bool))
             users.append(self.trained_vector(interests, wanted))
         return torch.cat(users).index_select(0, order)
 

@@ -30,7 +30,7 @@ def test_representation_equals_a_loop_over_users(sam):
     with torch.no_grad():
         for layer in model.cross_interest_layers:  # its own test is in test_attention
             layer.forward = lambda views, mask: views
-        out = model.represent(batch)
+        out = model.represent(batch).vectors[:, 0]
         item_vectors = model.item_vectors()
         for b in range(len(out)):
             user, length = int(batch["user_id"][b]), int(batch["item_length"][b])
@@ -51,13 +51,13 @@ def test_representation_equals_a_loop_over_users(sam):
 def test_padded_interests_and_positions_change_nothing(sam):
     model, batch = sam
     with torch.no_grad():
-        expected = model.represent(batch)
+        expected = model.represent(batch).vectors
         rank = torch.arange(model.user_phrases.shape[1])
         padded = rank >= model.user_k.unsqueeze(1)
         assert padded[1:].any(), "the dataset must have users with fewer interests than others"
         model.user_phrases[padded] = model.user_phrases.max()
         model.item_embedding.weight[0] = 1e3  # a padded position is item 0
-        torch.testing.assert_close(model.represent(batch), expected)
+        torch.testing.assert_close(model.represent(batch).vectors, expected)
 
 
 def test_predict_equals_the_entries_of_full_sort_predict(sam):
@@ -87,7 +87,7 @@ def test_losses_are_their_formulae(shop):
         _, train, _, _, model = experiment(loss_type=loss_type)
         model.eval()
         batch = first_batch(train)
-        user, items, bias = model.represent(batch), model.item_vectors(), model.repeat_bias
+        user, items, bias = model.represent(batch).vectors[:, 0], model.item_vectors(), model.repeat_bias
         pos, neg = (
             (user * items[item]).sum(1) + bias * (batch["item_id_list"] == item.unsqueeze(1)).any(1)
             for item in (batch["item_id"], batch["neg_item_id"])
@@ -234,7 +234,7 @@ def test_final_norm_may_be_absent(shop):
     config["final_norm"] = None
     older = type(model)(config, train._dataset)
     assert not any(name.startswith("final_norm.") for name in older.state_dict())
-    user = model.eval().represent(first_batch(train))
+    user = model.eval().represent(first_batch(train)).vectors[:, 0]
     torch.testing.assert_close(user.std(dim=1, correction=0), torch.ones(len(user)), rtol=1e-3, atol=0)
 
 

@@ -3,6 +3,8 @@
 Shapes: B users, L history length, K capsules, N items, d dimension.
 """
 
+import functools
+
 import torch
 
 
@@ -103,11 +105,11 @@ def best_matches(interests, items, active=None):
     Returns:
         torch.FloatTensor: shape [B, N].
     """
-    best = None
     # One interest at a time: two [B, N] tensors at most instead of a [B, K, N] one.
-    for k in range(interests.size(1)):
-        scores = interests[:, k] @ items.t()
-        if active is not None:
-            scores = scores.masked_fill(~active[:, k, None], float("-inf"))
-        best = scores if best is None else torch.maximum(best, scores)
+    if active is None:
+        return functools.reduce(torch.maximum, (one @ items.t() for one in interests.unbind(1)))
+    best = interests.new_full((len(interests), len(items)), float("-inf"))
+    for one, has in zip(interests.unbind(1), active.unbind(1), strict=True):
+        rows = has.nonzero().squeeze(1)  # most users have far fewer than the most
+        best[rows] = torch.maximum(best[rows], one[rows] @ items.t())
     return best

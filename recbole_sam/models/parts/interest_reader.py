@@ -19,8 +19,8 @@ PROJECTED_CHUNK = 65_536
 class InterestReader:
     """The part of a model that reads interests. Parameters stay on the model, whose checkpoints name them.
 
-    The model has ``hidden_size``, ``item_text``, ``interest_control``, ``compiled_forward`` and
-    ``is_serving``.
+    The model has ``hidden_size``, ``item_text``, ``interest_control``, ``learned_queries``,
+    ``compiled_forward`` and ``is_serving``.
     """
 
     def attach_interests(self, config, dataset):
@@ -64,19 +64,26 @@ class InterestReader:
         self._projected, self._phrase_texts = WhileUnchanged(), WhileUnchanged()
 
     def define_interest_layers(self, width):
-        """The projection of phrases of a width and the default interest, or the four of ``constant``."""
-        if self.interest_control == "constant":
-            self.constant_interests = nn.Parameter(torch.empty(CONSTANT, self.hidden_size))
-        else:
-            self.interest_projection = nn.Linear(width, self.hidden_size)
-            self.default_interest = nn.Parameter(torch.empty(self.hidden_size))
-            if self.learned_queries:
-                self.extra_interests = nn.Parameter(torch.empty(self.learned_queries, self.hidden_size))
+        """The projection of phrases of a width, and the queries that are learned.
 
-    def learned_interests(self):
-        """The parameters that :meth:`define_interest_layers` leaves to be initialised."""
-        names = ("constant_interests", "default_interest", "extra_interests")
-        return [getattr(self, name) for name in names if hasattr(self, name)]
+        These are ``learned_queries`` beside a user's interests, or without them the default of a user who has
+        none; with ``constant`` they are all there is, and four where the setting says none.
+        """
+        if self.interest_control == "constant":
+            count = self.learned_queries or CONSTANT
+            self.constant_interests = nn.Parameter(torch.empty(count, self.hidden_size))
+            return
+        self.interest_projection = nn.Linear(width, self.hidden_size)
+        if self.learned_queries:
+            self.learned_interests = nn.Parameter(torch.empty(self.learned_queries, self.hidden_size))
+        else:
+            self.default_interest = nn.Parameter(torch.empty(self.hidden_size))
+
+    def learned_interest(self):
+        """The parameter that :meth:`define_interest_layers` leaves to be initialised."""
+        if self.interest_control == "constant":
+            return self.constant_interests
+        return self.learned_interests if self.learned_queries else self.default_interest
 
     def users(self, interaction):
         """User IDs [B]; 0 for users that the interest table does not know."""
@@ -91,8 +98,8 @@ class InterestReader:
                 an interest whose supporting item is not among them is left out.
 
         Returns:
-            tuple: queries [B, K, d] and their mask [B, K]; K is the most that any user has. A user without
-            interests has the learned default as the only one.
+            tuple: queries [B, K, d] and their mask [B, K]; K is the most that any user has, and the
+            ``learned_queries``. Without these, a user without interests has the learned default only.
         """
         if self.interest_control == "constant":
             queries = self.constant_interests.expand(len(user), -1, -1)
@@ -100,15 +107,14 @@ class InterestReader:
         mask = self._visible(user, item_seq)
         queries = self._projections(user, mask, self._project, self._projected, self.interest_projection)
         if self.learned_queries:
-            extra = self.extra_interests.expand(len(user), -1, -1)
-            return torch.cat([queries, extra], dim=1), F.pad(mask, (0, self.learned_queries), value=True)
+            return self._with_learned(queries, mask)
         is_default = ~mask.any(dim=1, keepdim=True)
         is_default = is_default & (torch.arange(mask.shape[1], device=user.device) == 0)
         queries = torch.where(is_default.unsqueeze(-1), self.default_interest, queries)
         return queries, mask | is_default
 
     def interest_texts(self, user, item_seq):
-        """The interests' own texts as item vectors, [B, K, d]; 0 where unseen.
+        """The interests' own texts as item vectors, [B, K, d]; 0 where unseen or without text.
 
         Args:
             user (torch.LongTensor): [B].
@@ -116,26 +122,26 @@ class InterestReader:
         """
         mask = self._visible(user, item_seq)
         texts = self._projections(user, mask, self._as_items, self._phrase_texts, self.item_text.adaptor)
-        return texts.masked_fill(~mask.unsqueeze(-1), 0)
+        texts = texts.masked_fill(~mask.unsqueeze(-1), 0)
+        return F.pad(texts, (0, 0, 0, self.learned_queries))  # learned queries have none
 
     def interests_over_time(self, user, item_seq):
         """:meth:`interest_queries` for all prefixes of histories [B, L] at once.
 
         Returns:
-            tuple: queries [B, K, d], the last being the default interest, and which of them count for the
-            prefix that ends at each item, bool [B, L, K].
+            tuple: queries [B, K, d], the last being learned, and which of them count for the prefix that ends
+            at each item, bool [B, L, K].
         """
         steps = torch.arange(item_seq.shape[1], device=user.device)
         if self.interest_control == "constant":
             queries = self.constant_interests.expand(len(user), -1, -1)
-            return queries, steps.new_ones(len(user), len(steps), CONSTANT, dtype=torch.bool)
+            return queries, steps.new_ones(len(user), len(steps), queries.shape[1], dtype=torch.bool)
         since = self._visible_since(user, item_seq)
         project = self._project, self._projected, self.interest_projection
         queries = self._projections(user, since < len(steps), *project)
         mask = since.unsqueeze(1) <= steps.unsqueeze(1)  # [B L K]
         if self.learned_queries:
-            extra = self.extra_interests.expand(len(user), -1, -1)
-            return torch.cat([queries, extra], dim=1), F.pad(mask, (0, self.learned_queries), value=True)
+            return self._with_learned(queries, mask)
         default = self.default_interest.expand(len(user), 1, -1)
         nothing_else = ~mask.any(dim=-1, keepdim=True)
         return torch.cat([queries, default], dim=1), torch.cat([mask, nothing_else], dim=-1)
@@ -143,9 +149,15 @@ class InterestReader:
     def interest_texts_over_time(self, user, mask):
         """:meth:`interest_texts` for all prefixes at once, [B, L, K, d], given what counts [B, L, K]."""
         as_items = self._as_items, self._phrase_texts, self.item_text.adaptor
-        texts = self._projections(user, mask[..., :-1].any(dim=1), *as_items)
-        texts = F.pad(texts, (0, 0, 0, 1))  # the default interest has none
+        own = mask[..., : -(self.learned_queries or 1)].any(dim=1)
+        texts = self._projections(user, own, *as_items)
+        texts = F.pad(texts, (0, 0, 0, mask.shape[-1] - texts.shape[1]))  # learned queries have none
         return texts.unsqueeze(1).masked_fill(~mask.unsqueeze(-1), 0)
+
+    def _with_learned(self, queries, mask):
+        """Queries [B, K, d] and their mask [..., K] with the learned ones behind them."""
+        learned = self.learned_interests.expand(len(queries), -1, -1)
+        return torch.cat([queries, learned], dim=1), F.pad(mask, (0, len(self.learned_interests)), value=True)
 
     def _visible_since(self, user, item_seq):
         """The item of each history from which on each interest counts, [B, K]; L: never."""

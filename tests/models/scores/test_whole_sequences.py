@@ -20,6 +20,9 @@ CASES = [
     ("SAM", {"interest_control": "constant"}),
     ("SAM", {"interest_control": "absent"}),
     ("SAM", {"interest_attention": False, "newest_item": False, "final_norm": False}),
+    ("SAM", {"interest_readout": "max"}),
+    ("SAM", {"interest_readout": "max", "learned_queries": 2, "interest_text": True}),
+    ("SAM", {"learned_queries": 3, "n_layers": 0}),
 ]
 
 
@@ -41,6 +44,12 @@ def world(tmp_path, name, **settings):
     return model, windows, Interaction(dict(zip(fields, columns, strict=True)))
 
 
+def trained_user(model, sample, items):
+    """The vector of a sample's user that its target teaches."""
+    user = model.represent(sample, items)
+    return user if isinstance(user, torch.Tensor) else model.trained_vector(user, items[sample["item_id"]])
+
+
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize(("name", "settings"), CASES, ids=str)
 @torch.no_grad()
@@ -50,7 +59,7 @@ def test_users_and_loss_equal_the_loop_over_prefixes(tmp_path, name, settings, t
     items = model.item_vectors()
     counted = windows["item_id_targets"] > 0
     users = model.represent_all(windows, items, counted)
-    expected = torch.cat([model.represent(samples[row : row + 1], items) for row in range(len(samples))])
+    expected = torch.cat([trained_user(model, samples[row : row + 1], items) for row in range(len(samples))])
     torch.testing.assert_close(users, expected, rtol=0, atol=3e-6 * max(1.0, expected.abs().max().item()))
     torch.testing.assert_close(model.calculate_loss(windows), model.calculate_loss(samples))
 
