@@ -35,6 +35,9 @@ def test_a_row_of_two_models_is_refused():
     identity.check(result, {"n_layers": 2, "interests": "a"})
     identity.check({"model": "SAM", "seed": 3}, {"n_layers": 7})  # of before such things were kept
     identity.check(result, {"n_layers": 2, "interests": "a", "item_knn": False})  # a setting of today
+    identity.check(result, {"n_layers": 2, "interests": "a", "interest_readout": "mean"})
+    with pytest.raises(SettingError, match="with interest_readout mean, a default that is max now"):
+        identity.check(result, {"n_layers": 2, "interests": "a", "interest_readout": "max"})
     with pytest.raises(SettingError, match=r"SAM with seed 3 was .* n_layers 2, .* as SAM:n_layers=1\."):
         identity.check(result, {"n_layers": 1, "interests": "a"})
     with pytest.raises(DataError, match="trained with other interests .a, now b., since"):

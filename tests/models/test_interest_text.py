@@ -10,7 +10,7 @@ from recbole_sam.models.sam import SAM
 
 @pytest.fixture
 def trained(shop):
-    _, train, _, _, model = experiment(interest_text=True)
+    _, train, _, _, model = experiment(interest_text=True, learned_queries=0)
     return model, train.dataset.inter_feat
 
 

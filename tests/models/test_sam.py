@@ -15,13 +15,15 @@ from recbole_sam.config import yaml_files
 from recbole_sam.errors import SettingError
 from recbole_sam.models.parts.attention import interest_aware_attention, masked_mean
 
+MEAN = {"interest_readout": "mean", "learned_queries": 0}
+"""As in the paper: one vector a user, of the user's interests alone."""
 CHUNKED = {"loss_chunk_size": 7, "repeat_bias": False}
 SAMPLED = {"loss_type": "SSM", "train_neg_sample_args": None, "loss_negatives": 5}
 
 
 @pytest.fixture
 def sam(shop):
-    config, train, valid, test, model = experiment()
+    config, train, valid, test, model = experiment(**MEAN)
     return model.eval(), first_batch(test)
 
 
@@ -46,6 +48,35 @@ def test_representation_equals_a_loop_over_users(sam):
                 views.append((weights.unsqueeze(1) * values).sum(0) + values[-1])
             user = nn.functional.layer_norm(torch.stack(views).mean(0), [model.hidden_size])
             torch.testing.assert_close(out[b], user, rtol=1e-3, atol=1e-4)
+
+
+def test_an_item_is_matched_with_its_best_view(shop):
+    """Of a user's interests and of the learned queries; training teaches the view nearest to the target."""
+    _, train, _, _, model = experiment(n_layers=0, interest_evidence=False)
+    batch = first_batch(train)
+    items, scores = model.eval().item_vectors(), model.full_sort_predict(batch)
+    chosen = []
+    for b in range(len(batch)):
+        user, length = int(batch["user_id"][b]), int(batch["item_length"][b])
+        history = batch["item_id_list"][b, :length]
+        values = math.sqrt(model.hidden_size) * items[history]
+        keys = values + model.position_embedding.weight[torch.arange(length - 1, -1, -1)]
+        phrases = model.phrase_embeddings[model.user_phrases[user, : model.user_k[user]].long()].float()
+        queries = torch.cat([model.interest_projection(phrases), model.learned_interests])
+        assert len(queries) == model.user_k[user] + 4
+        weights = (queries @ keys.T / math.sqrt(model.hidden_size)).softmax(1)
+        matches = model.final_norm(weights @ values + values[-1]) @ items.T
+        bias = torch.zeros(model.n_items).index_fill(0, history, 1) * model.repeat_bias
+        torch.testing.assert_close(scores[b], matches.amax(0) + bias, rtol=1e-3, atol=1e-4)
+        chosen.append(matches[matches[:, batch["item_id"][b]].argmax()] + bias)
+    loss = nn.functional.cross_entropy(torch.stack(chosen), batch["item_id"])
+    torch.testing.assert_close(model.calculate_loss(batch), loss, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("setting", [{"interest_readout": "best"}, {"learned_queries": -1}], ids=str)
+def test_a_readout_that_makes_no_sense_is_refused(shop, setting):
+    with pytest.raises(SettingError, match=next(iter(setting))):
+        experiment(**setting)
 
 
 def test_padded_interests_and_positions_change_nothing(sam):
@@ -84,7 +115,7 @@ def test_losses_train_every_parameter(shop, loss_type):
 
 def test_losses_are_their_formulae(shop):
     for loss_type in ("BPR", "BCE"):
-        _, train, _, _, model = experiment(loss_type=loss_type)
+        _, train, _, _, model = experiment(loss_type=loss_type, **MEAN)
         model.eval()
         batch = first_batch(train)
         user, items, bias = model.represent(batch).vectors[:, 0], model.item_vectors(), model.repeat_bias
@@ -203,7 +234,7 @@ def same_weights(model, **settings):
     """A SAM of other settings with the weights of a model, and a training batch; both without dropout."""
     if settings.get("repeat_bias") is False:
         model.repeat_bias = None
-    _, train, _, _, other = experiment(**settings)
+    _, train, _, _, other = experiment(**MEAN | settings)
     other.load_state_dict(model.state_dict())
     return other.eval(), first_batch(train)
 
@@ -342,12 +373,16 @@ def test_compiled_equals_eager(sam):
     check_compiled(model, *same_weights(model, compile=True))
 
 
-@pytest.mark.parametrize("more", [{}, {"interest_text": True, "item_knn": True}])
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"interest_text": True, "item_knn": True}, {"interest_readout": "max", "learned_queries": 2}],
+    ids=str,
+)
 def test_compiled_forward_is_the_one_that_runs(shop, monkeypatch, more):
     """The same with torch's compiler left out, which needs no C++ compiler and no minute."""
     usual = torch.compile
     monkeypatch.setattr(torch, "compile", lambda function: usual(function, backend="eager"))
-    model = experiment(**more)[-1].eval()
+    model = experiment(**MEAN | more)[-1].eval()
     fast, batch = same_weights(model, compile=True, **more)
     calls = []
     forward = fast.compiled_forward

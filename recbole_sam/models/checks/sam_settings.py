@@ -11,6 +11,7 @@ SWITCHES = (
     "interest_text", "item_knn", "compile",
 )  # fmt: skip
 
+READOUTS = ("max", "mean")
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
 
 
@@ -35,6 +36,12 @@ def _check_model(config):
             f"hidden_act is '{config['hidden_act']}'; SAM knows {', '.join(sorted(ACTIVATIONS))}."
         )
     sizes.check_transformer(config)
+    if config["interest_readout"] not in (None, *READOUTS):
+        raise SettingError(
+            f"interest_readout is '{config['interest_readout']}'; it must be {' or '.join(READOUTS)}."
+        )
+    if config["learned_queries"] is not None:
+        sizes.check(config, "learned_queries", least=0)
     if config["interest_text"] and not config["item_text"]:
         raise SettingError(
             "interest_text projects interests as item texts are projected: set item_text to True, or "

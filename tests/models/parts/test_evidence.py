@@ -51,7 +51,7 @@ def test_phrases_drawn_from_titles_are_supported_by_items_with_that_title(shop):
 
 def test_no_training_sample_sees_an_interest_of_its_future(shop):
     """Every interest that counts in a sample is supported by an item before the sample's target."""
-    _, train, _, _, model = experiment()
+    _, train, _, _, model = experiment(learned_queries=0)
     samples = train._dataset.inter_feat
     user, history, length = samples["user_id"], samples["item_id_list"], samples["item_length"]
     _, mask = model.train().interest_queries(user, history)
@@ -69,7 +69,7 @@ def test_no_training_sample_sees_an_interest_of_its_future(shop):
 
 
 def test_serving_sees_all_interests(shop):
-    _, train, _, _, model = experiment()
+    _, train, _, _, model = experiment(learned_queries=0)
     samples = train._dataset.inter_feat
     _, mask = model.eval().interest_queries(samples["user_id"], samples["item_id_list"])
     assert torch.equal(mask.sum(dim=1), model.user_k[samples["user_id"]].clamp(min=1))
@@ -114,7 +114,7 @@ def test_interests_of_another_encoder_are_refused(shop):
 
 
 def test_a_training_sample_projects_what_it_sees_as_serving_does(shop):
-    _, train, _, _, model = experiment()
+    _, train, _, _, model = experiment(learned_queries=0)
     samples = train._dataset.inter_feat
     user, history = samples["user_id"], samples["item_id_list"]
     queries, mask = model.train().interest_queries(user, history)
