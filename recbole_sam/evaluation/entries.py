@@ -20,8 +20,9 @@ _WITHOUT = (
     # do interests have to be the user's own, or there at all?
     "interest_control=shuffled",
     "interest_control=constant",
-    "interest_control=absent",
     # what is beyond the paper
+    "interest_readout=mean",
+    "learned_queries=0",
     "item_text=False",
     "newest_item=False",
     "final_norm=False",

@@ -38,19 +38,20 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
 
     Stage 1 gave every user K interest phrases as text embeddings (``SAMDataset`` attaches them). Each
     interest, projected into the ID space, attends to the history; a Transformer lets the K views look at
-    each other; their mean is the user, scored against the item embeddings.
+    each other; an item's score is its best match with any of them.
 
     Differences to the reference implementation, all of them the paper's meaning: padded interests are
     masked in the attention and in the mean; positions are counted from the newest item, because RecBole
-    pads on the right; a user without interests, or whom the dataset does not know, gets one learned default
-    interest.
+    pads on the right; a user without interests, or whom the dataset does not know, gets learned ones.
 
     Beyond the paper, each a setting (docs/method.md; ``SAM-paper.yaml`` turns all of them off):
-    ``item_text`` (an item is also its title), ``newest_item`` (the newest item is added to every view),
-    ``final_norm`` (a LayerNorm of the user vector), ``repeat_bias`` (one learned number for the items already
-    in the history), ``interest_evidence`` (a training sample sees an interest only with an item that supports
-    it), ``interest_text`` (an interest's own text is added to its view), ``item_knn`` (the history's items
-    vote for what others took with them).
+    ``interest_readout`` (the best match counts, where the paper takes the mean of the views),
+    ``learned_queries`` (interests that all users have), ``item_text`` (an item is also its title),
+    ``newest_item`` (the newest item is added to every view), ``final_norm`` (a LayerNorm of each view, or of
+    their mean), ``repeat_bias`` (one learned number for the items already in the history),
+    ``interest_evidence`` (a training sample sees an interest only with an item that supports it),
+    ``interest_text`` (an interest's own text is added to its view), ``item_knn`` (the history's items vote for
+    what others took with them).
 
     Raises:
         SettingError: a setting that makes no sense, or a dataset without interests.
