@@ -101,7 +101,15 @@ def of_width(*labels, width=128):
 SCIENTIFIC, BEAUTY = "amazon-industrial-scientific", "amazon-beauty-2014"
 MAIN = ("SAM", BEFORE, RIVAL, UNISREC, PUBLISHED, *MODELS, "EIMF")
 
-_WITHOUT = [label for label in entries.ABLATION.split(",")[1:] if label != BEFORE]
+_WITHOUT = [
+    f"SAM:{settings}"
+    for settings in (
+        "interest_k_min=4:interest_k_max=4", "interest_attention=False", "n_layers=0", NO_SEMANTICS, SHUFFLED,
+        "interest_control=constant", "interest_control=absent", "item_text=False", "newest_item=False",
+        "repeat_bias=False", "interest_evidence=False",
+    )
+]
+"""Of the SAM of until 2026-11-28, which read its views out by their mean."""
 _WITH_TEXTS = ["SAM:interest_text=True", f"SAM:interest_text=True:{SHUFFLED}"]
 ABLATION = (BEFORE, *_WITHOUT, *_WITH_TEXTS)
 ABLATION_BEFORE = tuple(label.replace("SAM", BEFORE, 1) for label in ABLATION[1:])
