@@ -3,8 +3,8 @@
     python -m benchmarks.pages            # names the pages whose tables differ from the ranks
     python -m benchmarks.pages --write    # updates them
 
-A table stands between ``<!-- table NAME -->`` or ``<!-- short NAME -->`` and ``<!-- end of table -->``. Pages
-that people read first have the short form; the full one stands in ``benchmarks/details``. Nobody types a
+A table stands between ``<!-- table NAME -->``, or ``short`` or ``fair``, and ``<!-- end of table -->``. Pages
+that people read first have a shorter form; the full one stands in ``benchmarks/details``. Nobody types a
 number.
 """
 
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.paired import cell, differences, group_of
+from recbole_sam.config import our_models, yaml_files
 from recbole_sam.evaluation import entries
 from recbole_sam.evaluation.report.views import number
 from recbole_sam.evaluation.run_folder import RunFolder
@@ -26,13 +27,14 @@ from recbole_sam.evaluation.statistics.metrics import value
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "benchmarks" / "accuracy"
-TABLE = re.compile(r"(<!-- (table|short) (\S+) -->\n\n)(.*?)(<!-- end of table -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- (table|short|fair) (\S+) -->\n\n)(.*?)(<!-- end of table -->)", re.DOTALL)
 SIGNIFICANT = 0.05
 
 
 def _pages():
     """The README and every benchmark page with a mark (tuple of pathlib.Path)."""
-    found = [*(ROOT / "benchmarks").glob("*.md"), *(ROOT / "benchmarks" / "details").glob("*.md")]
+    folders = (ROOT / "benchmarks", ROOT / "benchmarks" / "details", ROOT / "docs")
+    found = [page for folder in folders for page in folder.glob("*.md")]
     marked = (page for page in sorted(found) if TABLE.search(page.read_text(encoding="utf-8")))
     return (ROOT / "README.md", *marked)
 
@@ -73,11 +75,16 @@ NAMES = {
 WORDS = {"interest_generator=imported": "SmolLM2's phrases"}
 """Names for readers of single settings."""
 
+READS_TITLES = " (reads titles too)"
 MARKS = {
-    "SASRecText": " (reads titles too)", "UniSRec": " (reads titles too)", "EIMF": " (our reading)",
+    "SASRecText": READS_TITLES, "UniSRec": READS_TITLES, "TedRec": READS_TITLES, "EIMF": " (our reading)",
     **{model: " (RecBole)" for model in ("SASRec", "GRU4Rec", "SINE")},
 }  # fmt: skip
 """Remarks behind a model's name."""
+
+
+READS = {"item_text": "titles", "repeat_bias": "bias", "item_knn": "neighbours"}
+"""Settings by which a model reads more than item IDs, and the words for it."""
 
 
 class Table(NamedTuple):
@@ -239,6 +246,42 @@ def short_table(table):
     return _markdown(["model", "seeds", "HR@10", "NDCG@10", "NDCG@20", "difference"], rows)
 
 
+def fair_table(table):
+    """What each model reads, and its accuracy among all items and among those that the user has not had.
+
+    Args:
+        table (Table): what it shows.
+
+    Returns:
+        str: Markdown, best masked NDCG@10 first; a star marks p < .05 against the base, Holm over the rows.
+    """
+    found = {
+        (protocol, metric): _compared(table, protocol, metric, "all")
+        for protocol in ("full", "masked")
+        for metric in ("hit@10", "ndcg@10")
+    }
+    rows = []
+    for label in sorted(found["masked", "ndcg@10"], key=lambda label: -found["masked", "ndcg@10"][label][0]):
+        cells = []
+        for values in found.values():
+            mean, _, p = values[label]
+            cells.append(number(mean) + (" *" if p is not None and p < SIGNIFICANT else ""))
+        name = shown(label, table.base).removesuffix(READS_TITLES)
+        rows.append([name, reads(label), *cells])
+    return _markdown(["model", "reads", "HR@10", "NDCG@10", "HR@10, masked", "NDCG@10, masked"], rows)
+
+
+def reads(label):
+    """What a model of a comparison reads beside item IDs, such as "titles, bias" (str)."""
+    entry = entries.parse(label)[0]
+    ours = entry.model in yaml_files.model_names()
+    settings = (yaml_files.content(yaml_files.model_file(entry.model)) if ours else {}) | entry.given
+    found = [word for name, word in READS.items() if settings.get(name) in (True, "True")]
+    if ours and our_models.uses_interests(entry.model) and settings.get("interest_control") != "constant":
+        found.append("interests")
+    return ", ".join(found) or "IDs"
+
+
 def _marked(relative, p):
     """``-1.2% *`` with a star for a significant difference; p is None for the base itself."""
     if p is None:
@@ -260,7 +303,7 @@ def made(name, form="table"):
     """The table of that name in one of its forms, ``table`` or ``short`` (str, Markdown)."""
     if name == "readme":
         return readme_table()
-    return (short_table if form == "short" else accuracy_table)(TABLES[name])
+    return {"table": accuracy_table, "short": short_table, "fair": fair_table}[form](TABLES[name])
 
 
 def filled(page):
