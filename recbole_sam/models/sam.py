@@ -50,8 +50,8 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
     ``newest_item`` (the newest item is added to every view), ``final_norm`` (a LayerNorm of each view, or of
     their mean), ``repeat_bias`` (one learned number for the items already in the history),
     ``interest_evidence`` (a training sample sees an interest only with an item that supports it),
-    ``interest_text`` (an interest's own text is added to its view), ``item_knn`` (the history's items vote for
-    what others took with them).
+    ``interest_text`` (an interest's own text is added to its view), ``item_knn`` (the history's items vote
+    for what others took with them).
 
     Raises:
         SettingError: a setting that makes no sense, or a dataset without interests.
