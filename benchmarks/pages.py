@@ -111,9 +111,17 @@ MAIN = ("SAM", BEFORE, RIVAL, UNISREC, PUBLISHED, *MODELS, "EIMF")
 _WITHOUT = [
     f"SAM:{settings}"
     for settings in (
-        "interest_k_min=4:interest_k_max=4", "interest_attention=False", "n_layers=0", NO_SEMANTICS, SHUFFLED,
-        "interest_control=constant", "interest_control=absent", "item_text=False", "newest_item=False",
-        "repeat_bias=False", "interest_evidence=False",
+        "interest_k_min=4:interest_k_max=4",
+        "interest_attention=False",
+        "n_layers=0",
+        NO_SEMANTICS,
+        SHUFFLED,
+        "interest_control=constant",
+        "interest_control=absent",
+        "item_text=False",
+        "newest_item=False",
+        "repeat_bias=False",
+        "interest_evidence=False",
     )
 ]
 """Of the SAM of until 2026-11-28, which read its views out by their mean."""

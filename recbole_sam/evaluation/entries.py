@@ -12,16 +12,16 @@ DEFAULT = "SAM,SASRec,GRU4Rec,SINE,BSARec,STOSA,ComiRec,MIND,EIMF"
 """The models of the paper's table that can be had, MIND for its routing, and two that everybody knows."""
 
 _WITHOUT = (
-    # the paper's table: without adaptive K, interest-aware attention, cross-interest attention, semantics
+    # the paper's table: without adaptive K, interest-aware attention, semantics; with cross-interest attention
     "interest_k_min=4:interest_k_max=4",
     "interest_attention=False",
-    "n_layers=0",
+    "n_layers=1",
     "interest_control=constant:item_text=False",
     # do interests have to be the user's own, or there at all?
     "interest_control=shuffled",
     "interest_control=constant",
     # what is beyond the paper
-    "interest_readout=mean",
+    "interest_readout=mean:n_layers=1",
     "learned_queries=0",
     "item_text=False",
     "newest_item=False",

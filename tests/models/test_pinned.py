@@ -62,7 +62,7 @@ PINNED = {
 }  # fmt: skip
 
 
-FIRST = {"SAM": {"interest_readout": "mean", "learned_queries": 0}}
+FIRST = {"SAM": {"interest_readout": "mean", "learned_queries": 0, "n_layers": 1}}
 """Settings of the first version that are no defaults any more."""
 
 

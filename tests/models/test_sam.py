@@ -15,7 +15,7 @@ from recbole_sam.config import yaml_files
 from recbole_sam.errors import SettingError
 from recbole_sam.models.parts.attention import interest_aware_attention, masked_mean
 
-MEAN = {"interest_readout": "mean", "learned_queries": 0}
+MEAN = {"interest_readout": "mean", "learned_queries": 0, "n_layers": 1}
 """As in the paper: one vector a user, of the user's interests alone."""
 CHUNKED = {"loss_chunk_size": 7, "repeat_bias": False}
 SAMPLED = {"loss_type": "SSM", "train_neg_sample_args": None, "loss_negatives": 5}
@@ -52,7 +52,7 @@ def test_representation_equals_a_loop_over_users(sam):
 
 def test_an_item_is_matched_with_its_best_view(shop):
     """Of a user's interests and of the learned queries; training teaches the view nearest to the target."""
-    _, train, _, _, model = experiment(n_layers=0, interest_evidence=False)
+    _, train, _, _, model = experiment(interest_evidence=False)
     batch = first_batch(train)
     items, scores = model.eval().item_vectors(), model.full_sort_predict(batch)
     chosen = []

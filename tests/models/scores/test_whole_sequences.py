@@ -20,9 +20,9 @@ CASES = [
     ("SAM", {"interest_control": "constant"}),
     ("SAM", {"interest_control": "absent"}),
     ("SAM", {"interest_attention": False, "newest_item": False, "final_norm": False}),
-    ("SAM", {"interest_readout": "max"}),
-    ("SAM", {"interest_readout": "max", "learned_queries": 2, "interest_text": True}),
-    ("SAM", {"learned_queries": 3, "n_layers": 0}),
+    ("SAM", {"n_layers": 1, "learned_queries": 0}),
+    ("SAM", {"interest_readout": "mean", "n_layers": 1, "learned_queries": 0}),
+    ("SAM", {"interest_readout": "mean"}),
 ]
 
 
