@@ -72,7 +72,12 @@ NAMES = {
 }
 """Names for readers where :func:`shown` would give a worse one."""
 
-WORDS = {"interest_generator=imported": "SmolLM2's phrases"}
+WORDS = {
+    "interest_generator=imported": "SmolLM2's phrases",
+    "train_targets=sequence": "whole sequences",
+    "train_batch_size=64": "64 a batch",
+    "train_batch_size=128": "128 a batch",
+}
 """Names for readers of single settings."""
 
 READS_TITLES = " (reads titles too)"
@@ -163,6 +168,7 @@ TABLES = {
     "beauty-text": Table(
         BEAUTY, KNN, (BEFORE, RIVAL, RIVAL_KNN, *of_width(BEFORE, KNN, RIVAL, RIVAL_KNN))
     ),
+    "industrial-scientific-masked": Table(f"{SCIENTIFIC}-masked", "SAM"),
     "ablation": Table("ablation", "SAM", ABLATION),
     "ablation-before": Table("ablation", BEFORE, ABLATION_BEFORE),
     "language-model": Table(
@@ -200,6 +206,29 @@ def shown(label, base="SAM"):
     return NAMES.get(label, ", ".join([model, *said]) + MARKS.get(model, ""))
 
 
+FULL = {
+    "HR@10": ("full", "hit@10", "all"),
+    "NDCG@10": ("full", "ndcg@10", "all"),
+    "NDCG@20": ("full", "ndcg@20", "all"),
+    "NDCG@20, 1 + 100": ("uni100", "ndcg@20", "all"),
+    "NDCG@20, tail items": ("full", "ndcg@20", "tail"),
+    "NDCG@20, shortest histories": ("full", "ndcg@20", "short"),
+}
+"""Columns of a table in full: protocol, metric and group of users."""
+MASKED = {
+    "HR@10": ("full", "hit@10", "all"),
+    "NDCG@10": ("full", "ndcg@10", "all"),
+    "HR@50": ("full", "hit@50", "all"),
+    "NDCG@10, masked": ("masked", "ndcg@10", "all"),
+    "NDCG@20, masked": ("masked", "ndcg@20", "all"),
+    "NDCG@20, masked, tail items": ("masked", "ndcg@20", "tail"),
+    "NDCG@20, masked, shortest histories": ("masked", "ndcg@20", "short"),
+}
+"""The same where known items were masked, too."""
+PLAIN = ("HR@10", "NDCG@10", "HR@50")
+"""Columns without differences."""
+
+
 def accuracy_table(table):
     """One table of differences to the base, by chance of users and seeds, Holm over the rows.
 
@@ -209,20 +238,13 @@ def accuracy_table(table):
     Returns:
         str: Markdown, best first.
     """
-    columns = {
-        "HR@10": ("full", "hit@10", "all"),
-        "NDCG@10": ("full", "ndcg@10", "all"),
-        "NDCG@20": ("full", "ndcg@20", "all"),
-        "NDCG@20, 1 + 100": ("uni100", "ndcg@20", "all"),
-        "NDCG@20, tail items": ("full", "ndcg@20", "tail"),
-        "NDCG@20, shortest histories": ("full", "ndcg@20", "short"),
-    }
-    _, trials, _ = _rows_of(table)
+    ranks, trials, _ = _rows_of(table)
+    columns, order = (MASKED, "NDCG@10, masked") if "masked" in set(ranks.protocol) else (FULL, "NDCG@20")
     found = {name: _compared(table, *column) for name, column in columns.items()}
     rows = []
-    for label in sorted(found["NDCG@20"], key=lambda label: -found["NDCG@20"][label][0]):
+    for label in sorted(found[order], key=lambda label: -found[order][label][0]):
         cells = [
-            number(values[label][0]) if "@10" in name else cell(*values[label])
+            number(values[label][0]) if name in PLAIN else cell(*values[label])
             for name, values in found.items()
         ]
         own = trials[label]
