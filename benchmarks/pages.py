@@ -54,6 +54,7 @@ FIELDS = "item_text_fields=['title','brand','categories']"
 KNN = f"{BEFORE}:item_knn=True"
 RIVAL, UNISREC = "SASRecText:repeat_bias=True", "UniSRec:repeat_bias=True"
 RIVAL_KNN = f"{RIVAL}:item_knn=True"
+RIVAL_SEQUENCE = f"{RIVAL}:train_targets=sequence:train_batch_size=64"
 BEST, BEST_RIVAL = f"{KNN}:{FIELDS}", f"{RIVAL_KNN}:{FIELDS}"
 
 NAMES = {
@@ -181,15 +182,16 @@ TABLES = {
 }  # fmt: skip
 
 
-README_ROWS = (
-    (SCIENTIFIC, "SAM", "**SAM**"),
-    (SCIENTIFIC, RIVAL, "SASRecText with `repeat_bias`: best rival that reads titles"),
-    ("ablation", "SAM:repeat_bias=False", "SAM without `repeat_bias`"),
-    (SCIENTIFIC, "BSARec", "BSARec: best ID-only rival by NDCG@10"),
-    (SCIENTIFIC, "ComiRec", "ComiRec: best ID-only rival by HR@10"),
-    (SCIENTIFIC, "SASRec", "SASRec (RecBole)"),
-)
-"""Folder, label and name for readers."""
+COMIREC = "ComiRec:item_text=True:repeat_bias=True:hidden_dropout_prob=0.5"
+README_ROWS = {
+    "SAM": "**SAM**",
+    COMIREC: "ComiRec with SAM's titles, bias and dropout",
+    RIVAL_SEQUENCE: "SASRecText: SASRec with titles and bias",
+    "ComiRec": "ComiRec",
+    "BSARec": "BSARec",
+    "SASRec": "SASRec (RecBole)",
+}
+"""Labels, and names for readers."""
 
 
 def shown(label, base="SAM"):
@@ -276,6 +278,9 @@ def short_table(table):
     return _markdown(["model", "seeds", "HR@10", "NDCG@10", "NDCG@20", "difference"], rows)
 
 
+FAIR_COLUMNS = ("model", "reads", "HR@10", "NDCG@10", "HR@10, masked", "NDCG@10, masked")
+
+
 def fair_table(table):
     """What each model reads, and its accuracy among all items and among those that the user has not had.
 
@@ -285,20 +290,26 @@ def fair_table(table):
     Returns:
         str: Markdown, best masked NDCG@10 first; a star marks p < .05 against the base, Holm over the rows.
     """
+    return _markdown(FAIR_COLUMNS, [row for _, row in _fair_rows(table)])
+
+
+def _fair_rows(table, names=None):
+    """Pairs of label and cells, best first; of those that have a name only, where names (dict) are given."""
     found = {
         (protocol, metric): _compared(table, protocol, metric, "all")
         for protocol in ("full", "masked")
         for metric in ("hit@10", "ndcg@10")
     }
-    rows = []
-    for label in sorted(found["masked", "ndcg@10"], key=lambda label: -found["masked", "ndcg@10"][label][0]):
-        cells = []
-        for values in found.values():
-            mean, _, p = values[label]
-            cells.append(number(mean) + (" *" if p is not None and p < SIGNIFICANT else ""))
-        name = shown(label, table.base).removesuffix(READS_TITLES)
-        rows.append([name, reads(label), *cells])
-    return _markdown(["model", "reads", "HR@10", "NDCG@10", "HR@10, masked", "NDCG@10, masked"], rows)
+    best = found["masked", "ndcg@10"]
+    for label in sorted(best if names is None else names, key=lambda label: -best[label][0]):
+        cells = [_starred(*values[label]) for values in found.values()]
+        name = shown(label, table.base).removesuffix(READS_TITLES) if names is None else names[label]
+        yield label, [name, reads(label), *cells]
+
+
+def _starred(mean, relative, p):
+    """``.1234 *`` with a star for a significant difference to the base."""
+    return number(mean) + (" *" if p is not None and p < SIGNIFICANT else "")
 
 
 def reads(label):
@@ -320,13 +331,9 @@ def _marked(relative, p):
 
 
 def readme_table():
-    """README's table of Industrial & Scientific: means and deviations over seeds (str, Markdown)."""
-    rows = []
-    for folder, label, name in README_ROWS:
-        ranks, trials, _ = _load(folder, (label,))
-        cells = [_of_seeds(ranks, metric)[label] for metric in ("hit@10", "ndcg@10")]
-        rows.append([name, str(len(trials[label])), *cells])
-    return _markdown(["model", "seeds", "HR@10", "NDCG@10"], rows)
+    """README's table, the rows of a fair table that a newcomer needs (str, Markdown)."""
+    table = TABLES["industrial-scientific-masked"]
+    return _markdown(FAIR_COLUMNS, [row for label, row in _fair_rows(table, README_ROWS)])
 
 
 def made(name, form="table"):
