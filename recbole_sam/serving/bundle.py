@@ -1,5 +1,6 @@
 """A bundle that answers: what :func:`recbole_sam.load` gives."""
 
+import copy
 import threading
 from logging import getLogger
 
@@ -12,6 +13,7 @@ from recbole_sam.models.parts.interest_reader import InterestReader
 from recbole_sam.prepare.text import clean_title
 from recbole_sam.serving import bundle_files, everybody, load, similar, strangers, table_files
 from recbole_sam.serving.encoder import text_encoder
+from recbole_sam.serving.fast.faiss_index import SAMPLE, IndexScorer
 from recbole_sam.serving.people import People, check_part
 from recbole_sam.serving.reasons import explanation, lending, steering, told
 from recbole_sam.serving.reasons.standing import Person
@@ -44,7 +46,7 @@ class Bundle:
         self.facts = self._files.facts
         self.items, self.titles = load.item_table(self._files)
         self.people = People(self._files)
-        self._new_vectors = None
+        self._new_vectors = self._lists = None
         self._start()
 
     def _start(self):
@@ -58,8 +60,9 @@ class Bundle:
 
     @property
     def identity(self):
-        """str: the checksum of all that is in the bundle, with new items."""
-        return self._files.checksum + "".join(self.items[self._first_new() :])
+        """str: the checksum of all that is in the bundle, with new items and the index."""
+        index = f"index {self._lists}" if self._lists else ""
+        return self._files.checksum + "".join(self.items[self._first_new() :]) + index
 
     def _first_new(self):
         return self.facts["sizes"]["items"]
@@ -305,8 +308,7 @@ class Bundle:
         new = {str(token): clean_title(title) for token, title in titles.items() if token not in known}
         if not new:
             raise DataError("None of the new items is new: the bundle has them all.")
-        other = object.__new__(Bundle)
-        other._files, other.facts, other.people = self._files, self.facts, self.people
+        other = copy.copy(self)
         other.items = np.append(self.items, np.array([*new, None], object)[:-1])
         other.titles = np.append(self.titles, np.array([*new.values(), None], object)[:-1])
         vectors = self._text_encoder().encode(list(new.values()))
@@ -316,14 +318,59 @@ class Bundle:
         other._ready()  # says at once what does not work
         return other
 
+    def with_index(self, lists=32):
+        """The same bundle, answering from a FAISS index: for catalogues where scoring every item is too slow.
+
+        Args:
+            lists (int): how many of the index's 4 x root(items) lists are read for a person; more find more
+                of the exact answer.
+
+        Returns:
+            Bundle: another one; ``index_recall`` says what it finds.
+
+        Raises:
+            SettingError: FAISS is not installed, or ``lists`` makes no sense.
+            DataError: the model's scores are no products of vectors.
+        """
+        if not is_count(lists, 1):
+            raise SettingError(f"The index reads {lists!r} lists; it must be a whole number from 1.")
+        other = copy.copy(self)
+        other._lists = lists
+        other._scorer = other._indexed(self._ready())  # of the same model, so with the same lock
+        return other
+
+    def index_recall(self, k=10):
+        """How much of the exact top ``k`` the index finds.
+
+        Returns:
+            tuple: a share from 0 to 1, and of how many people: users, or sessions of one item.
+        """
+        with self._lock:
+            return self._ready().recall(k)
+
     def _ready(self):
         """The scorer, which loads the model."""
         if self._scorer is None:
             model = load.build_model(self._files, self.items, self._new_vectors)
             users, sizes = self.facts["users"], self.facts["sizes"]
             n_users = users["count"] + 1 if users else sizes["users"]
-            self._scorer = Scorer(model, self.facts["trims"], n_users)
+            scorer = Scorer(model, self.facts["trims"], n_users)
+            self._scorer = self._indexed(scorer) if self._lists else scorer
         return self._scorer
+
+    def _indexed(self, scorer):
+        return IndexScorer(scorer, self.facts["model"], self._lists, self._some_people())
+
+    def _some_people(self):
+        """Sessions to try an index on: of users if the bundle holds any, else of one item each."""
+        count = self.facts["users"]["count"] if self.facts["users"] else len(self.items) - 1
+        numbers = np.unique(np.linspace(1, count, SAMPLE).astype(np.int64))
+        if not self.facts["users"]:
+            places = np.arange(len(numbers))
+            return Sessions(np.zeros_like(numbers), numbers, places, np.ones_like(numbers))
+        items, starts, lengths = self.people.histories(numbers)
+        some = lengths > 0
+        return Sessions(numbers[some], items, starts[some], lengths[some])
 
     def _text_encoder(self):
         if self._encoder is None:
