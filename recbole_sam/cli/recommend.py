@@ -41,6 +41,11 @@ def add_parser(subparsers, help):
     add("--index", type=int, nargs="?", const=32, metavar="LISTS",
         help="search a FAISS index instead of scoring every item, LISTS of its lists a person: quicker, less "
              "exact (%(const)s lists if not given)")  # fmt: skip
+    add("--engine", default="local", metavar="ENGINE",
+        help="of --all: local, or ray, blocks of users on a Ray cluster (default: %(default)s)")  # fmt: skip
+    add(
+        "--workers", type=int, default=2, metavar="N", help="processes of --engine=ray (default: %(default)s)"
+    )
     return parser
 
 
@@ -77,6 +82,8 @@ def run(args):
         raise SettingError("--all writes a table: give it --output=FILE, such as top.parquet.")
     if args.all and (args.steer or args.without_interest):
         raise SettingError("--steer and --without-interest are for single people, not for --all.")
+    if args.engine != "local" and not args.all:
+        raise SettingError("--engine is for --all: leave it out.")
     from recbole_sam.serving import table_files
     from recbole_sam.serving.bundle import Bundle
 
@@ -140,6 +147,9 @@ def _everybody(bundle, args, chosen):
             bar.total = total
             bar.update(done - bar.n)
 
-        users = bundle.recommend_all(Path(args.output), **chosen, overwrite=args.overwrite, progress=progress)
+        users = bundle.recommend_all(
+            Path(args.output), **chosen, overwrite=args.overwrite, progress=progress, engine=args.engine,
+            workers=args.workers,
+        )  # fmt: skip
     print(f"{users:,} users: {args.output}")
     return 0

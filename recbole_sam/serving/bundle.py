@@ -1,6 +1,7 @@
 """A bundle that answers: what :func:`recbole_sam.load` gives."""
 
 import copy
+import functools
 import threading
 from logging import getLogger
 
@@ -11,8 +12,9 @@ from recbole_sam.config.values import is_count
 from recbole_sam.errors import DataError, SettingError, UnknownNameError, nearest
 from recbole_sam.models.parts.interest_reader import InterestReader
 from recbole_sam.prepare.text import clean_title
-from recbole_sam.serving import bundle_files, everybody, load, similar, strangers, table_files
+from recbole_sam.serving import bundle_files, load, similar, strangers, table_files
 from recbole_sam.serving.encoder import text_encoder
+from recbole_sam.serving.fast import everybody
 from recbole_sam.serving.fast.faiss_index import SAMPLE, IndexScorer
 from recbole_sam.serving.people import People, check_part
 from recbole_sam.serving.reasons import explanation, lending, steering, told
@@ -21,6 +23,7 @@ from recbole_sam.serving.scores import Scorer, Sessions
 
 COLUMNS = ("user", "rank", "item", "title", "score")
 """Of every table of recommendations."""
+ENGINES = ("local", "ray")
 
 
 class Bundle:
@@ -47,6 +50,7 @@ class Bundle:
         self.items, self.titles = load.item_table(self._files)
         self.people = People(self._files)
         self._new_vectors = self._lists = None
+        self._new_titles = {}
         self._start()
 
     def _start(self):
@@ -143,7 +147,7 @@ class Bundle:
         return answer(names, found, scores)
 
     def recommend_all(self, output, k=10, history="full", exclude_seen=True, among=None, without=None,
-                      overwrite=False, strict=False, progress=None):  # fmt: skip
+                      overwrite=False, strict=False, progress=None, engine="local", workers=2):  # fmt: skip
         """The best next items of every user, into a file, a block of users at a time.
 
         A process that was killed leaves what it had; the same call goes on and gives the same bytes.
@@ -153,6 +157,8 @@ class Bundle:
             k, history, exclude_seen, among, without, strict: as :meth:`recommend`.
             overwrite (bool): whether a file that is there is replaced.
             progress (callable, optional): told ``(users done, users)``.
+            engine (str): ``local``, or ``ray``: on a Ray cluster whose machines all see the bundle's folder.
+            workers (int): processes of the cluster.
 
         Returns:
             int: how many users were answered.
@@ -162,24 +168,42 @@ class Bundle:
         """
         check_part(history)
         self._check_k(k)
+        if engine not in ENGINES:
+            raise SettingError(f"engine is {engine!r}; it must be {' or '.join(ENGINES)}.")
+        if not is_count(workers, 1):
+            raise SettingError(f"workers is {workers!r}; it must be a whole number from 1.")
         allowed = self._candidates(among, without, strict)
         candidates = None if allowed is None else allowed.tolist()
         job = {"bundle": self.identity, "k": k, "history": history, "exclude_seen": exclude_seen,
                "candidates": candidates}  # fmt: skip
+        suffix = table_files.ending(output)
 
-        def block(index):
-            tokens, first, items, starts, lengths = self.people.block(index, history)
-            numbers = np.arange(first, first + len(tokens))
-            some = lengths > 0
-            if not some.any():
-                return self._frame([], np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32))
-            sessions = Sessions(numbers[some], items, starts[some], lengths[some])
-            with self._lock:
-                return self._frame(tokens[some], *self._ready().best(sessions, k, exclude_seen, allowed))
+        def answered(missing):
+            if engine == "ray" and missing:
+                from recbole_sam.serving.fast import on_cluster
+
+                folder = self._files.folder.absolute()
+                make = functools.partial(_blocks_of, folder, self._new_titles, self._lists, job, suffix)
+                yield from on_cluster.answered(make, missing, workers)
+                return
+            for index in missing:
+                yield index, self._block(job, suffix, index)
 
         columns = [*COLUMNS, "new"] if self._new_vectors is not None else COLUMNS
-        sizes = self.people.block_sizes()
-        return everybody.write(output, job, sizes, block, columns, overwrite, progress)
+        return everybody.write(output, job, self.people.block_sizes(), answered, columns, overwrite, progress)
+
+    def _block(self, job, suffix, index):
+        """The bytes of one block of everybody's recommendations."""
+        tokens, first, items, starts, lengths = self.people.block(index, job["history"])
+        numbers = np.arange(first, first + len(tokens))
+        some = lengths > 0
+        answer = np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32)
+        if some.any():
+            sessions = Sessions(numbers[some], items, starts[some], lengths[some])
+            allowed = None if job["candidates"] is None else torch.tensor(job["candidates"])
+            with self._lock:
+                answer = self._ready().best(sessions, job["k"], job["exclude_seen"], allowed)
+        return table_files.encoded(self._frame(tokens[some], *answer), suffix)
 
     def explain(
         self,
@@ -309,6 +333,7 @@ class Bundle:
         if not new:
             raise DataError("None of the new items is new: the bundle has them all.")
         other = copy.copy(self)
+        other._new_titles = self._new_titles | new
         other.items = np.append(self.items, np.array([*new, None], object)[:-1])
         other.titles = np.append(self.titles, np.array([*new.values(), None], object)[:-1])
         vectors = self._text_encoder().encode(list(new.values()))
@@ -567,3 +592,27 @@ class Bundle:
                     row["new"] = number >= self._first_new()
                 rows.append(row)
         return rows
+
+
+def _blocks_of(folder, titles, lists, job, suffix):
+    """Opens a bundle on another machine.
+
+    Args:
+        folder (Path): of the bundle.
+        titles (dict): of new items, as :meth:`Bundle.with_items` takes them.
+        lists (int or None): as :meth:`Bundle.with_index` takes them.
+        job (dict): what is asked.
+        suffix (str): the kind of file.
+
+    Returns:
+        callable: from the number of a block to its bytes.
+
+    Raises:
+        DataError: the folder there holds another bundle.
+    """
+    bundle = Bundle(folder)
+    bundle = bundle.with_items(titles) if titles else bundle
+    bundle = bundle.with_index(lists) if lists else bundle
+    if bundle.identity != job["bundle"]:
+        raise DataError(f"{folder} holds another bundle on a machine of the cluster: copy this one there.")
+    return functools.partial(bundle._block, job, suffix)
