@@ -1,5 +1,6 @@
 """``python -m recbole_sam recommend``: what should this person see?"""
 
+import sys
 from pathlib import Path
 
 from recbole_sam.errors import SettingError
@@ -37,6 +38,14 @@ def add_parser(subparsers, help):
     add("--strict", action="store_true", help="refuse unknown users and items instead of counting them")
     add("--output", metavar="FILE", help="ends in .parquet, .csv or .jsonl")
     add("--overwrite", action="store_true", help="replace the output")
+    add("--index", type=int, nargs="?", const=32, metavar="LISTS",
+        help="search a FAISS index instead of scoring every item, LISTS of its lists a person: quicker, less "
+             "exact (%(const)s lists if not given)")  # fmt: skip
+    add("--engine", default="local", metavar="ENGINE",
+        help="of --all: local, or ray, blocks of users on a Ray cluster (default: %(default)s)")  # fmt: skip
+    add(
+        "--workers", type=int, default=2, metavar="N", help="processes of --engine=ray (default: %(default)s)"
+    )
     return parser
 
 
@@ -73,6 +82,8 @@ def run(args):
         raise SettingError("--all writes a table: give it --output=FILE, such as top.parquet.")
     if args.all and (args.steer or args.without_interest):
         raise SettingError("--steer and --without-interest are for single people, not for --all.")
+    if args.engine != "local" and not args.all:
+        raise SettingError("--engine is for --all: leave it out.")
     from recbole_sam.serving import table_files
     from recbole_sam.serving.bundle import Bundle
 
@@ -83,6 +94,8 @@ def run(args):
         titles = table_files.read(args.new_items, ("item", "title"))
         new = dict(zip(titles["item"], titles["title"], strict=True))
         bundle = bundle.with_items(new, strict=args.strict)
+    if args.index is not None:
+        bundle = _indexed(bundle, args)
     chosen = {
         "k": args.top_k,
         "history": args.history,
@@ -102,6 +115,14 @@ def run(args):
     else:
         print(table_files.shown(frame if frame["user"].nunique() != 1 else frame.drop(columns="user")))
     return 0
+
+
+def _indexed(bundle, args):
+    """The bundle with its index, after saying what it finds."""
+    bundle = bundle.with_index(args.index)
+    share, people = bundle.index_recall(args.top_k)
+    print(f"index: {share:.1%} of the exact top {args.top_k} of {people:,} people found", file=sys.stderr)
+    return bundle
 
 
 def _people(args, table_files):
@@ -126,6 +147,9 @@ def _everybody(bundle, args, chosen):
             bar.total = total
             bar.update(done - bar.n)
 
-        users = bundle.recommend_all(Path(args.output), **chosen, overwrite=args.overwrite, progress=progress)
+        users = bundle.recommend_all(
+            Path(args.output), **chosen, overwrite=args.overwrite, progress=progress, engine=args.engine,
+            workers=args.workers,
+        )  # fmt: skip
     print(f"{users:,} users: {args.output}")
     return 0

@@ -337,8 +337,11 @@ def make_ray(name, settings):
     return RayGenerator(make(settings), settings, make)
 
 
-def ray_library():
+def ray_library(what="interest_engine=ray"):
     """The ``ray`` module.
+
+    Args:
+        what (str): the setting that needs it.
 
     Raises:
         SettingError: it is not installed, or cannot be imported.
@@ -347,9 +350,9 @@ def ray_library():
     try:
         import ray
     except ImportError as error:
-        raise SettingError(f"interest_engine=ray needs a working Ray ({error}): {hint}.") from error
+        raise SettingError(f"{what} needs a working Ray ({error}): {hint}.") from error
     if not hasattr(ray, "init"):  # the stand-in that RecBole gets where there is no Ray
-        raise SettingError(f"interest_engine=ray needs Ray, which is not installed: {hint}.")
+        raise SettingError(f"{what} needs Ray, which is not installed: {hint}.")
     return ray
 
 

@@ -1,5 +1,7 @@
 """A bundle that answers: what :func:`recbole_sam.load` gives."""
 
+import copy
+import functools
 import threading
 from logging import getLogger
 
@@ -10,8 +12,10 @@ from recbole_sam.config.values import is_count
 from recbole_sam.errors import DataError, SettingError, UnknownNameError, nearest
 from recbole_sam.models.parts.interest_reader import InterestReader
 from recbole_sam.prepare.text import clean_title
-from recbole_sam.serving import bundle_files, everybody, load, similar, strangers, table_files
+from recbole_sam.serving import bundle_files, load, similar, strangers, table_files
 from recbole_sam.serving.encoder import text_encoder
+from recbole_sam.serving.fast import everybody
+from recbole_sam.serving.fast.faiss_index import SAMPLE, IndexScorer
 from recbole_sam.serving.people import People, check_part
 from recbole_sam.serving.reasons import explanation, lending, steering, told
 from recbole_sam.serving.reasons.standing import Person
@@ -19,6 +23,7 @@ from recbole_sam.serving.scores import Scorer, Sessions
 
 COLUMNS = ("user", "rank", "item", "title", "score")
 """Of every table of recommendations."""
+ENGINES = ("local", "ray")
 
 
 class Bundle:
@@ -44,7 +49,8 @@ class Bundle:
         self.facts = self._files.facts
         self.items, self.titles = load.item_table(self._files)
         self.people = People(self._files)
-        self._new_vectors = None
+        self._new_vectors = self._lists = None
+        self._new_titles = {}
         self._start()
 
     def _start(self):
@@ -58,8 +64,9 @@ class Bundle:
 
     @property
     def identity(self):
-        """str: the checksum of all that is in the bundle, with new items."""
-        return self._files.checksum + "".join(self.items[self._first_new() :])
+        """str: the checksum of all that is in the bundle, with new items and the index."""
+        index = f"index {self._lists}" if self._lists else ""
+        return self._files.checksum + "".join(self.items[self._first_new() :]) + index
 
     def _first_new(self):
         return self.facts["sizes"]["items"]
@@ -78,6 +85,7 @@ class Bundle:
         steer=None,
         strength=1.0,
         without_interests=(),
+        as_frame=True,
     ):
         """The best next items of known users or of any histories.
 
@@ -100,9 +108,11 @@ class Bundle:
                 the phrases rise.
             strength (float): how much; 1 is the default, 0 nothing.
             without_interests (sequence of int): numbers of interests, from 1, that do not count.
+            as_frame (bool): whether the answer is a DataFrame. Plain rows are quicker made for one person.
 
         Returns:
-            pandas.DataFrame: user, rank (from 1), item, title, score; with new items also new.
+            pandas.DataFrame: user, rank (from 1), item, title, score; with new items also new. Without
+            ``as_frame`` a list of dict with the same.
 
         Raises:
             SettingError: an argument makes no sense.
@@ -121,18 +131,23 @@ class Bundle:
         else:
             names, sessions, said = self._sessions(histories, strict)
             table = self._interests(said, new_interests) if names else None
+        answer = self._frame if as_frame else self._rows
         if not names:
-            return self._frame(names, np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32))
+            return answer(names, np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32))
         scorer = self._ready()
         wish = self._wish(steer, strength)
         interests = self._lent(sessions, table, users is None, without_interests)
-        with self._lock, torch.no_grad(), lending.lent(scorer.model, interests, sessions.users) as numbers:
+        with (
+            self._lock,
+            torch.inference_mode(),
+            lending.lent(scorer.model, interests, sessions.users) as numbers,
+        ):
             asked = sessions._replace(users=numbers)
             found, scores = scorer.best(asked, k, exclude_seen, allowed, wish and wish.add)
-        return self._frame(names, found, scores)
+        return answer(names, found, scores)
 
     def recommend_all(self, output, k=10, history="full", exclude_seen=True, among=None, without=None,
-                      overwrite=False, strict=False, progress=None):  # fmt: skip
+                      overwrite=False, strict=False, progress=None, engine="local", workers=2):  # fmt: skip
         """The best next items of every user, into a file, a block of users at a time.
 
         A process that was killed leaves what it had; the same call goes on and gives the same bytes.
@@ -142,6 +157,8 @@ class Bundle:
             k, history, exclude_seen, among, without, strict: as :meth:`recommend`.
             overwrite (bool): whether a file that is there is replaced.
             progress (callable, optional): told ``(users done, users)``.
+            engine (str): ``local``, or ``ray``: on a Ray cluster whose machines all see the bundle's folder.
+            workers (int): processes of the cluster.
 
         Returns:
             int: how many users were answered.
@@ -151,24 +168,42 @@ class Bundle:
         """
         check_part(history)
         self._check_k(k)
+        if engine not in ENGINES:
+            raise SettingError(f"engine is {engine!r}; it must be {' or '.join(ENGINES)}.")
+        if not is_count(workers, 1):
+            raise SettingError(f"workers is {workers!r}; it must be a whole number from 1.")
         allowed = self._candidates(among, without, strict)
         candidates = None if allowed is None else allowed.tolist()
         job = {"bundle": self.identity, "k": k, "history": history, "exclude_seen": exclude_seen,
                "candidates": candidates}  # fmt: skip
+        suffix = table_files.ending(output)
 
-        def block(index):
-            tokens, first, items, starts, lengths = self.people.block(index, history)
-            numbers = np.arange(first, first + len(tokens))
-            some = lengths > 0
-            if not some.any():
-                return self._frame([], np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32))
-            sessions = Sessions(numbers[some], items, starts[some], lengths[some])
-            with self._lock:
-                return self._frame(tokens[some], *self._ready().best(sessions, k, exclude_seen, allowed))
+        def answered(missing):
+            if engine == "ray" and missing:
+                from recbole_sam.serving.fast import on_cluster
+
+                folder = self._files.folder.absolute()
+                make = functools.partial(_blocks_of, folder, self._new_titles, self._lists, job, suffix)
+                yield from on_cluster.answered(make, missing, workers)
+                return
+            for index in missing:
+                yield index, self._block(job, suffix, index)
 
         columns = [*COLUMNS, "new"] if self._new_vectors is not None else COLUMNS
-        sizes = self.people.block_sizes()
-        return everybody.write(output, job, sizes, block, columns, overwrite, progress)
+        return everybody.write(output, job, self.people.block_sizes(), answered, columns, overwrite, progress)
+
+    def _block(self, job, suffix, index):
+        """The bytes of one block of everybody's recommendations."""
+        tokens, first, items, starts, lengths = self.people.block(index, job["history"])
+        numbers = np.arange(first, first + len(tokens))
+        some = lengths > 0
+        answer = np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32)
+        if some.any():
+            sessions = Sessions(numbers[some], items, starts[some], lengths[some])
+            allowed = None if job["candidates"] is None else torch.tensor(job["candidates"])
+            with self._lock:
+                answer = self._ready().best(sessions, job["k"], job["exclude_seen"], allowed)
+        return table_files.encoded(self._frame(tokens[some], *answer), suffix)
 
     def explain(
         self,
@@ -297,8 +332,8 @@ class Bundle:
         new = {str(token): clean_title(title) for token, title in titles.items() if token not in known}
         if not new:
             raise DataError("None of the new items is new: the bundle has them all.")
-        other = object.__new__(Bundle)
-        other._files, other.facts, other.people = self._files, self.facts, self.people
+        other = copy.copy(self)
+        other._new_titles = self._new_titles | new
         other.items = np.append(self.items, np.array([*new, None], object)[:-1])
         other.titles = np.append(self.titles, np.array([*new.values(), None], object)[:-1])
         vectors = self._text_encoder().encode(list(new.values()))
@@ -308,12 +343,59 @@ class Bundle:
         other._ready()  # says at once what does not work
         return other
 
+    def with_index(self, lists=32):
+        """The same bundle, answering from a FAISS index: for catalogues where scoring every item is too slow.
+
+        Args:
+            lists (int): how many of the index's 4 x root(items) lists are read for a person; more find more
+                of the exact answer.
+
+        Returns:
+            Bundle: another one; ``index_recall`` says what it finds.
+
+        Raises:
+            SettingError: FAISS is not installed, or ``lists`` makes no sense.
+            DataError: the model's scores are no products of vectors.
+        """
+        if not is_count(lists, 1):
+            raise SettingError(f"The index reads {lists!r} lists; it must be a whole number from 1.")
+        other = copy.copy(self)
+        other._lists = lists
+        other._scorer = other._indexed(self._ready())  # of the same model, so with the same lock
+        return other
+
+    def index_recall(self, k=10):
+        """How much of the exact top ``k`` the index finds.
+
+        Returns:
+            tuple: a share from 0 to 1, and of how many people: users, or sessions of one item.
+        """
+        with self._lock:
+            return self._ready().recall(k)
+
     def _ready(self):
         """The scorer, which loads the model."""
         if self._scorer is None:
             model = load.build_model(self._files, self.items, self._new_vectors)
-            self._scorer = Scorer(model, self.facts["trims"])
+            users, sizes = self.facts["users"], self.facts["sizes"]
+            n_users = users["count"] + 1 if users else sizes["users"]
+            scorer = Scorer(model, self.facts["trims"], n_users)
+            self._scorer = self._indexed(scorer) if self._lists else scorer
         return self._scorer
+
+    def _indexed(self, scorer):
+        return IndexScorer(scorer, self.facts["model"], self._lists, self._some_people())
+
+    def _some_people(self):
+        """Sessions to try an index on: of users if the bundle holds any, else of one item each."""
+        count = self.facts["users"]["count"] if self.facts["users"] else len(self.items) - 1
+        numbers = np.unique(np.linspace(1, count, SAMPLE).astype(np.int64))
+        if not self.facts["users"]:
+            places = np.arange(len(numbers))
+            return Sessions(np.zeros_like(numbers), numbers, places, np.ones_like(numbers))
+        items, starts, lengths = self.people.histories(numbers)
+        some = lengths > 0
+        return Sessions(numbers[some], items, starts[some], lengths[some])
 
     def _text_encoder(self):
         if self._encoder is None:
@@ -485,8 +567,9 @@ class Bundle:
         n, k = found.shape
         real = found.ravel() > 0
         numbers = found.ravel()[real]
+        users = pd.array(names, dtype=self._columns[0].dtype)
         columns = {
-            "user": np.repeat(np.array([*names, None], object)[:-1], k)[real],
+            "user": users.take(np.repeat(np.arange(n), k)[real]),
             "rank": np.tile(np.arange(1, k + 1), n)[real],
             "item": self._columns[0].take(numbers),
             "title": self._columns[1].take(numbers),
@@ -494,4 +577,42 @@ class Bundle:
         }
         if self._new_vectors is not None:
             columns["new"] = numbers >= self._first_new()
-        return pd.DataFrame(columns)
+        return pd.DataFrame(columns, copy=False)
+
+    def _rows(self, names, found, scores):
+        """The same as :meth:`_frame` in plain rows, a list of dict."""
+        rows = []
+        for name, numbers, values in zip(names, found.tolist(), scores.tolist(), strict=True):
+            for rank, (number, score) in enumerate(zip(numbers, values, strict=True), 1):
+                if not number:
+                    break
+                row = {"user": name, "rank": rank, "item": self.items[number]}
+                row |= {"title": self.titles[number], "score": score}
+                if self._new_vectors is not None:
+                    row["new"] = number >= self._first_new()
+                rows.append(row)
+        return rows
+
+
+def _blocks_of(folder, titles, lists, job, suffix):
+    """Opens a bundle on another machine.
+
+    Args:
+        folder (Path): of the bundle.
+        titles (dict): of new items, as :meth:`Bundle.with_items` takes them.
+        lists (int or None): as :meth:`Bundle.with_index` takes them.
+        job (dict): what is asked.
+        suffix (str): the kind of file.
+
+    Returns:
+        callable: from the number of a block to its bytes.
+
+    Raises:
+        DataError: the folder there holds another bundle.
+    """
+    bundle = Bundle(folder)
+    bundle = bundle.with_items(titles) if titles else bundle
+    bundle = bundle.with_index(lists) if lists else bundle
+    if bundle.identity != job["bundle"]:
+        raise DataError(f"{folder} holds another bundle on a machine of the cluster: copy this one there.")
+    return functools.partial(bundle._block, job, suffix)

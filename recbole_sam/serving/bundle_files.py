@@ -19,6 +19,9 @@ USERS, INTERESTS, PHRASES = "users.parquet", "interests.safetensors", "phrases.p
 WORDS, ENCODER = "words.json", "encoder.safetensors"
 SMALL = 1 << 20
 """Bytes up to which a file is checked when the bundle is opened."""
+FIELDS = ("model", "settings", "sizes", "dataset", "users", "interests", "encoder", "metrics", "trims")
+"""What ``bundle.json`` says."""
+OF_INTERESTS = ("width", "live")
 _AGAIN = "Copy it again, or make it again with `python -m recbole_sam bundle`."
 
 
@@ -179,10 +182,18 @@ def _read_manifest(folder):
         written = facts.pop("checksum")
         sound = sound and written == _checksum(facts)
         sound = sound and all(Path(name).name == name for name in facts["files"])
+        lacking = [name for name in FIELDS if name not in facts]
+        if facts.get("interests") is not None:
+            lacking += [name for name in OF_INTERESTS if name not in facts["interests"]]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise damaged from error
     if not sound:
         raise damaged
+    if lacking:
+        raise DataError(
+            f"The bundle {folder} lacks '{lacking[0]}' in {MANIFEST}: an earlier recbole-sam wrote it. "
+            "Bundle it again with `python -m recbole_sam bundle`."
+        )
     return facts, written
 
 

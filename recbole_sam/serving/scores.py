@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from recbole.data.interaction import Interaction
 
 from recbole_sam.data.padded import padded
+from recbole_sam.serving.fast import recorded
 
 AT_ONCE = 32_000_000
 """Scores in memory together: 128 MB of float32, unless FEWEST people have more."""
@@ -39,32 +39,49 @@ class Scorer:
     Args:
         model (SequentialRecommender): in evaluation mode.
         trims (bool): whether a history's padding can be left out without changing a score.
+        n_users (int): user numbers that the model knows, padding included.
     """
 
-    def __init__(self, model, trims):
+    def __init__(self, model, trims, n_users=1):
         self.model, self.trims = model, trims
-        self.n_items, self.longest = model.n_items, model.max_seq_length
+        self.n_users, self.n_items, self.longest = n_users, model.n_items, model.max_seq_length
+        self._one_person = recorded.OnePerson(model)
 
     def interaction(self, sessions):
-        """The newest items of each history, as a model reads them (Interaction)."""
+        """The newest items of each history, as a model reads them (dict of tensors)."""
         model = self.model
         lengths = np.minimum(sessions.lengths, self.longest)
         starts = sessions.starts + sessions.lengths - lengths
         width = int(lengths.max()) if self.trims else self.longest
         histories = padded(sessions.items, starts, lengths, width).astype(np.int64, copy=False)
-        return Interaction(
-            {
-                model.USER_ID: torch.from_numpy(sessions.users),
-                model.ITEM_SEQ: torch.from_numpy(histories),
-                model.ITEM_SEQ_LEN: torch.from_numpy(lengths),
-            }
-        )
+        return {
+            model.USER_ID: torch.from_numpy(sessions.users),
+            model.ITEM_SEQ: torch.from_numpy(histories),
+            model.ITEM_SEQ_LEN: torch.from_numpy(lengths),
+        }
 
     def scores(self, sessions):
         """The scores of all items, a FloatTensor [n, N], of the newest items of each history."""
+        asked = self.interaction(sessions)
         with torch.no_grad():
-            scores = self.model.full_sort_predict(self.interaction(sessions))
+            if len(sessions.users) == 1:
+                scores = self._one_person.scores(asked, self._made_up)
+            else:
+                scores = self.model.full_sort_predict(asked)
         return scores.view(len(sessions.users), -1)
+
+    def record(self):
+        """Makes answers for one person quicker from now on, for models that can be recorded."""
+        self._one_person.record(self._made_up())
+
+    def _made_up(self):
+        """People to try a record on (list of dict)."""
+        people = recorded.histories(self.n_users, self.n_items, self.longest)
+        start = np.zeros(1, np.int64)
+        return [
+            self.interaction(Sessions(np.array([user]), items, start, np.array([len(items)])))
+            for user, items in people
+        ]
 
     def best(self, sessions, k, exclude_seen=True, allowed=None, add=None):
         """The best items of each.
@@ -83,22 +100,29 @@ class Scorer:
         """
         n = len(sessions.users)
         k = min(k, self.n_items - 1 if allowed is None else len(allowed))
+        if n == 1:  # without what puts many into order
+            best, index = self._best_of(sessions, k, exclude_seen, allowed, add)
+            return index.masked_fill_(best == -torch.inf, 0).numpy(), best.numpy()
         found, values = np.zeros((n, k), np.int64), np.full((n, k), -np.inf, np.float32)
         # people with equally long histories together: their padding is the shortest
         order = np.argsort(np.minimum(sessions.lengths, self.longest), kind="stable")
         for rows in np.split(order, range(step := max(FEWEST, min(MOST, AT_ONCE // self.n_items)), n, step)):
             some = Sessions(sessions.users[rows], sessions.items, *(each[rows] for each in sessions[2:]))
-            scores = self.scores(some)
-            scores = scores if add is None else add(scores)
-            scores[:, 0] = -torch.inf
-            if exclude_seen:
-                scores[_seen(some)] = -torch.inf
-            if allowed is not None:
-                scores = scores[:, allowed]
-            best, index = top(scores, k)
-            index = index if allowed is None else allowed[index]
+            best, index = self._best_of(some, k, exclude_seen, allowed, add)
             found[rows], values[rows] = index.masked_fill(best == -torch.inf, 0).numpy(), best.numpy()
         return found, values
+
+    def _best_of(self, sessions, k, exclude_seen, allowed, add):
+        """Scores and item numbers of the best, both [B, k], of people who are scored together."""
+        scores = self.scores(sessions)
+        scores = scores if add is None else add(scores)
+        scores[:, 0] = -torch.inf
+        if exclude_seen:
+            _leave_out(scores, sessions)
+        if allowed is not None:
+            scores = scores[:, allowed]
+        best, index = top(scores, k)
+        return best, index if allowed is None else allowed[index]
 
 
 def top(scores, k):
@@ -145,9 +169,14 @@ def _first_of_equals(scores, k):
     return values[:, :k], index[:, :k]
 
 
-def _seen(sessions):
-    """Rows and item numbers of all that is in the histories."""
+def _leave_out(scores, sessions):
+    """Gives all that is in the histories the lowest score, in place."""
+    if len(scores) == 1:
+        start = sessions.starts[0]
+        items = sessions.items[start : start + sessions.lengths[0]]
+        scores.index_fill_(1, torch.from_numpy(items.astype(np.int64)), -torch.inf)
+        return
     rows = np.repeat(np.arange(len(sessions.users)), sessions.lengths)
     within = np.arange(len(rows)) - np.repeat(sessions.lengths.cumsum() - sessions.lengths, sessions.lengths)
     items = sessions.items[np.repeat(sessions.starts, sessions.lengths) + within]
-    return torch.from_numpy(rows), torch.from_numpy(items.astype(np.int64))
+    scores[torch.from_numpy(rows), torch.from_numpy(items.astype(np.int64))] = -torch.inf

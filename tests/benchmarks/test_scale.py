@@ -1,21 +1,17 @@
 """The sizes of docs/scale.md: rates are read, and formulas agree with real arrays, files and models."""
 
-import importlib.util
 import json
 import sys
-import types
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import ROOT, build_interests, experiment, make_config, random_sequences, write_dataset
+from conftest import ROOT, experiment, random_sequences, write_dataset
 
 from recbole_sam.config import configuration, setting_names
 from recbole_sam.data.store import write_store
-from recbole_sam.models.scores import repeats
 
 FOLDER = ROOT / "docs" / "scale"
 sys.path.insert(0, str(ROOT))
@@ -186,7 +182,7 @@ def test_the_page_has_the_tables_of_the_command(capsys):
     between = page.split(command.BEGIN)[1].split(command.END)[0].strip()
     assert between == printed, "python -m benchmarks.scale --write"
     explained = (ROOT / "docs" / "scale.md").read_text()
-    for name in ("ddp.yaml", "ray.yaml", "faiss_serving.py", "tables.md"):
+    for name in ("ddp.yaml", "ray.yaml", "tables.md"):
         assert f"scale/{name}" in explained
 
 
@@ -213,55 +209,3 @@ def test_writing_replaces_the_tables_and_nothing_else():
 )  # fmt: skip
 def test_numbers_are_written_with_their_units(value, unit, text):
     assert words.written(value, unit) == text
-
-
-@pytest.fixture(scope="module")
-def serving():
-    spec = importlib.util.spec_from_file_location("faiss_serving", FOLDER / "faiss_serving.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-class ExactIndex:
-    """What FAISS's IndexFlatIP does, with -1 where there are too few."""
-
-    def __init__(self, vectors):
-        self.vectors = vectors
-
-    def search(self, queries, k):
-        scores = queries @ self.vectors.T
-        order = np.argsort(-scores, axis=1)[:, :k]
-        return np.take_along_axis(scores, order, 1), order
-
-
-@pytest.mark.parametrize("bias", [-3.0, 0.0, 3.0])
-def test_served_items_are_those_of_all_scores(serving, bias):
-    generator = torch.Generator().manual_seed(0)
-    users, items = (torch.randn(n, 8, generator=generator) for n in (30, 60))
-    histories = torch.randint(0, 20, (30, 6), generator=generator)  # with repeats and padding
-    scores, ids = serving.top(ExactIndex(items[1:].numpy()), users, items, histories, bias, 10)
-    exact = repeats.add_to_all(users @ items.T, torch.tensor(bias), histories)
-    exact[:, 0] = -torch.inf
-    wanted = exact.topk(10)
-    assert torch.equal(ids, wanted.indices)
-    torch.testing.assert_close(scores, wanted.values)
-
-
-def test_without_faiss_the_script_ends_with_one_sentence(serving, monkeypatch):
-    monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(SystemExit) as caught:
-        serving.main(["x.pth"])
-    assert "pip install faiss-cpu" in str(caught.value) and "\n" not in str(caught.value)
-
-
-def test_a_model_whose_votes_no_index_holds_is_refused(serving, shop, monkeypatch):
-    from recbole.quick_start import run_recbole
-
-    monkeypatch.setitem(sys.modules, "faiss", types.ModuleType("faiss"))
-    given = {"item_knn": True, "epochs": 1, "text_encoder_dim": 8, "use_gpu": False, "show_progress": False}
-    build_interests(make_config(**given))
-    run_recbole(model="SAM", dataset="shop", config_dict={**given, "checkpoint_dir": "with votes"})
-    (checkpoint,) = Path("with votes").glob("*.pth")
-    with pytest.raises(SystemExit, match="has item_knn, whose votes are in no item vector"):
-        serving.main([str(checkpoint)])

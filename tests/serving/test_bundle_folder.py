@@ -82,15 +82,28 @@ def test_random_corruptions_are_refused_in_a_sentence(folder, tmp_path, monkeypa
     "change", ({"version": 99}, {"format": "other"}, {"files": {"../x": [1, "0"]}}, {"files": 3})
 )
 def test_manifests_of_others(folder, tmp_path, change):
-    shutil.copytree(folder, tmp_path / "b")
+    with pytest.raises(DataError, match="version 99" if "version" in change else "damaged"):
+        recbole_sam.load(changed(folder, tmp_path / "b", lambda facts: facts.update(change)))
+
+
+@pytest.mark.parametrize("field", ("live", "trims", "users"))
+def test_a_bundle_that_an_earlier_version_wrote(folder, tmp_path, field):
+    def take_away(facts):
+        (facts["interests"] if field == "live" else facts).pop(field)
+
+    with pytest.raises(DataError, match=f"lacks '{field}'.* Bundle it again"):
+        recbole_sam.load(changed(folder, tmp_path / "b", take_away))
+
+
+def changed(folder, copy, change):
+    """A copy of a bundle whose manifest says something else."""
+    shutil.copytree(folder, copy)
     facts = json.loads((folder / "bundle.json").read_text())
     facts.pop("checksum")
-    facts |= change
-    (tmp_path / "b" / "bundle.json").write_bytes(
-        bundle_files._text(facts | {"checksum": bundle_files._checksum(facts)})
-    )
-    with pytest.raises(DataError, match="version 99" if "version" in change else "damaged"):
-        recbole_sam.load(tmp_path / "b")
+    change(facts)
+    text = bundle_files._text(facts | {"checksum": bundle_files._checksum(facts)})
+    (copy / "bundle.json").write_bytes(text)
+    return copy
 
 
 def test_what_is_no_bundle(tmp_path):

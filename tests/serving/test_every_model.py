@@ -15,10 +15,12 @@ import recbole_sam
 from recbole_sam.errors import DataError
 from recbole_sam.serving.making.supported import NEEDS, OF_RECBOLE
 from recbole_sam.serving.making.write import write_bundle
+from recbole_sam.serving.scores import Sessions
 
 MODELS = (*OURS, *OF_RECBOLE)
 OF_USERS = ("Caser", "FOSSIL", "FPMC", "HGN", "HRM", "NPE", "SHAN", "TransRec")
 """They have a vector for each user, which a session of the same items does not have."""
+NOT_RECORDED = ("GCSAN", "HRM", "SHAN", "SRGNN")
 ITEMS = 25
 ASK = """
 import json, sys
@@ -87,6 +89,22 @@ def test_scores_are_those_of_the_checkpoint(model, bundles, answers):
         np.testing.assert_allclose(found, list(scores.values()), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_a_record_of_the_model_scores_as_it_does(model, bundles):
+    """Those have one that decide nothing in Python."""
+    shop = recbole_sam.load(bundles[model][0])
+    scorer = shop._ready()
+    scorer.record()
+    assert (scorer._one_person._record is None) == (model in NOT_RECORDED)
+    users, items, starts, lengths = shop._known([f"u{n}" for n in range(40)], "full", True)[1]
+    for row in range(40):
+        some = slice(row, row + 1)
+        one = Sessions(users[some], items, starts[some], lengths[some])
+        with torch.no_grad():
+            wanted = scorer.model.full_sort_predict(scorer.interaction(one)).view(1, -1)
+        torch.testing.assert_close(scorer.scores(one), wanted, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("model", [name for name in MODELS if name not in OF_USERS])
 def test_a_session_is_answered_as_the_user_who_took_the_same(model, bundles):
     """SAM's interests come from the training items: so do those of the sessions here."""
@@ -149,3 +167,8 @@ def test_options_of_sam(settings, with_users, root):
         expected = of_checkpoint(made)["u3"]
         frame = shop.recommend(users=["u3"], k=100, history="valid", exclude_seen=False)
         np.testing.assert_allclose(frame["score"], [expected[item] for item in frame["item"]], 1e-5, 1e-5)
+        before = [shop.recommend(users=[f"u{n}"], k=9, as_frame=False) for n in range(40)]
+        shop._ready().record()
+        for n, rows in enumerate(before):
+            again = shop.recommend(users=[f"u{n}"], k=9, as_frame=False)
+            assert [row["item"] for row in again] == [row["item"] for row in rows]

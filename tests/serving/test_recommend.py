@@ -77,6 +77,38 @@ def test_one_user_at_a_time_gives_what_all_together_get(shop):
         assert alone["item"].tolist() == together.loc[user, "item"].tolist()
 
 
+def test_plain_rows_say_what_the_table_says(shop):
+    asked = {"users": ["u1", "u2"], "k": 30}
+    rows = shop.recommend(**asked, as_frame=False)
+    assert pd.DataFrame(rows).values.tolist() == shop.recommend(**asked).values.tolist()
+    more = shop.with_items({"new1": "Rose Lip Balm"})
+    rows = more.recommend(**asked, as_frame=False)
+    assert sum(row["new"] for row in rows) == 2 and list(rows[0]) == list(more.recommend(**asked))
+    assert shop.recommend(users=["nobody"], as_frame=False) == []
+
+
+def test_a_record_of_the_model_is_not_asked_for_lent_interests(made):
+    shop = recbole_sam.load(made[0])
+    asked = ({"users": ["u5"]}, {"users": ["u5"], "without_interests": [1]}, {"histories": [["i1", "i2"]]},
+             {"users": ["u5"]})  # fmt: skip
+    before = [shop.recommend(**each, k=25) for each in asked]
+    shop._ready().record()
+    assert shop._ready()._one_person._record is not None
+    for each, frame in zip(asked, before, strict=True):
+        pd.testing.assert_frame_equal(shop.recommend(**each, k=25), frame)
+    assert not before[0]["score"].equals(before[1]["score"])
+
+
+def test_a_model_is_recorded_after_some_calls(made):
+    from recbole_sam.serving.fast.recorded import AFTER
+
+    shop = recbole_sam.load(made[0])
+    for call in range(AFTER):
+        assert shop._scorer is None or shop._scorer._one_person._record is None, call
+        shop.recommend(users=["u1"])
+    assert shop._scorer._one_person._record is not None
+
+
 def test_candidates(shop):
     frame = shop.recommend(histories=[["i1"]], among=["i1", "i4", "i4", "i2"])
     assert sorted(frame["item"]) == ["i2", "i4"]

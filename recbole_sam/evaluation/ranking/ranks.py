@@ -4,6 +4,7 @@ import torch
 from recbole.evaluator import Collector
 
 from recbole_sam.evaluation.ranking.protocols import PROTOCOLS
+from recbole_sam.models.scores.target_rank import rank, rank_among_all
 
 
 class RankCollector(Collector):
@@ -39,7 +40,7 @@ class RankCollector(Collector):
         target = scores_tensor[positive_u, positive_i].unsqueeze(1)
         repeated = (known == positive_i.to(known.device).unsqueeze(1)).any(dim=1)
         if self.negatives is not None:
-            full = rank(target, scores_tensor) - 1  # the target is among all items
+            full = rank_among_all(target, scores_tensor)
             before = (scores_tensor.gather(1, known) >= target) & (known != 0)
             negatives = self.negatives[users].to(scores_tensor.device)
             self.users.append(users)
@@ -60,18 +61,3 @@ class RankCollector(Collector):
         """
         ranks = {protocol: torch.cat(batches).numpy() for protocol, batches in self.ranks.items()}
         return torch.cat(self.users).numpy(), ranks
-
-
-def rank(target, others):
-    """The 1-based rank of a score among others. Ties count against it.
-
-    A model that gives every item the same score must not look good; RecBole's top-k breaks ties by chance.
-
-    Args:
-        target (torch.Tensor): [B, 1].
-        others (torch.Tensor): [B, n], without the target.
-
-    Returns:
-        torch.LongTensor: [B], from 1 to n + 1.
-    """
-    return 1 + (others >= target).sum(dim=1)

@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+from recbole_sam.models.scores.target_rank import rank_among_all
+
 K = 10
 AT_ONCE = 8_000_000
 """Scores in memory together."""
@@ -15,7 +17,8 @@ def test_metrics(trained):
         trained (Trained): a checkpoint with its data.
 
     Returns:
-        dict: ``HR@10``, ``NDCG@10`` and ``samples``; what RecBole's full ranking of the test part gives.
+        dict: ``HR@10``, ``NDCG@10`` and ``samples``; what `compare` finds by full ranking. Of equal scores
+        the target's comes last.
     """
     samples, model = trained.test.inter_feat, trained.model
     ranks = []
@@ -26,7 +29,7 @@ def test_metrics(trained):
             scores = model.full_sort_predict(some).view(len(some), -1)
             scores[:, 0] = -torch.inf
             target = scores.gather(1, some[model.ITEM_ID].unsqueeze(1))
-            ranks.append((scores > target).sum(dim=1).numpy() + 1)
+            ranks.append(rank_among_all(target, scores).numpy())
     ranks = np.concatenate(ranks)
     hit = ranks <= K
     return {

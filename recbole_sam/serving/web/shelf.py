@@ -90,6 +90,7 @@ def opened(folder):
     model = bundle._ready().model
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.data = tensor.data.clone()  # a mapped file that is cut short would end the process
+    bundle._ready().record()
     token = bundle.items[1]
     bundle.recommend(histories=[[token]], k=1)
     if bundle.facts["users"]:

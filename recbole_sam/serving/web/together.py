@@ -143,12 +143,9 @@ def recommended(bundle, wishes):
     else:
         names = [str(number) for number in range(len(wishes))]
         people = {"histories": {name: wish.items for name, wish in zip(names, wishes, strict=True)}}
-    frame = bundle.recommend(**people, **how)
     found = {}
-    columns = (frame[name].tolist() for name in ("user", "rank", "item", "title", "score"))
-    for user, rank, item, title, score in zip(*columns, strict=True):
-        row = {"rank": rank, "item": item, "title": title, "score": score}
-        found.setdefault(user, []).append(row)
+    for row in bundle.recommend(**people, **how, as_frame=False):
+        found.setdefault(row.pop("user"), []).append(row)
     if len(wishes) == 1 and not found and not how.get("strict", True):
         raise UnknownNameError("Nothing in the request is known to the bundle.")
     return [found.get(name, []) for name in names]

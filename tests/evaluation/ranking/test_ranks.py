@@ -8,7 +8,7 @@ from recbole.utils import get_trainer, init_seed
 
 from recbole_sam.config.mistakes import TrainingError
 from recbole_sam.evaluation import split
-from recbole_sam.evaluation.ranking.ranks import RankCollector, rank
+from recbole_sam.evaluation.ranking.ranks import RankCollector
 from recbole_sam.evaluation.statistics import metrics
 
 SETTINGS = {"metrics": ["Hit", "NDCG", "MRR"], "topk": [3, 10], "valid_metric": "NDCG@10", "epochs": 2,
@@ -16,13 +16,6 @@ SETTINGS = {"metrics": ["Hit", "NDCG", "MRR"], "topk": [3, 10], "valid_metric": 
 MODES = {
     mode: {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": mode} for mode in ("full", "uni100")
 }
-
-
-def test_rank_against_a_loop():
-    scores = torch.randint(0, 5, (20, 9), generator=torch.Generator().manual_seed(0)).float()
-    expected = [1 + sum(bool(other >= row[0]) for other in row[1:]) for row in scores]
-    assert rank(scores[:, :1], scores[:, 1:]).tolist() == expected
-    assert min(expected) == 1 and max(expected) == 9
 
 
 def ranked(model="SASRec", masked=False, ties=False, part="test", **settings):

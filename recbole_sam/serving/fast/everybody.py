@@ -22,14 +22,15 @@ from recbole_sam.serving import table_files
 _JOB, _LOCK, _WHOLE, _DONE = "job.json", "lock", "whole.partial", "done"
 
 
-def write(output, job, sizes, block, columns, overwrite=False, progress=None):
+def write(output, job, sizes, answered, columns, overwrite=False, progress=None):
     """Writes a table block by block.
 
     Args:
         output (str or Path): the table.
         job (dict): what decides its content; blocks of another job are thrown away.
         sizes (list of int): users of each block.
-        block (callable): the rows (pandas.DataFrame) of a block, by its number.
+        answered (callable): from the numbers of blocks to pairs of a number and the block's bytes
+            (:func:`table_files.encoded`), in any order.
         columns (sequence of str): of the table.
         overwrite (bool): whether a table that is there is replaced.
         progress (callable, optional): told ``(users done, users)``.
@@ -54,13 +55,15 @@ def write(output, job, sizes, block, columns, overwrite=False, progress=None):
                 return sum(sizes)
             table_files.check_free(output, overwrite)
             _same_job(parts, job | {"ending": suffix, "blocks": len(sizes)}, refused)
-            done = 0
             names = [parts / f"{index:06d}{suffix}" for index in range(len(sizes))]
-            for index, (name, size) in enumerate(zip(names, sizes, strict=True)):
-                if not name.exists():
-                    with files.replacing(name, refused) as file:
-                        file.write(table_files.encoded(block(index), suffix))
-                done += size
+            missing = [index for index, name in enumerate(names) if not name.exists()]
+            done = sum(sizes) - sum(sizes[index] for index in missing)
+            if progress and done:
+                progress(done, sum(sizes))
+            for index, content in answered(missing):
+                with files.replacing(names[index], refused) as file:
+                    file.write(content)
+                done += sizes[index]
                 if progress:
                     progress(done, sum(sizes))
             table_files.join(names, parts / _WHOLE, suffix, columns)
