@@ -133,12 +133,12 @@ def _register_properties():
 def _read(config, file):
     """A YAML file's plain types, with RecBole's rule for floats; its own loader knows functions by name."""
     rules = {"yaml_implicit_resolvers": config.yaml_loader.yaml_implicit_resolvers}
-    return yaml.load(yaml_files.text(file), Loader=type("PlainLoader", (yaml.SafeLoader,), rules)) or {}
+    return yaml.load(yaml_files.text(file), Loader=type("PlainLoader", (yaml_files.SafeLoader,), rules)) or {}
 
 
 def _add_defaults(config, model, dataset):
     """The plugin's YAML files, over RecBole's own and under everything a user gives."""
-    files = []
+    files = [yaml_files.evaluation_file()]
     if our_models.can_read_item_texts(model):
         files += [yaml_files.interests_file(), yaml_files.llm_file()]
     if model in yaml_files.model_names():
@@ -190,6 +190,7 @@ def _check_teacher(name):
 
 
 def _register_dataset_checks():
+    from recbole.data import utils
     from recbole.data.dataset.dataset import Dataset
     from recbole.evaluator import Collector
     from recbole.trainer.trainer import Trainer
@@ -201,6 +202,7 @@ def _register_dataset_checks():
     from_scratch, reset_index, build = Dataset._from_scratch, Dataset._reset_index, Dataset.build
     data_collect, batch_collect = Collector.data_collect, Collector.eval_batch_collect
     save_checkpoint = Trainer._save_checkpoint
+    get_dataloader = utils.get_dataloader
 
     @functools.wraps(load_data)
     def load_checked_data(self, token, dataset_path):
@@ -236,6 +238,15 @@ def _register_dataset_checks():
         mistakes.check_topk(self.config, train_data._dataset.item_num)
         data_collect(self, train_data)
 
+    @functools.wraps(get_dataloader)
+    def get_dataloader_of_some_users(config, phase):
+        loader = get_dataloader(config, phase)
+        if phase == "train" or config["eval_users"] is None:
+            return loader
+        return lambda config, dataset, *args, **kwargs: loader(
+            config, _of_some_users(dataset, config["eval_users"]), *args, **kwargs
+        )
+
     @functools.wraps(batch_collect)
     def collect_numbers(self, scores_tensor, *args):
         if scores_tensor.numel() and scores_tensor.max().isnan():  # max keeps NaN, and needs no memory
@@ -255,11 +266,20 @@ def _register_dataset_checks():
         if loss.isnan():
             raise mistakes.not_a_number(self.config)
 
+    utils.get_dataloader = get_dataloader_of_some_users
     Dataset._load_data, Dataset._init_alias = load_checked_data, init_alias_of_columns
     Dataset._from_scratch, Dataset._reset_index = prepared_from_scratch, reset_what_is_left
     Dataset.build = build_with_samples
     Collector.data_collect, Collector.eval_batch_collect = collect_of_enough_items, collect_numbers
     Trainer._check_nan, Trainer._save_checkpoint = check_nan, save_whole_checkpoint
+
+
+def _of_some_users(part, count):
+    """A part of a split (Dataset) with the samples of as many users only."""
+    from recbole_sam.data import augmentation
+
+    users = part.inter_feat[part.uid_field].numpy()
+    return part.copy(part.inter_feat[augmentation.of_some_users(users, count, part.user_num)])
 
 
 _last = {}

@@ -90,7 +90,13 @@ def sampled_step(users, items, targets):
     """A function of one step: the sampler is made once, as a model does."""
     weights = negative_weights("uniform", targets, len(items))
     sampler = NegativeSampler(weights, NEGATIVES).to(users.device)
-    return lambda: backward(sampled_softmax(users, items, targets, sampler(), sampler.log_q), users, items)
+
+    def step():
+        drawn = sampler()
+        vectors = (F.embedding(chosen, items) for chosen in (targets, drawn))
+        backward(sampled_softmax(users, *vectors, targets, drawn, sampler.log_q), users, items)
+
+    return step
 
 
 def backward(loss, users, items):

@@ -1,7 +1,12 @@
-"""``python -m recbole_sam doctor``: what is installed, what was adjusted, what is found."""
+"""``python -m recbole_sam doctor``: what is installed, what is adjusted, what is found.
 
+It answers at once, so it imports neither RecBole nor, where no GPU can be, torch.
+"""
+
+import importlib.metadata
 import os
 import platform
+import shutil
 from pathlib import Path
 
 from recbole_sam import __version__, compat
@@ -13,6 +18,8 @@ from recbole_sam.prepare.folder import is_synthetic
 
 PACKAGES = ("recbole", "torch", "numpy", "pandas", "transformers", "dashscope", "setuptools", "ray")
 API_KEYS = ("DASHSCOPE_API_KEY", "OPENAI_API_KEY")
+DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""Files of the GPU drivers of NVIDIA, of Windows for Linux inside it, and of AMD."""
 
 
 def add_parser(subparsers, help):
@@ -36,7 +43,7 @@ def run(args):
     """
     sections = {
         "versions": versions,
-        "RecBole 1.2.1, adjusted": adjustments,
+        "RecBole 1.2.1, adjusted when it is imported (told from versions, not tried here)": adjustments,
         "hardware": hardware,
         "text encoder": lambda: [text_encoder(args.text_encoder)],
         "API keys": api_keys,
@@ -68,24 +75,29 @@ def versions():
 
 
 def adjustments():
-    """Lines telling which adjustments of RecBole were needed here, and why."""
+    """Lines telling which adjustments of RecBole are needed here, and why."""
     return [
-        f"{'yes' if done.applied else 'not needed':<10} {done.name}: {done.reason} "
-        f"(upstream: {done.upstream})"
-        for done in compat.apply()
+        f"{'yes' if told.needed else 'not needed':<10} {told.name}: {told.reason} (upstream: {told.upstream})"
+        for told in compat.report()
     ]
 
 
 def hardware():
     """Lines about GPUs and cores."""
+    return [f"{os.cpu_count()} CPU cores", *gpus()]
+
+
+def gpus():
+    """Lines with the GPUs that torch can use; torch, which takes seconds, is asked only where one can be."""
+    if importlib.metadata.version("torch").endswith("+cpu"):
+        return ["no GPU: the torch that is installed is built for CPUs only"]
+    if not (shutil.which("nvidia-smi") or any(map(os.path.exists, DRIVERS))):
+        return ["no GPU: there is no driver of one here (torch was not asked)"]
     import torch
 
-    lines = [f"{os.cpu_count()} CPU cores, torch uses {torch.get_num_threads()} threads"]
-    if torch.cuda.is_available():
-        lines += [f"GPU {i}: {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
-    else:
-        lines.append("no GPU that torch can use: everything runs on the CPU")
-    return lines
+    if not torch.cuda.is_available():
+        return ["no GPU that torch can use: everything runs on the CPU"]
+    return [f"GPU {i}: {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
 
 
 def text_encoder(name):

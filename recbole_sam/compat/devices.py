@@ -85,7 +85,6 @@ def gpus_of_the_job():
                 _set(shown)
 
     Config._init_device = init_chosen_device
-    return True
 
 
 def _set(shown):

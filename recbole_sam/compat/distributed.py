@@ -47,7 +47,6 @@ def distributed_on_cpu():
 
     Config._init_device = init_device_or_gloo
     trainer.DistributedDataParallel = parallel_or_on_cpu
-    return True
 
 
 @step(
@@ -77,7 +76,6 @@ def distributed_checkpoint():
 
     Trainer.__init__ = initialise_together
     Trainer.evaluate = evaluate_together
-    return True
 
 
 @step(
@@ -110,7 +108,6 @@ def distributed_evaluation():
 
     Collector.get_data_struct = data_of_all_ranks
     Trainer._map_reduce = lambda self, result, num_sample: result  # every rank has the metrics of all users
-    return True
 
 
 @step(
@@ -148,7 +145,6 @@ def distributed_batches():
         return tuple(total) if isinstance(losses, tuple) else total
 
     Trainer._train_epoch = train_epoch_together
-    return True
 
 
 def _sample_with(sampler, loader_class):
@@ -177,7 +173,6 @@ def folders_made_together():
         os.makedirs(dir_path, exist_ok=True)
 
     ensure_dir.__code__ = make.__code__  # RecBole's modules hold this function, not its name
-    return True
 
 
 @step("after a download RecBole waits for other processes even when there are none", "#1989, #2050")
@@ -199,4 +194,3 @@ def barrier_after_download():
             torch.distributed.barrier = barrier
 
     Dataset._download = download_alone
-    return True

@@ -58,7 +58,6 @@ def settings_are_literals():
     from recbole.config import configurator
 
     configurator.eval = read  # found before the builtin; a NameError leaves the text as it is
-    return True
 
 
 @step("search ranges (.hyper files) are run as Python code (eval)", "none yet")
@@ -86,7 +85,6 @@ def ranges_are_literals():
 
     hyper_tuning.eval = read_choice
     hyper_tuning.HyperTuning._build_space_from_file = staticmethod(build_from_literals)
-    return True
 
 
 def identifier(text):

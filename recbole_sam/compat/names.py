@@ -20,7 +20,6 @@ def unique_names():
         return f"{datetime.datetime.now():%b-%d-%Y_%H-%M-%S}-{secrets.token_hex(3)}"
 
     get_local_time.__code__ = now.__code__  # RecBole's modules hold this function, not its name
-    return True
 
 
 @step(
@@ -44,7 +43,6 @@ def unique_tensorboard():
 
     for module in (utils, utils.utils, trainer):
         module.get_tensorboard = get_tensorboard
-    return True
 
 
 @step("a log file that cannot be written prints a traceback for every line", "none yet")
@@ -64,7 +62,6 @@ def quiet_log_file():
 
     for module_ in (module, utils, quick_start):
         module_.init_logger = init_careful_logger
-    return True
 
 
 def _give_up(handler, record):

@@ -70,7 +70,6 @@ def saved_files():
         module.load_split_dataloaders = load_split_dataloaders
         module.save_split_dataloaders = save_split_dataloaders
     Dataset._load_data, Dataset.save = load_known_data, save
-    return True
 
 
 def save_split_dataloaders(config, dataloaders):

@@ -8,10 +8,14 @@ import sys
 import types
 import warnings
 
-from recbole_sam.compat.steps import called_by_recbole, step, version
+from recbole_sam.compat.steps import at_least, called_by_recbole, step, version
 
 
-@step("RecBole reads names that numpy 1.24 and 2.0 removed (np.float, np.float_, ...)", "#2174, #2203")
+@step(
+    "RecBole reads names that numpy 1.24 and 2.0 removed (np.float, np.float_, ...)",
+    "#2174, #2203",
+    at_least("numpy", 1, 24),
+)
 def numpy_names():
     import numpy as np
 
@@ -30,23 +34,6 @@ def numpy_names():
         missing = {name: value for name, value in missing.items() if not hasattr(np, name)}
     for name, value in missing.items():
         setattr(np, name, value)
-    return missing
-
-
-@step(
-    "RecBole imports ray, for one call of tune.report; ray <= 2.6.3 cannot be imported with numpy 2 or "
-    "setuptools 82, has no wheel for Python 3.12, and later versions changed the call",
-    "#2155, #2215",
-)
-def ray_tune():
-    if _ray_can_be_imported():
-        return False
-    stand_in = types.ModuleType("ray")
-    stand_in.tune = types.ModuleType("ray.tune")
-    stand_in.tune.report = _report_to_live_ray
-    with stand_ins(stand_in, stand_in.tune):
-        import recbole.quick_start.quick_start  # noqa: F401  binds the stand-in as its own ``tune``
-    return True
 
 
 def _ray_can_be_imported():
@@ -58,6 +45,20 @@ def _ray_can_be_imported():
         and version("numpy") < (2,)
         and importlib.util.find_spec("pkg_resources")
     )
+
+
+@step(
+    "RecBole imports ray, for one call of tune.report; ray <= 2.6.3 cannot be imported with numpy 2 or "
+    "setuptools 82, has no wheel for Python 3.12, and later versions changed the call",
+    "#2155, #2215",
+    lambda: not _ray_can_be_imported(),
+)
+def ray_tune():
+    stand_in = types.ModuleType("ray")
+    stand_in.tune = types.ModuleType("ray.tune")
+    stand_in.tune.report = _report_to_live_ray
+    with stand_ins(stand_in, stand_in.tune):
+        import recbole.quick_start.quick_start  # noqa: F401  binds the stand-in as its own ``tune``
 
 
 @contextlib.contextmanager
@@ -90,20 +91,23 @@ def _report_to_live_ray(**metrics):
         session.report(metrics)
 
 
-@step("in a worker of Ray, RecBole takes Ray's own command line for its settings", "none yet")
+@step(
+    "in a worker of Ray, RecBole takes Ray's own command line for its settings",
+    "none yet",
+    lambda: os.path.basename(sys.argv[0]) == "default_worker.py",
+)
 def ray_worker_words():
-    if os.path.basename(sys.argv[0]) != "default_worker.py":
-        return False
     from recbole.config.configurator import Config
 
     Config._load_cmd_line = lambda self: {}
-    return True
 
 
-@step("thop, with which RecBole counts operations, imports distutils, which Python 3.12 removed", "none yet")
+@step(
+    "thop, with which RecBole counts operations, imports distutils, which Python 3.12 removed",
+    "none yet",
+    lambda: importlib.util.find_spec("distutils") is None,  # setuptools brings its own
+)
 def thop_distutils():
-    if importlib.util.find_spec("distutils") is not None:  # setuptools brings its own
-        return False
     from torch.torch_version import TorchVersion
 
     stand_in = types.ModuleType("distutils")
@@ -111,13 +115,14 @@ def thop_distutils():
     stand_in.version.LooseVersion = TorchVersion  # thop compares versions of torch, nothing else
     with stand_ins(stand_in, stand_in.version):
         import thop.profile  # noqa: F401
-    return True
 
 
-@step("pandas 3 turns df[field].fillna(inplace=True) into a no-op, so missing values would stay", "none yet")
+@step(
+    "pandas 3 turns df[field].fillna(inplace=True) into a no-op, so missing values would stay",
+    "none yet",
+    at_least("pandas", 3),
+)
 def pandas_fillna():
-    if version("pandas") < (3,):
-        return False
     import pandas as pd
     from recbole.data.dataset import dataset as module
     from recbole.utils import FeatureType
@@ -167,24 +172,26 @@ def pandas_fillna():
     module.Dataset._dataframe_to_interaction = quiet_to_interaction
     module.Dataset._fill_nan = filled
     module.Dataset._load_feat = quiet_load_feat
-    return True
 
 
-@step("pandas 2.2 warns in every run of the same fillna, which still works there", "none yet")
+@step(
+    "pandas 2.2 warns in every run of the same fillna, which still works there",
+    "none yet",
+    lambda: (2, 2) <= (version("pandas") or ()) < (3,),
+)
 def pandas_fillna_warning():
-    if not (2, 2) <= version("pandas") < (3,):
-        return False
     warnings.filterwarnings(
         "ignore", message="A value is trying to be set on a copy", category=FutureWarning,
         module=r"recbole\.data\.",
     )  # fmt: skip
-    return True
 
 
-@step("pandas 3 applies agg(len) to a column as a whole; RecBole means each sequence in it", "none yet")
+@step(
+    "pandas 3 applies agg(len) to a column as a whole; RecBole means each sequence in it",
+    "none yet",
+    at_least("pandas", 3),
+)
 def pandas_agg_len():
-    if version("pandas") < (3,):
-        return False
     import pandas as pd
 
     agg = pd.Series.agg
@@ -196,7 +203,6 @@ def pandas_agg_len():
         return agg(self, func, *args, **kwargs)
 
     pd.Series.agg = agg_for_recbole
-    return True
 
 
 @contextlib.contextmanager
@@ -212,12 +218,11 @@ def _quiet_chained_assignment():
 @step(
     "torch 2.6 loads weights only by default, but RecBole's checkpoints hold a pickled Config",
     "#2174, #2212, #2215",
+    at_least("torch", 2, 6),
 )
 def torch_load():
     import torch
 
-    if version("torch") < (2, 6):
-        return False
     load = torch.load
 
     @functools.wraps(load)
@@ -228,28 +233,29 @@ def torch_load():
         return load(*args, **kwargs)
 
     torch.load = load_for_recbole
-    return True
 
 
-@step("torch.cuda.amp is deprecated since torch 2.4 and warns in every epoch", "#2174")
+@step(
+    "torch.cuda.amp is deprecated since torch 2.4 and warns in every epoch",
+    "#2174",
+    at_least("torch", 2, 4),
+)
 def amp_names():
     import torch
-
-    if version("torch") < (2, 4):
-        return False
     from recbole.trainer import trainer
 
     trainer.amp = types.SimpleNamespace(
         GradScaler=functools.partial(torch.amp.GradScaler, "cuda"),
         autocast=functools.partial(torch.amp.autocast, "cuda"),
     )
-    return True
 
 
-@step("numpy 2 prints np.float64(0.1) where RecBole's result lines used to print 0.1", "#2203")
+@step(
+    "numpy 2 prints np.float64(0.1) where RecBole's result lines used to print 0.1",
+    "#2203",
+    at_least("numpy", 2),
+)
 def plain_metrics():
-    if version("numpy") < (2,):
-        return False
     from recbole.evaluator.evaluator import Evaluator
 
     evaluate = Evaluator.evaluate
@@ -262,33 +268,28 @@ def plain_metrics():
         return result
 
     Evaluator.evaluate = evaluate_plain
-    return True
 
 
 @step(
     "scipy 1.13 removed dok_matrix._update, with which RecBole's graph models fill their matrix",
     "#2034, #2090, #2185",
+    at_least("scipy", 1, 13),
 )
 def dok_matrix_update():
     from scipy.sparse import dok_matrix
-
-    if hasattr(dok_matrix, "_update"):
-        return False
 
     def update(self, data):
         self._dict.update(data)
 
     dok_matrix._update = update
-    return True
 
 
 @step(
     "hyperopt 0.2.6 draws from numpy's Generator, but RecBole's exhaustive search hands it a RandomState",
     "#1081, #1240, #1868",
+    at_least("hyperopt", 0, 2, 6),
 )
 def exhaustive_search_draws():
-    if (version("hyperopt") or (0,)) < (0, 2, 6):
-        return False
     import numpy as np
     from recbole.trainer import hyper_tuning as module
 
@@ -301,4 +302,3 @@ def exhaustive_search_draws():
             return getattr(np, name)
 
     module.np = NumpyWithGenerators()
-    return True

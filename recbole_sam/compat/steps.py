@@ -10,39 +10,62 @@ _report = None
 
 
 class Adjustment(NamedTuple):
-    """What was looked at, and whether RecBole had to be bent."""
+    """What RecBole has to be bent for, and whether it has to on this machine."""
 
     name: str
     reason: str
     upstream: str
-    applied: bool
+    needed: bool
 
 
-def step(reason, upstream):
-    """Decorates an adjustment: a function without arguments that returns whether it was needed.
+def always():
+    """The condition of an adjustment that RecBole 1.2.1 needs everywhere."""
+    return True
+
+
+def at_least(package, *numbers):
+    """The condition that a package is installed in a version (its leading integers) or a later one."""
+    return lambda: (version(package) or ()) >= numbers
+
+
+def step(reason, upstream, needed=always):
+    """Decorates an adjustment, a function without arguments.
 
     Args:
         reason (str): what breaks without it.
         upstream (str): issues of RecBole's.
+        needed (callable): without arguments, whether this machine needs it, told without importing RecBole.
     """
 
     def register(function):
-        function.reason, function.upstream = reason, upstream
+        function.reason, function.upstream, function.needed = reason, upstream, needed
         STEPS.append(function)
         return function
 
     return register
 
 
+def report():
+    """What this machine needs, told from versions: nothing is imported or applied.
+
+    Returns:
+        tuple of Adjustment: all of them, in order.
+    """
+    return tuple(Adjustment(step.__name__, step.reason, step.upstream, step.needed()) for step in STEPS)
+
+
 def apply():
     """Applies every adjustment that this machine needs, once a process.
 
     Returns:
-        tuple of Adjustment: all of them, in order, with ``applied`` telling which were needed.
+        tuple of Adjustment: as of :func:`report`.
     """
     global _report
     if _report is None:
-        _report = tuple(Adjustment(step.__name__, step.reason, step.upstream, bool(step())) for step in STEPS)
+        _report = report()
+        for function, told in zip(STEPS, _report, strict=True):
+            if told.needed:
+                function()
     return _report
 
 

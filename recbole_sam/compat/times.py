@@ -37,7 +37,6 @@ def exact_times():
 
     Dataset._dataframe_to_interaction = to_exact_interaction
     Dataset.build = build_by_exact_times
-    return True
 
 
 def _time_column(dataset, interaction):
@@ -62,4 +61,3 @@ def stable_duplicates():
             self.inter_feat = in_file.sort_values(by=self.time_field, kind="stable")
 
     Dataset._remove_duplication = remove_in_order
-    return True

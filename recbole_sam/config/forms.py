@@ -333,6 +333,7 @@ COUNTS = {
     "epochs": 0,
     "stopping_step": 0,
     "eval_step": 0,
+    "eval_users": 1,
     "worker": 0,
     "train_batch_size": 1,
     "eval_batch_size": 1,
@@ -349,7 +350,7 @@ COUNTS = {
     "n_layers": 0,
     "num_layers": 1,
 }
-"""Settings of RecBole that are whole numbers, and their least."""
+"""Settings that are whole numbers, and their least."""
 
 RANGES = {
     "learning_rate": (0, math.inf),

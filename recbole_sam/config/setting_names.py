@@ -105,7 +105,7 @@ def _general_names():
 @functools.cache
 def own_names():
     """Every setting of the plugin's own, a set of str."""
-    files = [yaml_files.interests_file(), yaml_files.llm_file()]
+    files = [yaml_files.interests_file(), yaml_files.llm_file(), yaml_files.evaluation_file()]
     files += (yaml_files.folder() / "model").glob("*.yaml")
     return set().union(*map(yaml_files.keys, files))
 

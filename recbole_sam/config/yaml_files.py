@@ -9,6 +9,10 @@ import yaml
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
+# the same in C, where PyYAML was built with it: a run reads about 130 files
+BaseLoader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 def folder():
     """The ``properties`` folder: inside the package in a wheel, beside it in a checkout.
@@ -43,6 +47,11 @@ def interests_file():
 def llm_file():
     """The YAML with the defaults of the generators that ask a language model."""
     return folder() / "llm.yaml"
+
+
+def evaluation_file():
+    """The YAML with the defaults of what every model is evaluated by."""
+    return folder() / "evaluation.yaml"
 
 
 def dataset_names():
@@ -97,11 +106,11 @@ def default(path, name):
 
 @functools.cache
 def _content(path):
-    return yaml.safe_load(text(path))
+    return yaml.load(text(path), Loader=SafeLoader)
 
 
 @functools.cache
 def keys(path):
     """The names that a packaged YAML file sets, a set of str."""
     # BaseLoader reads names only, so no tag or float dialect of RecBole's matters here.
-    return set(yaml.load(text(path), Loader=yaml.BaseLoader) or {})
+    return set(yaml.load(text(path), Loader=BaseLoader) or {})

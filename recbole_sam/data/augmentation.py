@@ -12,6 +12,9 @@ import torch
 from recbole_sam.data.histories import runs
 from recbole_sam.data.padded import padded
 
+USERS_SEED = 2020
+"""Of the users that ``eval_users`` draws: not a run's, since other training seeds keep the users."""
+
 
 class Samples(NamedTuple):
     """Which interactions make up each sample; n samples."""
@@ -54,6 +57,24 @@ def padded_histories(values, samples, max_length):
         torch.Tensor: [n, L, ...] of the same type.
     """
     return torch.from_numpy(padded(values.numpy(), samples.starts, samples.lengths, max_length))
+
+
+def of_some_users(users, count, n_users):
+    """The samples of a few users, the same ones in every part, run and model.
+
+    Args:
+        users (numpy.ndarray): int64 [n], the user of each sample of a part.
+        count (int or None): of all users, in a seeded order, the first that have a sample here; None for all.
+        n_users (int): of the dataset, the padding user counted.
+
+    Returns:
+        numpy.ndarray: int64, indices of samples, ascending.
+    """
+    present = np.unique(users)
+    if count is not None:
+        place = np.random.default_rng(USERS_SEED).permutation(n_users)
+        present = present[np.argsort(place[present])[:count]]
+    return np.flatnonzero(np.isin(users, present))
 
 
 def newest_sample(users):

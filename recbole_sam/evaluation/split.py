@@ -15,7 +15,7 @@ NEGATIVES = 100
 CANDIDATE_SEED = 2020
 """Of the 1 + 100 candidate lists: the same for all models and training seeds. RecBole's default seed."""
 HEAD_SHARE = 0.2
-_LATER = ("known", "valid_repeats")
+_LATER = ("known", "valid_repeats", "validated")
 
 
 class Split(NamedTuple):
@@ -43,6 +43,8 @@ class Split(NamedTuple):
     """What each user had before; None in a split that was saved before 2026-11-28."""
     valid_repeats: int = 0
     """How many validation targets repeat an item that the user had."""
+    validated: int = 0
+    """How many validation targets there are; 0 in a split that was saved before 2026-11-29, which has all."""
 
     def head_from(self):
         """The popularity from which an item is in the head: the 20 % most popular items, or fewer."""
@@ -55,9 +57,12 @@ class Split(NamedTuple):
         Returns:
             dict: ``validation`` and ``test`` to a list of two int.
         """
-        validated = self.interactions - int(self.popularity.sum()) - len(self.users)
+        rest = self.interactions - int(self.popularity.sum()) - len(self.users)
         repeated = int(self.known.holds(self.users, self.targets).sum())
-        return {"validation": [self.valid_repeats, validated], "test": [repeated, len(self.users)]}
+        return {
+            "validation": [self.valid_repeats, self.validated or rest],
+            "test": [repeated, len(self.users)],
+        }
 
     def candidates(self):
         """A checksum of the 1 + 100 candidate lists, 16 hexadecimal digits."""
@@ -109,7 +114,9 @@ def make_split(config):
     from recbole.utils import init_seed
 
     init_seed(CANDIDATE_SEED, True)
-    train, valid, test = data_preparation(config, create_dataset(config))
+    whole = create_dataset(config)
+    interactions = len(whole.inter_feat)
+    train, valid, test = data_preparation(config, whole)
     dataset, samples = test.dataset, test.dataset.inter_feat
     users, targets = (samples[field].numpy() for field in (dataset.uid_field, dataset.iid_field))
     if not len(users) or len(np.unique(users)) < len(users):
@@ -119,7 +126,7 @@ def make_split(config):
         )
     sums = checksums(dataset, valid.dataset, dataset)
     parts = [part.dataset for part in (train, valid, test)]
-    popularity, history = training_counts(parts)
+    popularity, history = training_counts(train.dataset, whole)
     known = known_items(*parts)
     validated = [valid.dataset.inter_feat[field].numpy() for field in (dataset.uid_field, dataset.iid_field)]
     return Split(
@@ -130,33 +137,31 @@ def make_split(config):
         history[users],
         popularity,
         draw_negatives(test),
-        int(popularity.sum()) + len(valid.dataset) + len(dataset),
+        interactions,
         sums,
         known,
         int(known.before_validation().holds(*validated).sum()),
+        len(valid.dataset),
     )
 
 
-def training_counts(parts):
+def training_counts(train, whole):
     """How often items and users occur in training.
 
     RecBole's training samples are prefixes with their next item, so a user's first item is no target; it is
     the history of the sample of length one, in whichever part that is.
 
     Args:
-        parts (list of SequentialDataset): training, validation and test samples.
+        train (SequentialDataset): the training samples.
+        whole (SequentialDataset): the samples of all parts, ``eval_users`` or not.
 
     Returns:
         tuple: int64 [items] and int64 [users], by ID.
     """
-    train = parts[0]
-    users = [train.inter_feat[train.uid_field].numpy()]
-    items = [train.inter_feat[train.iid_field].numpy()]
-    for part in parts:
-        samples = part.inter_feat
-        first = (samples[part.item_list_length_field] == 1).numpy()
-        users.append(samples[part.uid_field].numpy()[first])
-        items.append(samples[part.item_id_list_field].numpy()[first, 0])
+    samples = whole.inter_feat
+    first = (samples[whole.item_list_length_field] == 1).numpy()
+    users = train.inter_feat[train.uid_field].numpy(), samples[whole.uid_field].numpy()[first]
+    items = train.inter_feat[train.iid_field].numpy(), samples[whole.item_id_list_field].numpy()[first, 0]
     popularity = np.bincount(np.concatenate(items), minlength=train.item_num)
     return popularity, np.bincount(np.concatenate(users), minlength=train.user_num)
 
@@ -208,6 +213,7 @@ def load(path):
             values["interactions"] = int(values["interactions"])
             if "valid_repeats" in arrays.files:
                 values["valid_repeats"] = int(arrays["valid_repeats"])
+                values["validated"] = int(arrays["validated"]) if "validated" in arrays.files else 0
                 values["known"] = KnownItems(*(arrays[f"known_{name}"] for name in KnownItems._fields))
             values["parts"] = dict(part.split(" ") for part in values["parts"].tolist())
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError,

@@ -12,7 +12,6 @@ from logging import getLogger
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from recbole_sam.data.windows import targets_field
 from recbole_sam.models.checks import sam_settings
@@ -123,11 +122,11 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
             user (torch.LongTensor): [B].
             item_seq (torch.LongTensor): [B, L], histories, padded on the right.
             item_seq_len (torch.LongTensor): [B], at least 1.
-            item_vectors (torch.Tensor): [N, d], of :meth:`item_vectors`.
+            item_vectors (torch.Tensor or SomeItems): [N, d], for :meth:`look_up`.
         """
         queries, interest_mask = self.interest_queries(user, item_seq)
         positions = recency_positions(item_seq_len, item_seq.shape[1])
-        items = self.dropout(F.embedding(item_seq, item_vectors) * math.sqrt(self.hidden_size))
+        items = self.dropout(self.look_up(item_seq, item_vectors) * math.sqrt(self.hidden_size))
         mask = torch.arange(item_seq.shape[1], device=user.device) < item_seq_len.unsqueeze(1)
         if self.interest_attention:
             keys = items + self.position_embedding(positions)
@@ -143,7 +142,7 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
     def represent_all(self, windows, item_vectors, counted):
         user, item_seq = self.users(windows), self.history(windows)
         queries, interest_mask = self.interests_over_time(user, item_seq)
-        items = self.dropout(F.embedding(item_seq, item_vectors) * math.sqrt(self.hidden_size))
+        items = self.dropout(self.look_up(item_seq, item_vectors) * math.sqrt(self.hidden_size))
         if self.interest_attention:
             views = prefix_attention(queries, items, self.position_embedding.weight)  # [B L K d]
         else:

@@ -47,3 +47,14 @@ def test_one_section_that_fails_leaves_the_others(capsys, monkeypatch):
     assert doctor.run(parser.parse_args(["doctor"])) == 0
     told = capsys.readouterr().out
     assert "  cannot be told: RuntimeError, the driver is too old\n" in told and "ml-100k" in told
+
+
+def test_gpus_are_asked_for_only_where_one_can_be(monkeypatch):
+    monkeypatch.setattr(doctor.importlib.metadata, "version", lambda package: "2.13.0+cpu")
+    assert doctor.gpus() == ["no GPU: the torch that is installed is built for CPUs only"]
+    monkeypatch.setattr(doctor.importlib.metadata, "version", lambda package: "2.13.0")
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    monkeypatch.setattr(doctor, "DRIVERS", ("driver",))
+    assert doctor.gpus() == ["no GPU: there is no driver of one here (torch was not asked)"]
+    Path("driver").touch()
+    assert all("GPU" in line for line in doctor.gpus()) and "not asked" not in doctor.gpus()[0]

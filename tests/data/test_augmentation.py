@@ -6,7 +6,7 @@ import torch
 from conftest import make_config, random_sequences, write_dataset
 from recbole.data.dataset import SequentialDataset
 
-from recbole_sam.data.augmentation import newest_sample, padded_histories, prefix_samples
+from recbole_sam.data.augmentation import newest_sample, of_some_users, padded_histories, prefix_samples
 from recbole_sam.data.dataset import SAMDataset
 
 
@@ -52,6 +52,15 @@ def test_users_with_one_interaction_give_no_sample():
 def test_nobody_gives_no_samples():
     samples = prefix_samples(np.array([], dtype=np.int64), max_length=5)
     assert padded_histories(torch.arange(0), samples, 5).shape == (0, 5)
+
+
+def test_some_users_are_the_same_in_every_part():
+    users = np.repeat(np.arange(1, 40), 3)
+    found = [users[of_some_users(users, count, 40)] for count in (5, 5, 6, None)]
+    assert len(found[0]) == 15 and set(found[0]) == set(found[1]) < set(found[2])
+    assert np.array_equal(found[3], users)
+    rest = users[users != found[0][0]]  # a part in which one of them has no sample
+    assert set(found[0]) - {found[0][0]} < set(rest[of_some_users(rest, 5, 40)])
 
 
 def test_newest_sample_of_each_user():

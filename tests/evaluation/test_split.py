@@ -55,6 +55,21 @@ def test_every_model_has_the_same_split(common, model):
     assert split.differences(common.parts, sums) == []
 
 
+@pytest.mark.parametrize("model", ["SAM", "GRU4Rec"])
+def test_a_sample_of_users_is_the_same_for_all(common, model):
+    sampled = split.make_split(make_config("SASRec", eval_args=SAMPLED, eval_users=12))
+    assert len(sampled.users) == 12 and len(set(sampled.users) & set(common.users)) == 12
+    assert np.array_equal(sampled.popularity, common.popularity)
+    of_all = dict(zip(common.users, zip(common.targets, common.history, strict=True), strict=True))
+    of_them = zip(sampled.users, zip(sampled.targets, sampled.history, strict=True), strict=True)
+    assert all(of_all[user] == told for user, told in of_them)
+    assert sampled.interactions == common.interactions and sampled.repeats()["validation"][1] == 12
+    _, train, valid, test, _ = experiment(model, eval_users=12, seed=7)
+    sums = split.checksums(test.dataset, valid.dataset, test.dataset)
+    assert split.differences(sampled.parts, sums) == []
+    assert len(train.dataset) == len(experiment(model)[1].dataset)
+
+
 def test_a_changed_dataset_is_noticed(common, tmp_path):
     write_dataset(tmp_path / "other" / "shop", random_sequences(seed=1))
     _, _, valid, test, _ = experiment("SASRec", data_path=str(tmp_path / "other"))

@@ -40,7 +40,8 @@ def dataset(run):
 def split(run):
     """How the data was split, and what the models see of it."""
     window = f"histories of the newest {run['history_length']} items"
-    return f"{run['split']}; {window}; {run['test_users']:,} test users"
+    drawn = ", drawn by a fixed seed (eval_users)" if run.get("given", {}).get("eval_users") else ""
+    return f"{run['split']}; {window}; {run['test_users']:,} test users{drawn}"
 
 
 def protocols(results):

@@ -63,9 +63,11 @@ class ProjectedTexts(nn.Module):
             self.register_buffer(name, buffer, persistent=False)
         self.adaptor = adaptor
 
-    def forward(self):
-        """Vectors [N, d] of all items; zero for padding and for items without a text."""
-        return self.adaptor(self.texts) * self.known
+    def forward(self, items=None):
+        """Vectors [N, d] of all items, or [M, d] of some; zero for padding and for items without a text."""
+        if items is None:
+            return self.adaptor(self.texts) * self.known
+        return self.adaptor(self.texts.index_select(0, items)) * self.known.index_select(0, items)
 
     def of(self, vectors):
         """Other texts' vectors [..., H] of the same encoder, projected as titles are, [..., d]."""

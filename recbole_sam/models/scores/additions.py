@@ -12,6 +12,7 @@ from recbole_sam.models.parts.unchanged import WhileUnchanged
 from recbole_sam.models.parts.unsaved import unsaved_buffers
 from recbole_sam.models.scores import item_knn, repeats
 from recbole_sam.models.scores.known_users import known_users
+from recbole_sam.models.scores.some_items import SomeItems
 
 
 class Additions:
@@ -73,16 +74,23 @@ class Additions:
             return self._items.get(lambda: ids + texts(), [ids, texts.texts, *texts.parameters()])
         return ids + texts()
 
+    def vectors_of(self, items):
+        """The vectors [M, d] of some items [M]: of no other item the title is projected."""
+        ids, texts = F.embedding(items, self.item_embedding.weight), self.item_text
+        return ids if texts is None else ids + texts(items)
+
     def look_up(self, items, item_vectors):
         """The vectors of some items.
 
         Args:
             items (torch.LongTensor): [...], 0 at padded places, which no gradient reaches.
-            item_vectors (torch.Tensor): [N, d], of :meth:`item_vectors`.
+            item_vectors (torch.Tensor or SomeItems): [N, d], of :meth:`item_vectors`, or those of a batch.
 
         Returns:
             torch.Tensor: [..., d].
         """
+        if isinstance(item_vectors, SomeItems):
+            return item_vectors.look_up(items)
         return F.embedding(items, item_vectors, padding_idx=0)
 
     def history(self, interaction):

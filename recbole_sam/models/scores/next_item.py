@@ -10,6 +10,7 @@ from recbole_sam.models.checks import sampled_negatives
 from recbole_sam.models.scores.additions import Additions
 from recbole_sam.models.scores.linear_cross_entropy import linear_cross_entropy
 from recbole_sam.models.scores.sampled_softmax import NegativeSampler, negative_weights, sampled_softmax
+from recbole_sam.models.scores.some_items import SomeItems
 
 LOSSES = {"CE": nn.CrossEntropyLoss, "BPR": BPRLoss, "BCE": nn.BCEWithLogitsLoss}
 
@@ -49,7 +50,7 @@ class NextItemModel(Additions, SequentialRecommender):
         Args:
             item_seq (torch.LongTensor): [B, L], histories, padded on the right.
             item_seq_len (torch.LongTensor): [B], at least 1.
-            item_vectors (torch.Tensor): [N, d], of :meth:`item_vectors`.
+            item_vectors (torch.Tensor or SomeItems): [N, d], of :meth:`item_vectors`, for :meth:`look_up`.
         """
         raise NotImplementedError
 
@@ -74,15 +75,27 @@ class NextItemModel(Additions, SequentialRecommender):
         """The score [B] of one item [B] for each user."""
         return self.add_to_one(self.match_one(user, self.look_up(item, items)), interaction, item)
 
+    def vectors_to_learn(self, *items):
+        """Where a training step looks its items up: all vectors [N, d]; with SSM those of ``items`` alone."""
+        return SomeItems.of(self.vectors_of, *items) if self.loss_type == "SSM" else self.item_vectors()
+
     def next_item_loss(self, user, items, interaction):
-        """The loss [] of users [B, d] whose next items stand in an interaction, given all items [N, d]."""
+        """The loss [] of users [B, d] whose next items stand in an interaction.
+
+        Args:
+            user (torch.Tensor): [B, d].
+            items (torch.Tensor or SomeItems): [N, d], as of :meth:`vectors_to_learn`.
+            interaction (Interaction or dict): their histories and next items.
+        """
         pos_items = interaction[self.POS_ITEM_ID]
         if self.loss_type == "SSM":
+            negatives = self.negative_sampler()
             return sampled_softmax(
                 user,
-                items,
+                self.look_up(pos_items, items),
+                self.vectors_of(negatives),
                 pos_items,
-                self.negative_sampler(),
+                negatives,
                 self.negative_sampler.log_q,
                 lambda scores, candidates: self.add_repeats(scores, interaction, candidates),
             )
@@ -99,7 +112,7 @@ class NextItemModel(Additions, SequentialRecommender):
         return self.loss_fct(scores, labels)
 
     def calculate_loss(self, interaction):
-        items = self.item_vectors()
+        items = self.vectors_to_learn(interaction[self.ITEM_SEQ], interaction[self.POS_ITEM_ID])
         return self.next_item_loss(self.represent(interaction, items), items, interaction)
 
     def predict(self, interaction):

@@ -71,6 +71,9 @@ class OwnNegatives:
         else:
             super().define_loss(config, dataset)
 
+    def vectors_to_learn(self, *items):
+        return self.item_vectors()  # each sample draws others, which together are most of them
+
     def keys(self, items):
         """What users are matched with, [..., d], of item vectors [..., d]."""
         return items

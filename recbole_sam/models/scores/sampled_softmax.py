@@ -59,7 +59,7 @@ class NegativeSampler(nn.Module):
         return torch.searchsorted(self.cumulative, points, right=True).unique()
 
 
-def sampled_softmax(users, items, targets, negatives, log_q, adjust=None):
+def sampled_softmax(users, target_vectors, negative_vectors, targets, negatives, log_q, adjust=None):
     """The mean cross-entropy of the targets among themselves and the negatives.
 
     Every score is reduced by log Q of its item. A negative that is the user's target is left out.
@@ -67,7 +67,8 @@ def sampled_softmax(users, items, targets, negatives, log_q, adjust=None):
 
     Args:
         users (torch.Tensor): [B, d].
-        items (torch.Tensor): [N, d].
+        target_vectors (torch.Tensor): [B, d], of each user's target.
+        negative_vectors (torch.Tensor): [M, d], of the negatives.
         targets (torch.LongTensor): [B].
         negatives (torch.LongTensor): [M], distinct.
         log_q (torch.Tensor): [N], log of each item's probability of being among the negatives; finite
@@ -78,8 +79,8 @@ def sampled_softmax(users, items, targets, negatives, log_q, adjust=None):
     Returns:
         torch.Tensor: the loss, a scalar.
     """
-    positive = (users * F.embedding(targets, items)).sum(dim=-1, keepdim=True)
-    negative = users @ F.embedding(negatives, items).T
+    positive = (users * target_vectors).sum(dim=-1, keepdim=True)
+    negative = users @ negative_vectors.T
     if adjust:
         positive, negative = adjust(positive, targets.unsqueeze(1)), adjust(negative, negatives.unsqueeze(0))
     positive, negative = positive - log_q[targets].unsqueeze(1), negative - log_q[negatives]

@@ -34,7 +34,7 @@ class WholeSequenceModel(NextItemModel):
 
         Args:
             windows (dict): as an interaction, cut to the longest.
-            item_vectors (torch.Tensor): [N, d].
+            item_vectors (torch.Tensor or SomeItems): [N, d], for :meth:`look_up`.
             counted (torch.BoolTensor): [B, L], True at T positions.
         """
         raise NotImplementedError
@@ -43,7 +43,8 @@ class WholeSequenceModel(NextItemModel):
         targets = targets_field(self.ITEM_ID)
         if targets not in interaction:
             return super().calculate_loss(interaction)
-        items, lengths = self.item_vectors(), interaction[self.ITEM_SEQ_LEN]
+        items = self.vectors_to_learn(interaction[self.ITEM_SEQ], interaction[targets])
+        lengths = interaction[self.ITEM_SEQ_LEN]
         order = lengths.argsort(stable=True)
         fields = (self.ITEM_SEQ, self.ITEM_SEQ_LEN, self.USER_ID, targets)
         rows = {field: interaction[field][order] for field in fields if field in interaction}

@@ -31,6 +31,10 @@ def full_softmax(users, items, targets):
     return F.cross_entropy(users @ items[1:].T, targets - 1)
 
 
+def loss_of(users, items, targets, negatives, log_q):
+    return sampled_softmax(users, items[targets], items[negatives], targets, negatives, log_q)
+
+
 def gradients(loss, users, items):
     return torch.autograd.grad(loss, (users, items))
 
@@ -88,14 +92,14 @@ def test_loss_is_its_formula(tensors):
         hit = [False] + [i == target for i in negatives.tolist()]
         total = sum(math.exp(term) for term, is_hit in zip(terms, hit, strict=True) if not is_hit)
         expected += (math.log(total) - terms[0].item()) / BATCH
-    actual = sampled_softmax(users, items, targets, negatives, log_q)
+    actual = loss_of(users, items, targets, negatives, log_q)
     assert actual.item() == pytest.approx(expected, rel=1e-10)
 
 
 def test_all_items_as_negatives_are_the_full_softmax(tensors):
     users, items, targets = tensors
     log_q = torch.zeros(ITEMS, dtype=torch.double)
-    loss = sampled_softmax(users, items, targets, torch.arange(1, ITEMS), log_q)
+    loss = loss_of(users, items, targets, torch.arange(1, ITEMS), log_q)
     expected = full_softmax(users, items, targets)
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(gradients(loss, users, items), gradients(expected, users, items))
@@ -111,7 +115,7 @@ def test_more_draws_come_closer_to_the_full_softmax(tensors):
         sampler = NegativeSampler(zipf(), draws)
         off = []
         for _ in range(20):
-            loss = sampled_softmax(users, items, targets, sampler(), sampler.log_q)
+            loss = loss_of(users, items, targets, sampler(), sampler.log_q)
             gradient = torch.cat([each.flatten() for each in gradients(loss, users, items)])
             off.append(((gradient - exact).norm() / exact.norm()).item())
         far.append(sum(off) / len(off))
@@ -138,7 +142,7 @@ def test_correction_undoes_the_popularity_of_the_negatives():
         mean = torch.zeros(n_items)
         for step in range(2000):
             optimizer.zero_grad()
-            sampled_softmax(user, items, targets, sampler(), log_q).backward()
+            loss_of(user, items, targets, sampler(), log_q).backward()
             optimizer.step()
             if step >= 1000:  # the noise of single steps averages out
                 mean += items.detach()[:, 0] / 1000
@@ -153,8 +157,8 @@ def test_correction_undoes_the_popularity_of_the_negatives():
 def test_cpu_equals_gpu(tensors):
     users, items, targets = tensors
     negatives, log_q = torch.arange(1, ITEMS, 2), zipf().log()
-    expected = sampled_softmax(users, items, targets, negatives, log_q)
-    on_gpu = sampled_softmax(*(each.cuda() for each in (users, items, targets, negatives, log_q)))
+    expected = loss_of(users, items, targets, negatives, log_q)
+    on_gpu = loss_of(*(each.cuda() for each in (users, items, targets, negatives, log_q)))
     torch.testing.assert_close(on_gpu.cpu(), expected)
     sampler = NegativeSampler(zipf(), 10).cuda()
     assert sampler().device.type == "cuda"
