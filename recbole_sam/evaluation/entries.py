@@ -12,7 +12,7 @@ DEFAULT = "SAM,SASRec,GRU4Rec,SINE,BSARec,STOSA,ComiRec,MIND,EIMF"
 """The models of the paper's table that can be had, MIND for its routing, and two that everybody knows."""
 
 _WITHOUT = (
-    # the paper's table: without adaptive K, interest-aware attention, semantics; with cross-interest attention
+    # the paper's table: without adaptive K, interest-aware attention, semantics; with cross-interest layers
     "interest_k_min=4:interest_k_max=4",
     "interest_attention=False",
     "n_layers=1",

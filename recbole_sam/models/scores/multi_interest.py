@@ -34,7 +34,7 @@ class MultiInterestModel(NextItemModel):
         return self.next_item_loss(self.trained_vector(interests, targets), items, interaction)
 
     def calculate_loss(self, interaction):
-        items = self.item_vectors()
+        items = self.vectors_to_learn(interaction[self.ITEM_SEQ], interaction[self.POS_ITEM_ID])
         return self.interest_loss(self.represent(interaction, items), items, interaction)
 
     def predict(self, interaction):

@@ -1,7 +1,8 @@
 """The best items from a FAISS index, for catalogues where scoring every item is too slow.
 
-An index holds a model whose score is the product of a user's and an item's vector, plus ``repeat_bias`` on
-the items of the history. Whether a model is one is tried out on a sample of people.
+An index holds a model whose score is the product of a user's and an item's vector, or the best of several
+such products, plus ``repeat_bias`` on the items of the history. Whether a model is one is tried out on a sample
+of people.
 """
 
 import math
@@ -11,6 +12,7 @@ import torch
 
 from recbole_sam.data.padded import padded
 from recbole_sam.errors import DataError, SettingError
+from recbole_sam.models.parts.capsule import best_matches
 from recbole_sam.models.scores import repeats
 from recbole_sam.serving import similar
 from recbole_sam.serving.scores import Scorer, Sessions
@@ -67,7 +69,7 @@ class IndexScorer(Scorer):
         try:
             self._items = similar.model_vectors(self.model, name).float().contiguous()
             with torch.no_grad():
-                product = self._users(self._sample) @ self._items.T  # [B N]
+                product = best_matches(self._users(self._sample), self._items)  # [B N]
         except (DataError, TypeError, RuntimeError, AttributeError):  # a forward that reads something else
             return False
         product = repeats.add_to_all(product, self._bias, _newest(self._sample, self.longest))
@@ -76,11 +78,18 @@ class IndexScorer(Scorer):
         return same and torch.allclose(exact[:, 1:], product[:, 1:], RTOL, ATOL)
 
     def _users(self, sessions):
-        """User vectors [B, d]."""
+        """User vectors [B, K, d], one or several each."""
         model, asked = self.model, self.interaction(sessions)
-        if hasattr(model, "represent"):
-            return model.represent(asked)
-        return model.forward(asked[model.ITEM_SEQ], asked[model.ITEM_SEQ_LEN])  # of RecBole
+        if not hasattr(model, "represent"):  # of RecBole
+            return model.forward(asked[model.ITEM_SEQ], asked[model.ITEM_SEQ_LEN]).unsqueeze(1)
+        users = model.represent(asked)
+        if isinstance(users, torch.Tensor):
+            return users.unsqueeze(1)
+        vectors, active = users
+        if active is None:
+            return vectors
+        one_of_them = vectors[torch.arange(len(vectors)), active.int().argmax(dim=1)].unsqueeze(1)
+        return torch.where(active.unsqueeze(2), vectors, one_of_them)
 
     def _best_of(self, sessions, k, exclude_seen, allowed, add):
         if allowed is not None or add is not None:
@@ -88,18 +97,20 @@ class IndexScorer(Scorer):
                 "An index is of all items and knows no wishes: leave out --index, or --among, --without and "
                 "--steer."
             )
-        users = self._users(sessions).contiguous()
+        users = self._users(sessions).contiguous()  # [B K d]
         # what is in the history is left out, or gets the bias: it is looked at apart
         history = _newest(sessions, None if exclude_seen else self.longest)
         wanted = min(k + history.shape[1], self.n_items - 1)
-        scores, items = map(torch.from_numpy, self._index.search(users.numpy(), wanted))
+        found = self._index.search(users.flatten(0, 1).numpy(), wanted)
+        scores, items = (torch.from_numpy(each).view(len(users), -1) for each in found)
         items = items + 1  # 0 where the lists had too few: FAISS says -1
+        scores, items = _once(scores, items)
         ordered = history.sort(dim=1).values
         place = torch.searchsorted(ordered, items).clamp(max=ordered.shape[1] - 1)
         scores = scores.masked_fill((ordered.gather(1, place) == items) | (items == 0), -torch.inf)
         if not exclude_seen:
             again = torch.cat([torch.zeros_like(ordered[:, :1]), ordered[:, :-1]], dim=1) == ordered
-            of_history = (users.unsqueeze(1) * self._items[ordered]).sum(dim=2) + self._bias
+            of_history = (users @ self._items[ordered].transpose(1, 2)).amax(dim=1) + self._bias
             of_history = of_history.masked_fill(again | (ordered == 0), -torch.inf)
             scores, items = torch.cat([scores, of_history], dim=1), torch.cat([items, ordered], dim=1)
         items, order = items.sort(dim=1)  # of equal scores the lower number comes first
@@ -136,6 +147,17 @@ def _built(faiss, vectors, lists):
         index.nprobe = lists
     index.add(vectors)
     return index
+
+
+def _once(scores, items):
+    """Scores and items [B, M] with -inf on all but the best score of an item that stands there twice."""
+    scores, order = scores.sort(dim=1, descending=True)
+    items, by_item = items.gather(1, order).sort(dim=1, stable=True)
+    scores = scores.gather(1, by_item)
+    again = torch.cat(
+        [torch.zeros_like(items[:, :1], dtype=torch.bool), items[:, 1:] == items[:, :-1]], dim=1
+    )
+    return scores.masked_fill(again, -torch.inf), items
 
 
 def _newest(sessions, most):
