@@ -39,6 +39,17 @@ def build_model(files, tokens, new_vectors=None):
     return model
 
 
+def item_facts(files):
+    """Title, brand and category (tuple of str, "" for what is unknown) of each item, from which keyphrases are made."""
+    table = files.parquet(bundle_files.ITEMS).read()
+    found = set(table.column_names)
+    columns = [
+        table[name].to_pylist() if name in found else [""] * len(table)
+        for name in ("title", "brand", "category")
+    ]
+    return [tuple(value or "" for value in row) for row in zip(*columns, strict=True)]
+
+
 def item_table(files):
     """Tokens and titles of the items by number: two arrays of str [N], padding first; no title is None."""
     table = files.parquet(bundle_files.ITEMS).read()

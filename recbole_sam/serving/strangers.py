@@ -1,5 +1,6 @@
 """People who came after training: their interests, made on the spot from the items of their session."""
 
+import functools
 import tempfile
 from pathlib import Path
 
@@ -7,10 +8,10 @@ from recbole_sam.data.interest_table import InterestTable
 from recbole_sam.data.store import InterestStore
 from recbole_sam.errors import SettingError
 from recbole_sam.generators.by_name import GENERATORS, make_generator
-from recbole_sam.generators.choose import configured_generator
 from recbole_sam.interests import stage1
 from recbole_sam.interests.pipeline import extract
 from recbole_sam.serving.encoder import settings_of
+from recbole_sam.serving.load import item_facts
 
 HOW = ("live", "default")
 """``live``: by the bundle's grouping, with phrases made offline; ``default``: none."""
@@ -30,6 +31,14 @@ def check_how(how):
         raise SettingError(f"new_interests is {how!r}; it must be {', '.join(HOW)}.")
 
 
+@functools.lru_cache(maxsize=8)  # keyphrases count the words of all titles, once a bundle
+def _generator(files, name):
+    """Who writes the phrases: as in training, if that was offline."""
+    if name == "keyphrases":
+        return make_generator(name, items=item_facts(files))
+    return make_generator(name if name in GENERATORS else OFFLINE)
+
+
 def make(files, encoder, titles, histories, how):
     """The interests of some sessions.
 
@@ -47,8 +56,7 @@ def make(files, encoder, titles, histories, how):
     settings = settings_of(files)
     if how == "default" or settings["interest_control"] in _WITHOUT:
         return None
-    name = settings["interest_generator"]
-    generator = configured_generator(settings) if name in GENERATORS else make_generator(OFFLINE)
+    generator = _generator(files, settings["interest_generator"])
     extracting = stage1.extract_settings(settings)
     names = [str(number) for number in range(len(histories))]
     newest = [history[-extracting.history_length :] for history in histories]

@@ -1,8 +1,8 @@
 """The best items from a FAISS index, for catalogues where scoring every item is too slow.
 
 An index holds a model whose score is the product of a user's and an item's vector, or the best of several
-such products, plus ``repeat_bias`` on the items of the history. Whether a model is one is tried out on a sample
-of people.
+such products, plus ``repeat_bias`` on the items of the history. Whether a model is one is tried out on a
+sample of people.
 """
 
 import math
@@ -153,11 +153,9 @@ def _once(scores, items):
     """Scores and items [B, M] with -inf on all but the best score of an item that stands there twice."""
     scores, order = scores.sort(dim=1, descending=True)
     items, by_item = items.gather(1, order).sort(dim=1, stable=True)
-    scores = scores.gather(1, by_item)
-    again = torch.cat(
-        [torch.zeros_like(items[:, :1], dtype=torch.bool), items[:, 1:] == items[:, :-1]], dim=1
-    )
-    return scores.masked_fill(again, -torch.inf), items
+    scores, again = scores.gather(1, by_item), items[:, 1:] == items[:, :-1]
+    scores[:, 1:] = scores[:, 1:].masked_fill(again, -torch.inf)
+    return scores, items
 
 
 def _newest(sessions, most):

@@ -11,7 +11,7 @@ from recbole_sam import folders
 from recbole_sam.config import our_models
 from recbole_sam.data import item_texts, store_location
 from recbole_sam.data.store import InterestStore
-from recbole_sam.data.titles import item_titles
+from recbole_sam.data.titles import item_facts, item_titles
 from recbole_sam.errors import DataError
 from recbole_sam.interests import ledger, stage1
 from recbole_sam.interests.pipeline import catalogue
@@ -96,7 +96,8 @@ def _fill(new, trained, with_users, block):
     config = trained.config
     settings = kept_settings.chosen(config)
     titles = _titles(config)
-    _write_items(new, trained.item_tokens, titles or {})
+    facts = item_facts(config) if config["interest_generator"] == "keyphrases" and titles else {}
+    _write_items(new, trained.item_tokens, titles or {}, facts)
     reads_texts = our_models.uses_item_texts(config)
     if reads_texts:
         shutil.copyfile(item_texts.path(config, titles), new / bundle_files.ITEM_TEXTS)
@@ -157,13 +158,17 @@ def _titles(config):
         return None
 
 
-def _write_items(new, tokens, titles):
+def _write_items(new, tokens, titles, facts):
+    """Tokens and titles; with facts, from which keyphrases are made, brands and categories, too."""
     import pyarrow as pa
 
-    columns = {
-        "item": pa.array(tokens[1:].tolist(), pa.string()),
-        "title": pa.array([titles.get(token) or None for token in tokens[1:].tolist()], pa.string()),
-    }
+    tokens = tokens[1:].tolist()
+    columns = {"item": tokens, "title": [titles.get(token) or None for token in tokens]}
+    if facts:
+        columns["brand"], columns["category"] = zip(
+            *(facts.get(token, ("", "")) for token in tokens), strict=True
+        )
+    columns = {name: pa.array(values, pa.string()) for name, values in columns.items()}
     bundle_files.pyarrow_parquet().write_table(pa.table(columns), new / bundle_files.ITEMS)
 
 
