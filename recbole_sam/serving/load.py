@@ -40,14 +40,9 @@ def build_model(files, tokens, new_vectors=None):
 
 
 def item_facts(files):
-    """Title, brand and category (tuple of str, "" for what is unknown) of each item, from which keyphrases are made."""
-    table = files.parquet(bundle_files.ITEMS).read()
-    found = set(table.column_names)
-    columns = [
-        table[name].to_pylist() if name in found else [""] * len(table)
-        for name in ("title", "brand", "category")
-    ]
-    return [tuple(value or "" for value in row) for row in zip(*columns, strict=True)]
+    """What keyphrases are made from: title, brand and category of each item (tuples of str, "" if unknown)."""
+    rows = files.parquet(bundle_files.ITEMS).read().to_pylist()
+    return [tuple(row.get(name) or "" for name in ("title", "brand", "category")) for row in rows]
 
 
 def item_table(files):

@@ -165,9 +165,8 @@ def _write_items(new, tokens, titles, facts):
     tokens = tokens[1:].tolist()
     columns = {"item": tokens, "title": [titles.get(token) or None for token in tokens]}
     if facts:
-        columns["brand"], columns["category"] = zip(
-            *(facts.get(token, ("", "")) for token in tokens), strict=True
-        )
+        known = [facts.get(token, ("", "")) for token in tokens]
+        columns["brand"], columns["category"] = zip(*known, strict=True)
     columns = {name: pa.array(values, pa.string()) for name, values in columns.items()}
     bundle_files.pyarrow_parquet().write_table(pa.table(columns), new / bundle_files.ITEMS)
 
