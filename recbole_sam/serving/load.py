@@ -40,7 +40,7 @@ def build_model(files, tokens, new_vectors=None):
 
 
 def item_facts(files):
-    """What keyphrases are made from: title, brand and category of each item (tuples of str, "" if unknown)."""
+    """Title, brand and category (tuple of str, "" if unknown) of each item, as keyphrases need them."""
     rows = files.parquet(bundle_files.ITEMS).read().to_pylist()
     return [tuple(row.get(name) or "" for name in ("title", "brand", "category")) for row in rows]
 
