@@ -10,7 +10,8 @@ from benchmarks import pages
 @pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_tables_are_what_the_ranks_give(page):
     text = page.read_text(encoding="utf-8")
-    assert text.count("<!-- table ") + text.count("<!-- short ") == len(pages.TABLE.findall(text)) > 0
+    marks = sum(text.count(f"<!-- {form} ") for form in ("table", "short", "fair"))
+    assert marks == len(pages.TABLE.findall(text)) > 0
     assert pages.filled(text) == text, "python -m benchmarks.pages --write"
 
 
@@ -45,6 +46,28 @@ def test_the_short_form_shows_the_same_comparison():
     for (*_, hit, ndcg, long, _, _, _, _), (_, _, *few, spread, difference) in zip(full, short, strict=True):
         assert [hit, ndcg] == few and long.split(" ")[0] == spread.split(" ")[0]
         assert difference in ("base", "difference") or difference.split("%")[0] in long
+
+
+def test_the_fair_form_says_what_is_read_and_shows_both_rankings():
+    head, *rows = cells("industrial-scientific-masked", "fair")
+    assert head == list(pages.FAIR_COLUMNS) and rows
+    assert [row[-1].rstrip(" *") for row in rows] == sorted((row[-1].rstrip(" *") for row in rows), reverse=True)
+    named = {row[0]: row for row in rows}
+    assert named["SAM"][1] == "titles, bias, interests" and not any("*" in value for value in named["SAM"])
+    short = cells("readme", "table")[1:]
+    assert {row[0] for row in short} <= set(pages.README_ROWS.values())
+    assert [row[1:] for row in short if row[0] == "**SAM**"] == [named["SAM"][1:]]
+
+
+@pytest.mark.parametrize(
+    "label, words",
+    [
+        ("SASRec", "IDs"), ("ComiRec:item_text=True:repeat_bias=True", "titles, bias"), ("EIMF", "interests"),
+        ("SAM:interest_control=constant", "titles, bias"), ("SASRecText:item_text=False", "IDs"),
+    ],
+)  # fmt: skip
+def test_what_a_model_reads(label, words):
+    assert pages.reads(label) == words
 
 
 @pytest.mark.parametrize(
