@@ -7,6 +7,8 @@ Prints the table of ``benchmarks/serving.md``.
 """
 
 import argparse
+import importlib.util
+import math
 import os
 import platform
 import statistics
@@ -18,6 +20,7 @@ from types import SimpleNamespace
 
 MODELS = ("SASRec", "SAM")
 K, BATCH = 20, 4096
+LISTS = 32
 TURN = 50
 """Calls for one user until the next one's turn. The first turn does not count: a bundle records its model."""
 
@@ -118,10 +121,11 @@ def singly(bundle, model, test, calls):
 
 
 def growth(n_items, setup, users=256, width=64):
-    """CPU milliseconds a user of the item product alone, and of product and top 20 together."""
+    """CPU milliseconds a user of the item product alone, of product and top 20 together, and of an index."""
     import torch
 
     from benchmarks.speed.turns import take_turns
+    from recbole_sam.serving.fast.faiss_index import built, faiss_library
     from recbole_sam.serving.scores import top
 
     generator = torch.Generator().manual_seed(0)
@@ -136,7 +140,13 @@ def growth(n_items, setup, users=256, width=64):
         for some in people.split(64):
             top(some @ items.T, K)
 
-    times = take_turns({"product": product, "both": both}, setup)
+    ways = {"product": product, "both": both}
+    if importlib.util.find_spec("faiss"):
+        faiss = faiss_library()
+        faiss.omp_set_num_threads(torch.get_num_threads())
+        index = built(faiss, items.numpy(), LISTS)
+        ways["index"] = lambda: index.search(people.numpy(), K)
+    times = take_turns(ways, setup)
     return {name: 1000 * seconds / users for name, seconds in times.items()}
 
 
@@ -159,7 +169,7 @@ def main(words=None):
           f"torch {torch.__version__}\n")  # fmt: skip
     print("| what | model | RecBole | bundle | ratio |\n|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        for name in args.models.split(","):
+        for name in filter(None, args.models.split(",")):
             place, model, test = made(name, args, Path(folder))
             start = time.process_time()
             bundle = recbole_sam.load(place)
@@ -175,11 +185,13 @@ def main(words=None):
                 print(f"| one user a call, {way}, CPU ms | {name} | {times['recbole']:.2f} "
                       f"| {times[way]:.2f} | {ratio:.1f} x |")  # fmt: skip
             print(f"| load and first answer, CPU s | {name} | | {loaded:.2f} | |", flush=True)
-    print("\n| items | product, ms a user | product and top 20 | ratio |\n|---|---|---|---|")
+    print(f"\n| items | product, ms a user | product and top 20 | ratio | {LISTS} lists of an index |\n"
+          "|---|---|---|---|---|")  # fmt: skip
     for n_items in map(int, args.items.split(",")):
         times = growth(n_items, setup)
         print(f"| {n_items:,} | {times['product']:.3f} | {times['both']:.3f} "
-              f"| {times['both'] / times['product']:.2f} x |", flush=True)  # fmt: skip
+              f"| {times['both'] / times['product']:.2f} x | {times.get('index', math.nan):.3f} |",
+              flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

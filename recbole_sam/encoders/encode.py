@@ -129,7 +129,8 @@ class FittedLSA(LSAEncoder):
         self._words = _vectorizer(vocabulary={word: i for i, word in enumerate(words)})
         self._words.idf_ = idf
         self._svd = TruncatedSVD(len(components))
-        self._svd.components_ = components
+        # scipy would copy another order at every call, however few texts there are
+        self._svd.components_ = np.asfortranarray(components)
 
     def fit(self, texts):
         """Learns nothing more; returns itself."""

@@ -107,6 +107,9 @@ def test_a_model_is_recorded_after_some_calls(made):
         assert shop._scorer is None or shop._scorer._one_person._record is None, call
         shop.recommend(users=["u1"])
     assert shop._scorer._one_person._record is not None
+    fresh = recbole_sam.load(made[0])  # what was computed for recommending serves explaining, too
+    assert shop.explain(user="u1", items=["i1"]) == fresh.explain(user="u1", items=["i1"])
+    pd.testing.assert_frame_equal(shop.similar(["i1"]), fresh.similar(["i1"]))
 
 
 def test_candidates(shop):

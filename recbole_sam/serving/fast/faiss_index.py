@@ -51,7 +51,7 @@ class IndexScorer(Scorer):
                 f"{name} as it was trained cannot be answered from an index: its scores are more than the "
                 "product of a user's and an item's vector. Leave out --index."
             )
-        self._index = _built(faiss, self._items[1:].numpy(), lists)
+        self._index = built(faiss, self._items[1:].numpy(), lists)
 
     def recall(self, k):
         """How much of the exact top k of the sample the index finds.
@@ -62,7 +62,7 @@ class IndexScorer(Scorer):
         exact, _ = Scorer(self.model, self.trims).best(self._sample, k)
         found, _ = self.best(self._sample, k)
         hits = (exact[:, :, None] == found[:, None, :]).any(axis=2) & (exact > 0)
-        return hits.sum() / max(1, (exact > 0).sum()), len(exact)
+        return float(hits.sum() / max(1, (exact > 0).sum())), len(exact)
 
     def _is_product(self, name):
         """Whether the sample's scores are products of vectors and the bias."""
@@ -131,7 +131,7 @@ def faiss_library():
     return faiss
 
 
-def _built(faiss, vectors, lists):
+def built(faiss, vectors, lists):
     """An index by inner product; its number i is item i + 1.
 
     Args:
