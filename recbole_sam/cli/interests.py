@@ -61,23 +61,19 @@ def run(args):
         RecBoleSAMError: one sentence on what is wrong.
     """
     config = configuration.make_config(configuration.parse_words(args.settings))
-    texts = args.action == "build" and not args.dry_run and our_models.uses_item_texts(config)
     if not our_models.uses_interests(config["model"]):
-        if texts:
+        if args.action == "build" and not args.dry_run and our_models.uses_item_texts(config):
             print(stage1.build_item_texts(config))
             return 0
         raise SettingError(f"{config['model']} reads no interests: name a model that does, such as SAM.")
     if args.files and args.action not in ("import", "export"):
         raise SettingError(f"cannot read '{args.files[0]}': settings are given as --key=value.")
-    lines = ACTIONS[args.action](config, args)
-    if texts:
-        stage1.build_item_texts(config)
-    print("\n".join(lines))
+    print("\n".join(ACTIONS[args.action](config, args)))
     return 0
 
 
 def build(config, args):
-    """Builds the interests unless all are there; lines with the K histogram and a few users.
+    """Builds interests, and item texts, unless all are there; lines with the K histogram and a few users.
 
     For users whom a language model gave no answer they are built again: all other answers are in the cache.
     Interests that were made from other training histories are refused, for no model would take them.
@@ -85,8 +81,9 @@ def build(config, args):
     path = store_location.path(config)
     if args.dry_run:
         return stage1.build(config, dry_run=True).lines()
+    encoder = stage1.one_encoder(config)
     if args.rebuild or not path.exists():
-        stage1.build(config)
+        stage1.build(config, encoder=encoder)
     else:
         stage1.check_store(config)
         if users := stage1.unanswered(config):
@@ -97,7 +94,9 @@ def build(config, args):
                     "To ask for these alone, name the cache with the answers by --llm_cache_dir: there is "
                     f"none at {cache}. --rebuild asks for everybody."
                 )
-            stage1.build(config)
+            stage1.build(config, encoder=encoder)
+    if our_models.uses_item_texts(config):
+        stage1.build_item_texts(config, encoder)
     store = InterestStore.open(path)
     shown = [row for row in range(store.n_users) if store.offsets[row] < store.offsets[row + 1]]
     lines = [str(path), *store_lines(store, most=0)]

@@ -66,7 +66,7 @@ class LSAEncoder:
         self._words = self._svd = self._content = None
 
     def fit(self, texts):
-        """Learns words and directions from titles; the order of the titles does not matter.
+        """Learns words and directions from titles, once; the order of the titles does not matter.
 
         Raises:
             DataError: the titles hold fewer than two different words.
@@ -75,7 +75,10 @@ class LSAEncoder:
         from threadpoolctl import threadpool_limits
 
         texts = sorted(set(texts))
-        self._content = _digest(texts)
+        content = _digest(texts)
+        if self._svd is not None and content == self._content:
+            return self
+        self._content = content
         self._words = _vectorizer()
         words_of = self._words.build_analyzer()
         if len({word for text in texts for word in words_of(text)}) < 2:

@@ -1,5 +1,6 @@
 """Stage 1 for a RecBole configuration: its dataset, its split, its settings, one interest store."""
 
+import functools
 import sys
 from logging import getLogger
 
@@ -40,19 +41,20 @@ def build_missing(config, say=None):
     Raises:
         RecBoleSAMError: as :func:`build` and :func:`build_item_texts`.
     """
+    encoder = one_encoder(config)
     if our_models.uses_interests(config["model"]):
         check_engine(config)
         if not store_location.path(config).exists():
             if say:
                 say(f"building interests, generator {config['interest_generator']}")
-            build(config)
+            build(config, encoder=encoder)
         elif users := unanswered(config):
             (say or getLogger().warning)(
                 f"{users:,} users have no interests, since the language model gave no answer for them. Ask "
                 f"again for these with: {store_location.command(config, again=False)}"
             )
     if our_models.uses_item_texts(config):
-        build_item_texts(config)
+        build_item_texts(config, encoder)
 
 
 def check_store(config):
@@ -93,11 +95,12 @@ def unanswered(config):
     return int((store.statuses == store.status_names.index(FAILED)).sum())
 
 
-def build_item_texts(config):
+def build_item_texts(config, encoder=None):
     """Encodes the titles of a dataset's items and keeps the vectors, unless they are there already.
 
     Args:
         config (Config): of a model that reads item texts.
+        encoder (callable, optional): of :func:`one_encoder`, to learn from the titles once.
 
     Returns:
         pathlib.Path: the file.
@@ -121,7 +124,7 @@ def build_item_texts(config):
             f"{config['model']} reads item texts, and no item of '{config['dataset']}' has a title: give the "
             f"dataset an .item file with texts (prepare --items=...).{without}"
         )
-    encoder = text_encoder(config).fit(distinct)
+    encoder = (encoder or one_encoder(config))().fit(distinct)
     row_of = {title: row for row, title in enumerate(distinct)}
     has_text = [bool(title) for title in titles.values()]
     write_store(
@@ -149,13 +152,14 @@ def build_item_texts(config):
     return path
 
 
-def build(config, dry_run=False):
+def build(config, dry_run=False, encoder=None):
     """Builds the interests of a configuration's training split and keeps them.
 
     Args:
         config (Config): of a model that reads interests. Its dataset is loaded here as RecBole loads it,
             and only what the split leaves for training is read.
         dry_run (bool): whether only to find out what a language model would be asked; nothing is kept.
+        encoder (callable, optional): of :func:`one_encoder`, to learn from the titles once.
 
     Returns:
         ExtractSummary: counts and time; an Estimate after a dry run.
@@ -173,7 +177,7 @@ def build(config, dry_run=False):
         if not dry_run:
             _refuse_second_payment(config)
     settings = extract_settings(config)
-    encoder = text_encoder(config)
+    encoder = (encoder or one_encoder(config))()
     generator = configured_generator(config, dry_run)
     titles = item_titles(config)
     path = store_location.path(config)
@@ -307,6 +311,11 @@ def extract_settings(config):
     return ExtractSettings(
         **{name: config[f"interest_{name}"] for name in names}, device=str(config["device"])
     )
+
+
+def one_encoder(config):
+    """A function that gives :func:`text_encoder` of a configuration, one object at all calls."""
+    return functools.cache(lambda: text_encoder(config))
 
 
 def text_encoder(config):

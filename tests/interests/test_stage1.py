@@ -7,6 +7,7 @@ import shutil
 import pytest
 from conftest import make_config
 from servers.llm_server import KEY, LLMServer, Reply
+from sklearn.decomposition import TruncatedSVD
 
 from recbole_sam.cli.main import main
 from recbole_sam.data import store_location
@@ -89,6 +90,17 @@ def test_a_store_of_other_settings_is_left_alone(shop, server, given):
     for other in ({"llm_top_p": 0.5}, {"interest_generator": "extractive"}):
         assert main(words({**given, "interest_store": "shared.safetensors", **other})) == 0
     assert sum(server.asked.values()) == asked and failed("shared.safetensors") == made > 0
+
+
+def test_the_text_encoder_learns_once(shop, monkeypatch):
+    learned, fit = [], TruncatedSVD.fit
+    monkeypatch.setattr(
+        TruncatedSVD, "fit", lambda self, table: learned.append(table.shape) or fit(self, table)
+    )
+    stage1.build_missing(make_config())
+    assert len(learned) == 1 and len(list(shop.glob("*.safetensors"))) == 2
+    assert main(["interests", "--dataset=shop", "--text_encoder_dim=7", "--state=WARNING"]) == 0
+    assert len(learned) == 2 and len(list(shop.glob("*.safetensors"))) == 4
 
 
 def test_an_edited_prompt_is_asked(shop, server, given, tmp_path):
