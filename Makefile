@@ -11,11 +11,8 @@ EVERYDAY = tests/config tests/data tests/encoders tests/evaluation/statistics te
 
 .PHONY: run check test lint environment clean
 
-# Whole histories and larger steps: the made-up sample is learned in a third of the time that the defaults take.
-QUICK = --train_targets=sequence --train_batch_size=340 --learning_rate=0.003
-
 run: $(READY)
-	$(VENV)/bin/python run_recbole_sam.py --model=SAM --dataset=amazon-beauty $(QUICK)
+	$(VENV)/bin/python run_recbole_sam.py --model=SAM --dataset=amazon-beauty
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest --numprocesses=2 --dist=loadfile

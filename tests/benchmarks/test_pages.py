@@ -51,7 +51,8 @@ def test_the_short_form_shows_the_same_comparison():
 def test_the_fair_form_says_what_is_read_and_shows_both_rankings():
     head, *rows = cells("industrial-scientific-masked", "fair")
     assert head == list(pages.FAIR_COLUMNS) and rows
-    assert [row[-1].rstrip(" *") for row in rows] == sorted((row[-1].rstrip(" *") for row in rows), reverse=True)
+    masked = [row[-1].rstrip(" *") for row in rows]
+    assert masked == sorted(masked, reverse=True)
     named = {row[0]: row for row in rows}
     assert named["SAM"][1] == "titles, bias, interests" and not any("*" in value for value in named["SAM"])
     short = cells("readme", "table")[1:]
