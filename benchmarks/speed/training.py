@@ -130,7 +130,7 @@ def least_seconds(setup, model, batch, step, n_items):
     read once; the embeddings of the interests that are seen read.
     """
     model.train()
-    seen = model.interest_queries(batch[model.USER_ID], batch[model.ITEM_SEQ])[1].sum().item()
+    seen = model._visible(batch[model.USER_ID], batch[model.ITEM_SEQ]).sum().item()
     counted = {
         "operations": ceilings.operations(step),
         "operations a second": ceilings.matrix_rate(setup),
@@ -148,9 +148,8 @@ def least_seconds(setup, model, batch, step, n_items):
 def interests_rows(setup, sam, batch, step):
     users, histories = batch[sam.USER_ID], batch[sam.ITEM_SEQ]
     sam.train()
-    gradient = torch.randn(len(users), sam.user_phrases.shape[1], sam.hidden_size, device=setup.device)
-
-    seen = sam.interest_queries(users, histories)[1]
+    gradient = torch.randn_like(sam.interest_queries(users, histories)[0])
+    seen = sam._visible(users, histories)
 
     def looked_up():
         # a CPU's model looks up only what is seen

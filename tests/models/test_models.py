@@ -27,6 +27,10 @@ class Case(NamedTuple):
 # few negatives, so that the circle's 40 items are not all among them
 SAMPLED = {"loss_type": "SSM", "train_neg_sample_args": None, "loss_negatives": 16}
 
+PAPER = {
+    "item_text": False, "newest_item": False, "repeat_bias": False,
+    "interest_readout": "mean", "learned_queries": 0, "n_layers": 1,
+}  # fmt: skip
 TITLES_AND_BIAS = {"item_text": True, "repeat_bias": True}
 
 # A sum of item vectors keeps little of their order: ComiRec-SA, EIMF on it and SINE see a blur.
@@ -49,7 +53,8 @@ CASES = [
     Case("SAM", SAMPLED),
     Case("SAM", SAMPLED | {"loss_distribution": "uniform"}),
     Case("SAM", {"item_knn": True}),
-    Case("SAM", {"item_text": False, "newest_item": False, "repeat_bias": False}),
+    Case("SAM", PAPER),
+    Case("SAM", {"item_text": False, "newest_item": False, "repeat_bias": False}, floor=0.7),
     Case("SASRecText"),
     Case("SASRecText", {"train_targets": "sequence", "train_batch_size": 16}),
     Case("SAM", {"train_targets": "sequence", "train_batch_size": 16}),

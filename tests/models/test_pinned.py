@@ -62,8 +62,7 @@ PINNED = {
 }  # fmt: skip
 
 
-ROUTED = {"interest_grouping": "routing", "interest_generator": "extractive"}
-FIRST = {"SAM": ROUTED | {"interest_readout": "mean", "learned_queries": 0, "n_layers": 1}, "EIMF": ROUTED}
+FIRST = {"SAM": {"interest_readout": "mean", "learned_queries": 0, "n_layers": 1}}
 """Settings of the first version that are no defaults any more."""
 
 

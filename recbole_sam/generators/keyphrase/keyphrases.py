@@ -65,7 +65,7 @@ class KeyphraseGenerator:
         self._lexicon = Lexicon(titles, brands, categories)
         self._catalogue, self._ratings = max(2, len(titles)), {}
         self._items_with, self._focus = {}, {}
-        if titles:
+        if any(self._candidates(title) for title in titles):  # titles of numbers alone have none
             counter = CountVectorizer(analyzer=self._candidates, binary=True)
             table = counter.fit_transform(titles)
             counts = np.asarray(table.sum(axis=0)).ravel()

@@ -72,6 +72,11 @@ def test_a_title_without_words_is_its_own_phrase():
     assert ask(generator, ["2000"], ["!!!"]) == ("2000", "!!!")
 
 
+def test_a_catalogue_without_words_gives_its_titles():
+    [phrase] = ask(KeyphraseGenerator([("2000", "", ""), ("31", "", "")]), ["2000"])
+    assert phrase == "2000"
+
+
 def test_groups_of_routing_are_answered_too():
     titles = tuple(titles_of("Gel Pens") + titles_of("Printers"))
     request = InterestRequest("u", titles, 2, ((0, 1, 2, 3, 4, 5), (4, 5, 3, 0, 1, 2)))
