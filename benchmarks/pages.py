@@ -54,6 +54,8 @@ FIELDS = "item_text_fields=['title','brand','categories']"
 KNN = f"{BEFORE}:item_knn=True"
 RIVAL, UNISREC = "SASRecText:repeat_bias=True", "UniSRec:repeat_bias=True"
 RIVAL_KNN = f"{RIVAL}:item_knn=True"
+CLUSTERED = "interest_grouping=clustering:interest_generator=keyphrases"
+SEQUENCE = "SASRecText:item_text=False:train_targets=sequence:train_batch_size=64"
 RIVAL_SEQUENCE = f"{RIVAL}:train_targets=sequence:train_batch_size=64"
 BEST, BEST_RIVAL = f"{KNN}:{FIELDS}", f"{RIVAL_KNN}:{FIELDS}"
 
@@ -67,6 +69,10 @@ NAMES = {
         f"SAM:{given}": f"SAM without semantics (`{given}`)"
         for given in (NO_SEMANTICS, f"{NO_SEMANTICS}:text_encoder_dim=128")
     },
+    SEQUENCE: "SASRec, whole sequences, 64 a batch",
+    f"SAM:{CLUSTERED}": "SAM, clustering and keyphrases",
+    f"SAM:{CLUSTERED}:repeat_bias=False": "SAM, clustering and keyphrases, `repeat_bias=False`",
+    "SAM:interest_readout=mean:learned_queries=0:n_layers=1": "SAM before 2026-11-29",
     "SAM:n_layers=0": "without cross-interest attention: `n_layers=0`",
     "SAM:interest_attention=False": "without interest-aware attention: `interest_attention=False`",
     "SAM:interest_k_min=4:interest_k_max=4": "without adaptive K: `interest_k_min=4:interest_k_max=4`",
@@ -188,8 +194,8 @@ README_ROWS = {
     COMIREC: "ComiRec with SAM's titles, bias and dropout",
     RIVAL_SEQUENCE: "SASRecText: SASRec with titles and bias",
     "ComiRec": "ComiRec",
-    "BSARec": "BSARec",
-    "SASRec": "SASRec (RecBole)",
+    f"SAM:{CLUSTERED}:repeat_bias=False": "SAM without bias (interests by clustering)",
+    SEQUENCE: "SASRec",
 }
 """Labels, and names for readers."""
 
