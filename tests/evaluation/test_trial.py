@@ -125,7 +125,7 @@ def test_what_is_told_of_a_trial(comparison, tmp_path):
     assert told["interests"] == {
         "generator": "extractive", "encoder": "lsa", "cost": "no language model was paid",
     }  # fmt: skip
-    assert told["identity"]["learning_rate"] == 0.01 and told["identity"]["n_layers"] == 1
+    assert told["identity"]["learning_rate"] == 0.01 and told["identity"]["n_heads"] == 4
     assert not list(folder.glob("*.pth"))
 
 
