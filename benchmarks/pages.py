@@ -296,21 +296,23 @@ def fair_table(table):
     Returns:
         str: Markdown, best masked NDCG@10 first; a star marks p < .05 against the base, Holm over the rows.
     """
-    return _markdown(FAIR_COLUMNS, [row for _, row in _fair_rows(table)])
+    return _markdown(FAIR_COLUMNS, _fair_rows(table))
 
 
 def _fair_rows(table, names=None):
-    """Pairs of label and cells, best first; of those that have a name only, where names (dict) are given."""
+    """The rows, best first; of the labels that have a name only, where names (dict) are given."""
     found = {
         (protocol, metric): _compared(table, protocol, metric, "all")
         for protocol in ("full", "masked")
         for metric in ("hit@10", "ndcg@10")
     }
     best = found["masked", "ndcg@10"]
-    for label in sorted(best if names is None else names, key=lambda label: -best[label][0]):
+    rows = []
+    for label in sorted(names or best, key=lambda label: -best[label][0]):
         cells = [_starred(*values[label]) for values in found.values()]
-        name = shown(label, table.base).removesuffix(READS_TITLES) if names is None else names[label]
-        yield label, [name, reads(label), *cells]
+        name = names[label] if names else shown(label, table.base).removesuffix(READS_TITLES)
+        rows.append([name, reads(label), *cells])
+    return rows
 
 
 def _starred(mean, relative, p):
@@ -338,8 +340,7 @@ def _marked(relative, p):
 
 def readme_table():
     """README's table, the rows of a fair table that a newcomer needs (str, Markdown)."""
-    table = TABLES["industrial-scientific-masked"]
-    return _markdown(FAIR_COLUMNS, [row for label, row in _fair_rows(table, README_ROWS)])
+    return _markdown(FAIR_COLUMNS, _fair_rows(TABLES["industrial-scientific-masked"], README_ROWS))
 
 
 def made(name, form="table"):
