@@ -11,12 +11,11 @@ from recbole_sam.data import item_texts, store_location
 from recbole_sam.data.titles import item_titles
 from recbole_sam.errors import DataError, SettingError
 from recbole_sam.evaluation.ranking import protocols
+from recbole_sam.models.checks import sam_settings
 
 _TRAINING = ("learning_rate", "learner", "weight_decay", "clip_grad_norm", "train_batch_size",
              "train_neg_sample_args", "train_targets")  # fmt: skip
 _FILES = ("interests", "item texts")
-_BEFORE = {"interest_readout": "mean", "learned_queries": 0}
-"""What SAM did before there were these settings, where their defaults do something else."""
 _CHOICE = "epoch chosen by"
 
 
@@ -53,7 +52,7 @@ def check(result, now):
         DataError: interests or titles are others.
     """
     unsaid = {name: value for name, value in now.items() if name != _CHOICE}
-    before = {_CHOICE: protocols.DEFAULT, **_BEFORE, **(result.get("identity") or unsaid)}
+    before = {_CHOICE: protocols.DEFAULT, **sam_settings.BEFORE, **(result.get("identity") or unsaid)}
     trained = f"{result['model']} with seed {result['seed']} was trained"
     for name, value in now.items():
         new = name not in before and name not in _FILES  # a new setting's default changes nothing

@@ -36,8 +36,8 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
     """A user's history, read once for each of the user's interests.
 
     Stage 1 gave every user K interest phrases as text embeddings (``SAMDataset`` attaches them). Each
-    interest, projected into the ID space, attends to the history; a Transformer lets the K views look at
-    each other; an item's score is its best match with any of them.
+    interest, projected into the ID space, attends to the history; ``n_layers`` of a Transformer let the K
+    views look at each other (by default none); an item's score is its best match with any of them.
 
     Differences to the reference implementation, all of them the paper's meaning: padded interests are
     masked in the attention and in the mean; positions are counted from the newest item, because RecBole
@@ -71,8 +71,8 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
         self.newest_item = config["newest_item"]
         self.interest_text = config["interest_text"] and config["interest_control"] != "constant"
         # None stands for a setting that a checkpoint of an earlier version lacks
-        self.interest_readout = config["interest_readout"] or "mean"
-        self.learned_queries = config["learned_queries"] or 0
+        self.interest_readout = config["interest_readout"] or sam_settings.BEFORE["interest_readout"]
+        self.learned_queries = config["learned_queries"] or sam_settings.BEFORE["learned_queries"]
         self.interest_attention = config["interest_attention"] is not False
         self.interest_control = config["interest_control"]
         self.loss_chunk_size = config["loss_chunk_size"]
@@ -116,7 +116,7 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
         return nn.Linear(width, self.hidden_size, bias=False)  # initialised with all other layers
 
     def forward(self, user, item_seq, item_seq_len, item_vectors):
-        """User representations [B, d].
+        """The users' views, or with the read-out ``mean`` their mean (Interests, [B, K or 1, d]).
 
         Args:
             user (torch.LongTensor): [B].
@@ -170,7 +170,7 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
         return Interests(views if self.final_norm is None else self.final_norm(views), interest_mask)
 
     def represent(self, interaction, item_vectors=None):
-        """:meth:`forward` of an interaction, [B, d] in the precision of the item embeddings."""
+        """:meth:`forward` of an interaction, in the precision of the item embeddings."""
         items = self.item_vectors() if item_vectors is None else item_vectors
         inputs = self.users(interaction), self.history(interaction), interaction[self.ITEM_SEQ_LEN], items
         if self.compiled_forward is not None:

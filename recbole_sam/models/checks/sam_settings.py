@@ -12,6 +12,8 @@ SWITCHES = (
 )  # fmt: skip
 
 READOUTS = ("max", "mean")
+BEFORE = {"interest_readout": "mean", "learned_queries": 0}
+"""What SAM did before there were these settings, where their defaults do something else."""
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
 
 
