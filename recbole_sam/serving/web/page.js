@@ -235,6 +235,7 @@ async function list(bundle, isOneOfTwo) {
       const gone = before.items.slice(0, SHOWN).filter(each => !kept.has(each.item));
       if (gone.length) box.append(make("p", {class: "gone"}, make("span", {class: "fell"}, "▼ No longer here: "),
                                        gone.map(named).join(" · ")));
+      else if (now.items.every(each => old.get(each.item) === each.rank)) box.append(make("p", {class: "gone"}, "Nothing here moved."));
     }
   } catch (error) {
     box.append(make("p", {class: "error"}, error.message));
