@@ -25,7 +25,7 @@ from recbole_sam.generators.base import InterestRequest
 from recbole_sam.generators.extractive import ExtractiveGenerator
 from recbole_sam.generators.keyphrase.keyphrases import KeyphraseGenerator
 from recbole_sam.interests import stage1
-from recbole_sam.interests.grouping.grouper import make_grouper
+from recbole_sam.interests.grouping.grouper import catalogue_scale, make_grouper
 from recbole_sam.interests.pipeline import catalogue
 
 ALIKE = 0.8
@@ -71,7 +71,7 @@ def ways(config, items):
         for grouping in ("routing", "clustering")
     }
     group = {
-        grouping: make_grouper(items.vectors, items.encoder, items.texts, its)
+        grouping: make_grouper(items.vectors, catalogue_scale(items.encoder, items.texts, its), its)
         for grouping, its in settings.items()
     }
     both = list(zip(items.titles, items.brands, items.categories, strict=True))

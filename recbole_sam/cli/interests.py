@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from recbole_sam.config import configuration, our_models
-from recbole_sam.config.groupings import CLUSTERING
 from recbole_sam.data import check, store_location
 from recbole_sam.data.histories import history_hash
 from recbole_sam.data.store import InterestStore, check_replaceable
@@ -139,7 +138,7 @@ def show(config, args):
         settings,
         store.phrases_of(row),
         store.status_names[store.statuses[row]],
-        catalogue_scale(encoder, catalogue(texts)) if settings.grouping == CLUSTERING else None,
+        catalogue_scale(encoder, catalogue(texts), settings),
     )
 
 

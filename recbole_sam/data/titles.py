@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from recbole_sam.errors import DataError
-from recbole_sam.prepare.atomic import read_header, read_item_texts
+from recbole_sam.prepare.atomic import read_item_columns
 from recbole_sam.prepare.sources import presets
 from recbole_sam.prepare.text import clean_title
 
@@ -65,8 +65,8 @@ def item_facts(config):
     Raises:
         DataError: as :func:`item_titles`.
     """
-    path, (_, id_field, separator) = _file(config), _columns(config)
-    return _facts(path, id_field, separator, _state(path))
+    path = _file(config)
+    return dict(_facts(path, *_columns(config), _state(path)))
 
 
 def facts_digest(config):
@@ -88,30 +88,28 @@ def read_once(config):
 @functools.lru_cache(maxsize=4)
 def _digest(*file):
     # as they are published: a million titles take 3 s, cleaned they would take 20
-    return hashlib.sha256(json.dumps(sorted(_published(*file).items())).encode()).hexdigest()
+    published = sorted((token, text) for token, (text, *_) in _published(*file).items())
+    return hashlib.sha256(json.dumps(published).encode()).hexdigest()
 
 
 @functools.lru_cache(maxsize=4)
 def _clean(*file):
-    return {token: clean_title(text) for token, text in _published(*file).items()}
+    return {token: clean_title(text) for token, (text, *_) in _published(*file).items()}
 
 
 @functools.lru_cache(maxsize=4)
 def _published(path, fields, id_field, separator, state):
-    return read_item_texts(path, fields, id_field, separator)
+    return read_item_columns(path, fields, (BRAND, CATEGORIES), id_field, separator)
 
 
 @functools.lru_cache(maxsize=4)
-def _facts(path, id_field, separator, state):
-    header = read_header(path, separator) if state else {}
-    columns = [{}, {}]
-    for number, field in enumerate((BRAND, CATEGORIES)):
-        if header.get(field) == "token":
-            columns[number] = read_item_texts(path, (field,), id_field, separator)
-    brands, categories = columns
+def _facts(*file):
+    items = _published(*file)
+    if not any(brand or categories for _, brand, categories in items.values()):
+        return {}
     return {
-        token: (clean_title(brands.get(token, "")), clean_title(categories.get(token, "").split(", ")[-1]))
-        for token in brands | categories
+        token: (clean_title(brand), clean_title(categories.split(", ")[-1]))
+        for token, (_, brand, categories) in items.items()
     }
 
 

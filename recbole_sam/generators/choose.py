@@ -60,5 +60,5 @@ def configured_generator(config, dry_run=False):
 
 def _items(config):
     """The title, brand and category of every item, in the order of the tokens."""
-    facts = item_facts(config)
-    return [(title, *facts.get(token, ("", ""))) for token, title in sorted(item_titles(config).items())]
+    titles, facts = item_titles(config), item_facts(config)
+    return [(title, *facts.get(token, ("", ""))) for token, title in sorted(titles.items())]

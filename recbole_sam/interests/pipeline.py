@@ -17,7 +17,7 @@ from recbole_sam.data.histories import HASH_BYTES, history_hash
 from recbole_sam.data.store import write_store
 from recbole_sam.errors import DataError
 from recbole_sam.generators.base import COMPLETE, STATUSES, InterestRequest
-from recbole_sam.interests.grouping.grouper import make_grouper
+from recbole_sam.interests.grouping.grouper import catalogue_scale, make_grouper
 from recbole_sam.interests.grouping.routing import pad
 
 BLOCK = 8192  # texts encoded and written at a time
@@ -84,7 +84,9 @@ def fingerprint(encoder, generator, settings, extra=None):
     }
 
 
-def extract(users, histories, titles, encoder, generator, settings, path, extra=None, progress=None):
+def extract(
+    users, histories, titles, encoder, generator, settings, path, extra=None, progress=None, scale=None
+):
     """Builds an interest store.
 
     Args:
@@ -100,6 +102,8 @@ def extract(users, histories, titles, encoder, generator, settings, path, extra=
         extra (dict): recorded in the fingerprint beside encoder, generator and settings.
         progress (callable): told ``(stage, done, total)``, the stages being ``titles``, ``users``
             and ``phrases``.
+        scale (Scale): what similarity means, where ``titles`` are not the whole catalogue; default: as these
+            titles say.
 
     Returns:
         ExtractSummary: counts and time.
@@ -119,7 +123,7 @@ def extract(users, histories, titles, encoder, generator, settings, path, extra=
     texts = catalogue(titles)
     encoder.fit(texts)
     vectors = np.concatenate(list(_encoded(table.titles, encoder, "titles", progress)))
-    grouper = make_grouper(vectors, encoder, texts, settings)
+    grouper = make_grouper(vectors, scale or catalogue_scale(encoder, texts, settings), settings)
     asked = np.zeros(len(table.users), np.int64)
     requests = _requests(table, grouper, settings, asked)
     answers = _Answers(table.users, asked, generator.name)

@@ -94,21 +94,29 @@ def _table(path, separator, seen=lambda line: None):
 
 
 def read_item_texts(path, fields=("title",), id_field="item_id", separator=SEPARATOR):
-    """The text of every item, straight from an ``.item`` file.
+    """The text of every item: :func:`read_item_columns` without other columns (dict, item token to text)."""
+    items = read_item_columns(path, fields, (), id_field, separator)
+    return {token: text for token, (text,) in items.items()}
+
+
+def read_item_columns(path, fields=("title",), also=(), id_field="item_id", separator=SEPARATOR):
+    """The text of every item and what else is known of it, straight from an ``.item`` file, in one reading.
 
     Args:
         path (pathlib.Path): the ``.item`` file.
         fields (sequence of str): the fields that make the text, of type token or token_seq. Several
             are joined by ``", "``; missing ones are left out.
+        also (sequence of str): further columns, of type token; not every file has them.
         id_field (str): the field with the item's token.
         separator (str): RecBole's ``field_separator``.
 
     Returns:
-        dict: item token -> text, empty where an item has none. Of an item that appears more than
-        once the first row counts, as in RecBole.
+        dict: item token -> the text, empty where an item has none, and the cell of each column of ``also``
+        ("" where the file has no such column). Of an item that appears more than once the first row counts,
+        as in RecBole.
 
     Raises:
-        DataError: the file is missing, empty, not UTF-8 or ragged, lacks a field, or the field is
+        DataError: the file is missing, empty, not UTF-8 or ragged, lacks one of ``fields``, or the field is
             numeric.
     """
     if not path.exists():
@@ -118,10 +126,10 @@ def read_item_texts(path, fields=("title",), id_field="item_id", separator=SEPAR
             "--duplicates=keep --overwrite (FILE: Amazon metadata; --items=TABLE for a table)."
         )
     with reading(path), read_whole(path) as seen:
-        return _item_texts(_table(path, separator, seen), path, fields, id_field)
+        return _items(_table(path, separator, seen), path, fields, also, id_field)
 
 
-def _item_texts(table, path, fields, id_field):
+def _items(table, path, fields, also, id_field):
     header = next(table)
     for field in (id_field, *fields):
         if field not in header:
@@ -134,13 +142,15 @@ def _item_texts(table, path, fields, id_field):
     names = list(header)
     id_column = names.index(id_field)
     text_columns = [names.index(field) for field in fields]
-    texts = {}
+    more = [names.index(field) if header.get(field) == "token" else None for field in also]
+    items = {}
     for _, cells in table:
         token = cells[id_column]
-        if token not in texts:
+        if token not in items:
             parts = (cells[column].strip() for column in text_columns)
-            texts[token] = ", ".join(part for part in parts if part)
-    return texts
+            text = ", ".join(part for part in parts if part)
+            items[token] = (text, *("" if column is None else cells[column].strip() for column in more))
+    return items
 
 
 def _parse_header(path, line, separator):

@@ -4,13 +4,19 @@ import functools
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
+from recbole_sam.config.groupings import CLUSTERING
 from recbole_sam.data.interest_table import InterestTable
-from recbole_sam.data.store import InterestStore
+from recbole_sam.data.store import ITEM_TEXTS, InterestStore
 from recbole_sam.errors import SettingError
 from recbole_sam.generators.by_name import GENERATORS, make_generator
 from recbole_sam.interests import stage1
+from recbole_sam.interests.grouping.clustering import sampled, scale
+from recbole_sam.interests.grouping.grouper import catalogue_scale
 from recbole_sam.interests.pipeline import extract
-from recbole_sam.serving.encoder import settings_of
+from recbole_sam.serving import bundle_files
+from recbole_sam.serving.encoder import settings_of, text_encoder
 from recbole_sam.serving.load import item_facts
 
 HOW = ("live", "default")
@@ -39,6 +45,19 @@ def _generator(files, name):
     return make_generator(name if name in GENERATORS else OFFLINE)
 
 
+@functools.lru_cache(maxsize=8)
+def _scale(files):
+    """What similarity means in the bundle's catalogue, whoever asks: as in training."""
+    extracting = stage1.extract_settings(settings_of(files))
+    if extracting.grouping != CLUSTERING:
+        return None
+    if bundle_files.ITEM_TEXTS not in files:
+        titles = sorted({title for title, *_ in item_facts(files) if title})
+        return catalogue_scale(text_encoder(files), titles, extracting)
+    texts = InterestStore.open(files.path(bundle_files.ITEM_TEXTS), ITEM_TEXTS)
+    return scale(texts.embeddings[sampled(range(len(texts.phrases)))].astype(np.float32))
+
+
 def make(files, encoder, titles, histories, how):
     """The interests of some sessions.
 
@@ -64,7 +83,7 @@ def make(files, encoder, titles, histories, how):
         return None
     with tempfile.TemporaryDirectory(prefix="recbole-sam-") as folder:
         path = Path(folder) / "interests.safetensors"
-        extract(names, newest, titles, encoder(), generator, extracting, path)
+        extract(names, newest, titles, encoder(), generator, extracting, path, scale=_scale(files))
         store = InterestStore.open(path)
         table = InterestTable(store, ["[PAD]", *names])
         table.embeddings = table.embeddings.clone()  # the file goes

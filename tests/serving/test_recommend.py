@@ -193,6 +193,13 @@ def test_live_interests_are_those_of_stage_1(made, shop):
         assert live.equal(model.phrase_embeddings[model.user_phrases[number, :k].long()])
 
 
+def test_live_interests_do_not_depend_on_who_else_asks(shop):
+    histories = [taken(shop, f"u{number}") for number in range(10)]
+    together = shop.recommend(histories=histories, k=5)["score"].to_numpy().reshape(10, 5)
+    for history, scores in zip(histories, together, strict=True):
+        assert shop.recommend(histories=[history], k=5)["score"].tolist() == pytest.approx(scores, rel=1e-5)
+
+
 def test_interests_of_strangers_are_lent_and_taken_back(shop):
     before = shop.recommend(users=["u1"], k=5)
     live = shop.recommend(histories=[["i1", "i2", "i3"]], k=5)

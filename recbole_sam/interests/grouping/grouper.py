@@ -5,25 +5,26 @@ from recbole_sam.interests.grouping.clustering import Clusterer, sampled, scale
 from recbole_sam.interests.grouping.routing import Identifier, rankings
 
 
-def catalogue_scale(encoder, catalogue):
+def catalogue_scale(encoder, catalogue, settings):
     """What similarity means in a catalogue.
 
     Args:
-        encoder (TextEncoder), catalogue (sequence of str): as of :func:`make_grouper`.
+        encoder (TextEncoder): fitted; a sample of the catalogue is encoded with it.
+        catalogue (sequence of str): the distinct titles of the whole catalogue, sorted.
+        settings (ExtractSettings): which grouping.
 
     Returns:
-        Scale: for :class:`Clusterer`.
+        Scale or None: None for a grouping that needs none.
     """
-    return scale(encoder.encode(sampled(catalogue)))
+    return scale(encoder.encode(sampled(catalogue))) if settings.grouping == CLUSTERING else None
 
 
-def make_grouper(embeddings, encoder, catalogue, settings):
+def make_grouper(embeddings, scale, settings):
     """What finds interest groups, by ``settings.grouping``.
 
     Args:
         embeddings (numpy.ndarray): float [N, H], the embeddings of the titles in the histories.
-        encoder (TextEncoder): fitted; clustering encodes a sample of the catalogue with it.
-        catalogue (sequence of str): the distinct titles of the whole catalogue, sorted.
+        scale (Scale or None): of :func:`catalogue_scale`.
         settings (ExtractSettings): which grouping, and its settings.
 
     Returns:
@@ -32,6 +33,6 @@ def make_grouper(embeddings, encoder, catalogue, settings):
         share no position; those of ``routing`` rank all positions.
     """
     if settings.grouping == CLUSTERING:
-        return Clusterer(embeddings, catalogue_scale(encoder, catalogue), settings)
+        return Clusterer(embeddings, scale, settings)
     identifier = Identifier(embeddings, settings)
     return lambda items: rankings(identifier(items), (items >= 0).sum(axis=-1).tolist())

@@ -3,7 +3,7 @@
 import math
 
 from recbole_sam.errors import DataError, nearest
-from recbole_sam.prepare.atomic import read_header, read_item_texts, read_rows
+from recbole_sam.prepare.atomic import read_header, read_item_columns, read_rows
 from recbole_sam.prepare.items import Item
 from recbole_sam.prepare.sources import skips as reasons
 from recbole_sam.prepare.sources.table import parse_number, parse_price, parse_time
@@ -111,13 +111,12 @@ def read_items(path, title_field, wanted):
             f"{path} has no field {title_field!r}; it has {', '.join(header)}."
             f"{nearest(title_field, header)} Name the one with the titles with --title-column=."
         )
-    titles = read_item_texts(path, [title_field])
-    brands = read_item_texts(path, ["brand"]) if "brand" in header else {}
-    shelves = read_item_texts(path, ["categories"]) if "categories" in header else {}
+    items = read_item_columns(path, [title_field], ["brand", "categories"])
     prices = _prices(path, list(header)) if "price" in header else {}
-    for token in titles.keys() & wanted:
-        shelf = tuple(filter(None, shelves.get(token, "").split(", ")))
-        yield Item(token, titles[token], brands.get(token, ""), shelf, prices.get(token, math.nan))
+    for token in items.keys() & wanted:
+        title, brand, categories = items[token]
+        shelf = tuple(filter(None, categories.split(", ")))
+        yield Item(token, title, brand, shelf, prices.get(token, math.nan))
 
 
 def _prices(path, header):

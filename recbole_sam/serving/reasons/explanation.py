@@ -79,16 +79,17 @@ def _places(person, longest):
 
 
 def _others(model, person):
-    """The person with the interests of others with as many, evenly spread over the users."""
-    k = int(person.interests.k)
-    same = (model.user_k == k).nonzero().squeeze(1)
-    same = same[same != person.number]
-    if not len(same):
+    """The person with the interests of others with as many, or nearly, evenly spread over the users."""
+    apart = (model.user_k - person.interests.k).abs()
+    some = model.user_k > 0
+    some[person.number] = False
+    if not some.any():
         return []
-    chosen = same[np.linspace(0, len(same) - 1, min(OTHERS, len(same))).astype(int)]
+    near = (some & (apart == apart[some].min())).nonzero().squeeze(1)
+    chosen = near[np.linspace(0, len(near) - 1, min(OTHERS, len(near))).astype(int)]
     theirs = lending.of_users(model, chosen)
-    rows = theirs.rows.split(1)
-    return [Variant(person.items, lending.Interests(theirs.embeddings, row, theirs.k[:1])) for row in rows]
+    each = zip(theirs.rows.split(1), theirs.k.split(1), strict=True)
+    return [Variant(person.items, lending.Interests(theirs.embeddings, row, k)) for row, k in each]
 
 
 def _inside(scorer, person, items, steering):
