@@ -121,7 +121,7 @@ def test_phrases_of_a_store_are_read_and_not_made_again(shop, capsys, tmp_path):
     file = tmp_path / "phrases.jsonl"
     assert main(["interests", "export", str(file), *words]) == 0
     assert main(["interests", "import", str(file), *words]) == 0
-    for generator in ("extractive", "imported"):
+    for generator in ("keyphrases", "imported"):
         capsys.readouterr()
         foresight.main([*words, "--users=10", f"--interest_generator={generator}"])
         tables.append(capsys.readouterr().out)

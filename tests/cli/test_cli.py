@@ -207,7 +207,7 @@ def test_interests_stats_show_export_and_import(shop, capsys):
     assert "most frequent phrases" in capsys.readouterr().out
     assert main(["interests", "show", "--user=u3", *words]) == 0
     shown = capsys.readouterr().out
-    assert "user u3" in shown and "<- K" in shown and "interests (complete)" in shown
+    assert "user u3" in shown and "K = " in shown and "interests: complete" in shown
     assert main(["interests", "export", "mine.csv", *words]) == 0
     [file] = shop.glob("*.interests-*.safetensors")
     before = InterestStore.open(file)
@@ -233,7 +233,7 @@ def test_interests_stats_show_export_and_import(shop, capsys):
         (["export"], "name one file"),
         (["import"], "name the files"),
         (["stats", "stray"], "--key=value"),
-        (["--dry-run"], "extractive"),
+        (["--dry-run"], "keyphrases"),
     ],
 )
 def test_mistakes_with_interests(shop, capsys, words, sentence):

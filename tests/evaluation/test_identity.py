@@ -15,7 +15,7 @@ def test_it_holds_defaults_and_what_is_read_of_stage_1(shop):
     sasrec = identity.identity(make_config("SASRec"))
     assert sasrec["n_layers"] == 2 and sasrec["learning_rate"] == 0.001 and "item texts" not in sasrec
     sam = identity.identity(make_config())
-    assert sam["newest_item"] is True and sam["interests"].startswith("shop.interests-extractive-lsa-")
+    assert sam["newest_item"] is True and sam["interests"].startswith("shop.interests-keyphrases-lsa-")
     assert identity.identity(make_config("SASRecText"))["item texts"] == sam["item texts"]
     assert json.loads(json.dumps(sam)) == sam
 

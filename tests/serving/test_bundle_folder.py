@@ -175,7 +175,7 @@ def test_the_card_is_a_model_card_of_hugging_face(folder):
     results = {result.metric_name: result for result in card.data.eval_results}
     metrics = bundle_files.BundleFiles(folder).facts["metrics"]["values"]
     assert {name: result.metric_value for name, result in results.items()} == metrics
-    assert "do not publish" in card.text and "extractive" in card.text and "Seed" in card.text
+    assert "do not publish" in card.text and "keyphrases" in card.text and "Seed" in card.text
 
 
 def test_loading_reads_no_dataset_and_unpickles_nothing(folder, tmp_path):
