@@ -54,7 +54,7 @@ FIELDS = "item_text_fields=['title','brand','categories']"
 KNN = f"{BEFORE}:item_knn=True"
 RIVAL, UNISREC = "SASRecText:repeat_bias=True", "UniSRec:repeat_bias=True"
 RIVAL_KNN = f"{RIVAL}:item_knn=True"
-CLUSTERED = "interest_grouping=clustering:interest_generator=keyphrases"
+ROUTED = "SAM:interest_grouping=routing:interest_generator=extractive"
 SEQUENCE = "SASRecText:item_text=False:train_targets=sequence:train_batch_size=64"
 RIVAL_SEQUENCE = f"{RIVAL}:train_targets=sequence:train_batch_size=64"
 BEST, BEST_RIVAL = f"{KNN}:{FIELDS}", f"{RIVAL_KNN}:{FIELDS}"
@@ -70,9 +70,8 @@ NAMES = {
         for given in (NO_SEMANTICS, f"{NO_SEMANTICS}:text_encoder_dim=128")
     },
     SEQUENCE: "SASRec, whole sequences, 64 a batch",
-    f"SAM:{CLUSTERED}": "SAM, clustering and keyphrases",
-    f"SAM:{CLUSTERED}:repeat_bias=False": "SAM, clustering and keyphrases, `repeat_bias=False`",
-    "SAM:interest_readout=mean:learned_queries=0:n_layers=1": "SAM before 2026-11-29",
+    f"{ROUTED}:interest_control=constant": "SAM, `interest_control=constant`",
+    f"{ROUTED}:interest_readout=mean:learned_queries=0:n_layers=1": "SAM before 2026-11-29",
     "SAM:n_layers=0": "without cross-interest attention: `n_layers=0`",
     "SAM:interest_attention=False": "without interest-aware attention: `interest_attention=False`",
     "SAM:interest_k_min=4:interest_k_max=4": "without adaptive K: `interest_k_min=4:interest_k_max=4`",
@@ -81,6 +80,8 @@ NAMES = {
 
 WORDS = {
     "interest_generator=imported": "SmolLM2's phrases",
+    "interest_grouping=routing": "routing",
+    "interest_generator=extractive": "titles as phrases",
     "train_targets=sequence": "whole sequences",
     "train_batch_size=64": "64 a batch",
     "train_batch_size=128": "128 a batch",
@@ -176,6 +177,7 @@ TABLES = {
         BEAUTY, KNN, (BEFORE, RIVAL, RIVAL_KNN, *of_width(BEFORE, KNN, RIVAL, RIVAL_KNN))
     ),
     "industrial-scientific-masked": Table(f"{SCIENTIFIC}-masked", "SAM"),
+    "beauty-masked": Table(f"{BEAUTY}-masked", "SAM"),
     "ablation": Table("ablation", "SAM", ABLATION),
     "ablation-before": Table("ablation", BEFORE, ABLATION_BEFORE),
     "language-model": Table(
@@ -194,7 +196,7 @@ README_ROWS = {
     COMIREC: "ComiRec with SAM's titles, bias and dropout",
     RIVAL_SEQUENCE: "SASRecText: SASRec with titles and bias",
     "ComiRec": "ComiRec",
-    f"SAM:{CLUSTERED}:repeat_bias=False": "SAM without bias (interests by clustering)",
+    "SAM:repeat_bias=False": "SAM without bias",
     SEQUENCE: "SASRec",
 }
 """Labels, and names for readers."""

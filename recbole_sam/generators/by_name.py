@@ -26,7 +26,7 @@ SPREAD = ("dashscope", "openai", "transformers")
 """The generators that the engine ``ray`` can spread."""
 
 
-def make_generator(name="extractive", **settings):
+def make_generator(name, **settings):
     """An interest generator by name.
 
     Args:

@@ -39,13 +39,13 @@ class ExtractSettings:
     history_length: int = default("interest_history_length")
     """Newest training items that are read (paper: 20)."""
     seed: int = default("interest_seed")
-    """Of the random map and logits of the routing."""
+    """Of the random map and logits of the routing; ``lsa`` has it, too."""
     dtype: str = default("interest_dtype")
     """Precision of the stored embeddings, ``float16`` or ``float32``."""
     chunk: int = 512
-    """Users routed at a time; changes memory and speed, no result."""
+    """Users grouped at a time; changes memory and speed, no result."""
     device: str = "cpu"
-    """Where the routing is computed."""
+    """Where groups are computed."""
 
     def __post_init__(self):
         check_grouping(self.grouping)

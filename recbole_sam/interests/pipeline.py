@@ -70,7 +70,7 @@ def fingerprint(encoder, generator, settings, extra=None):
     Args:
         encoder (TextEncoder): after its ``fit``.
         generator (InterestGenerator): who writes the phrases.
-        settings (ExtractSettings): of the routing.
+        settings (ExtractSettings): of the grouping.
         extra (dict): more to record, such as the dataset's name.
 
     Returns:
@@ -97,7 +97,7 @@ def extract(
             with an empty title, take no part in routing and prompts, only in the history's hash.
         encoder (TextEncoder): fitted here, on all titles.
         generator (InterestGenerator): who writes the phrases.
-        settings (ExtractSettings): of the routing and the store.
+        settings (ExtractSettings): of the grouping and the store.
         path (str or Path): the store; an old one is replaced at the very end.
         extra (dict): recorded in the fingerprint beside encoder, generator and settings.
         progress (callable): told ``(stage, done, total)``, the stages being ``titles``, ``users``

@@ -118,6 +118,8 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
     def forward(self, user, item_seq, item_seq_len, item_vectors):
         """The users' views, or with the read-out ``mean`` their mean (Interests, [B, K or 1, d]).
 
+        K counts the learned queries, too.
+
         Args:
             user (torch.LongTensor): [B].
             item_seq (torch.LongTensor): [B, L], histories, padded on the right.
@@ -162,7 +164,7 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
         return torch.cat(users).index_select(0, order)
 
     def mixed(self, views, interest_mask):
-        """The users' vectors of views [B, K, d] with their mask [B, K]."""
+        """The users (Interests) of views [B, K, d] with their mask [B, K]: all views or their mean."""
         for layer in self.cross_interest_layers:
             views = layer(views, interest_mask)
         if self.interest_readout == "mean":
