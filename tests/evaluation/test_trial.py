@@ -123,7 +123,7 @@ def test_what_is_told_of_a_trial(comparison, tmp_path):
     assert told["learning_rate"] == 0.01 and told["parameters"] > 1000
     assert told["seconds_per_epoch"] > 0 and told["users_per_second"] > 0 and told["peak_memory_mb"] > 10
     assert told["interests"] == {
-        "generator": "extractive", "encoder": "lsa", "cost": "no language model was paid",
+        "generator": "keyphrases", "encoder": "lsa", "cost": "no language model was paid",
     }  # fmt: skip
     assert told["identity"]["learning_rate"] == 0.01 and told["identity"]["n_heads"] == 4
     assert not list(folder.glob("*.pth"))

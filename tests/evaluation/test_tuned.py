@@ -38,6 +38,6 @@ def test_the_model_trains_with_it(file, shop):
     of_shop = {"text_encoder_dim": 8, "item_text_fields": ["title"]}
     small = {"epochs": 1, "use_gpu": False, "show_progress": False, **of_shop}
     model = file.stem.split("-", 1)[0]
-    stage1.build_missing(make_config(model, **small))
+    stage1.build_missing(make_config(model, **yaml_files.content(file) | small))
     result = run_recbole(model, "shop", [str(file)], small, saved=False)
     assert 0 <= result["test_result"]["ndcg@20"] <= 1

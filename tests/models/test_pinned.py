@@ -62,7 +62,8 @@ PINNED = {
 }  # fmt: skip
 
 
-FIRST = {"SAM": {"interest_readout": "mean", "learned_queries": 0, "n_layers": 1}}
+STAGE_1 = {"interest_grouping": "routing", "interest_generator": "extractive"}
+FIRST = {"SAM": {"interest_readout": "mean", "learned_queries": 0, "n_layers": 1, **STAGE_1}, "EIMF": STAGE_1}
 """Settings of the first version that are no defaults any more."""
 
 
