@@ -15,7 +15,7 @@ run: $(READY)
 	$(VENV)/bin/python run_recbole_sam.py --model=SAM --dataset=amazon-beauty
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest --numprocesses=2 --dist=loadfile
+	$(VENV)/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 check: lint
 	$(VENV)/bin/python -m pytest --quiet --numprocesses=2 $(EVERYDAY)
