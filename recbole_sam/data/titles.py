@@ -71,8 +71,9 @@ def item_facts(config):
 
 def facts_digest(config):
     """The SHA-256 of :func:`item_facts`; None where the dataset has no items that can be read."""
+    path = _file(config)
     try:
-        return hashlib.sha256(json.dumps(sorted(item_facts(config).items())).encode()).hexdigest()
+        return _facts_digest(path, *_columns(config), _state(path))
     except DataError:
         return None
 
@@ -88,8 +89,16 @@ def read_once(config):
 @functools.lru_cache(maxsize=4)
 def _digest(*file):
     # as they are published: a million titles take 3 s, cleaned they would take 20
-    published = sorted((token, text) for token, (text, *_) in _published(*file).items())
-    return hashlib.sha256(json.dumps(published).encode()).hexdigest()
+    return _sha256((token, text) for token, (text, *_) in _published(*file).items())
+
+
+@functools.lru_cache(maxsize=4)
+def _facts_digest(*file):
+    return _sha256(_facts(*file).items())
+
+
+def _sha256(pairs):
+    return hashlib.sha256(json.dumps(sorted(pairs)).encode()).hexdigest()
 
 
 @functools.lru_cache(maxsize=4)

@@ -61,10 +61,10 @@ def sampled(titles):
     """The titles that a catalogue's scale is made from.
 
     Args:
-        titles (sequence of str): the distinct titles of the whole catalogue, sorted.
+        titles (sequence): the distinct titles of the whole catalogue, sorted, or their numbers.
 
     Returns:
-        list of str: all, or a fixed sample of 10,000.
+        list: all, or a fixed sample of 10,000.
     """
     if len(titles) <= SAMPLE:
         return list(titles)
