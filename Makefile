@@ -14,6 +14,7 @@ EVERYDAY = tests/config tests/data tests/encoders tests/evaluation/statistics te
 run: $(READY)
 	$(VENV)/bin/python run_recbole_sam.py --model=SAM --dataset=amazon-beauty
 
+# The files with most tests are not the slowest ones: started first, they would leave those to one process at the end.
 test: $(READY)
 	$(VENV)/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
