@@ -55,7 +55,10 @@ def workers(jobs, devices):
 
 
 def _threads(processes):
-    return max(1, (os.cpu_count() or 1) // processes)
+    """An even share of the cores, and no more than this process computes with (``OMP_NUM_THREADS``)."""
+    import torch
+
+    return max(1, min((os.cpu_count() or 1) // processes, torch.get_num_threads()))
 
 
 def _check_gpus(numbers):

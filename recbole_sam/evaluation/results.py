@@ -1,13 +1,15 @@
 """A comparison as its readers get it: what every table, plot and page is made of."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
 from recbole_sam.evaluation.ranking.protocols import DEFAULT
 
 
-class Results(NamedTuple):
+@dataclass(frozen=True)
+class Results:
     """All that the outputs know; they compute nothing but the way it looks."""
 
     run: dict
@@ -25,8 +27,11 @@ class Results(NamedTuple):
 
     def rows(self, protocol, metric, kind="all"):
         """The rows of the summary for one protocol, metric and kind of groups (a DataFrame)."""
-        summary = self.summary
-        return summary[(summary.protocol == protocol) & (summary.metric == metric) & (summary.kind == kind)]
+        return self._parts.get((protocol, metric, kind), self.summary.iloc[:0])
+
+    @cached_property
+    def _parts(self):  # outputs ask for the same rows many times
+        return dict(iter(self.summary.groupby(["protocol", "metric", "kind"], observed=True)))
 
     def models(self, protocol=None):
         """The models' labels, best first in the first protocol's main metric (list of str).

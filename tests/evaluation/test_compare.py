@@ -36,21 +36,28 @@ def start(*words):
     )
 
 
-def call(*words):
-    process = start(*words)
-    out, err = process.communicate(timeout=300)
-    return subprocess.CompletedProcess(words, process.returncode, out, err)
+@pytest.fixture
+def call(capsys):
+    """The command in this process, whose trials are processes of their own."""
+
+    def called(*words):
+        capsys.readouterr()
+        code = main(["compare", *words])
+        return subprocess.CompletedProcess(words, code, *capsys.readouterr())
+
+    return called
 
 
 def progress(done):
     return [line for line in done.stdout.splitlines() if line.startswith("compare: [")]
 
 
-def test_from_nothing_to_every_output(shop, tmp_path):
+def test_from_nothing_to_every_output(shop, tmp_path, call):
     """A model that fails is reported and the others go on; the same command trains only what failed."""
     words = [*QUICK, "--models=SAM,SASRec,BERT4Rec:hidden_act=foo", "--seeds=1", "--jobs=2"]
-    done = call(*words)
-    assert done.returncode == 1, done.stderr[-3000:]
+    process = start(*words)
+    done = subprocess.CompletedProcess(words, None, *process.communicate(timeout=300))
+    assert process.returncode == 1, done.stderr[-3000:]
     lines = progress(done)
     assert len(lines) == 3 and sum("FAILED" in line for line in lines) == 1
     ranks = pd.read_parquet("run/ranks.parquet")
@@ -117,7 +124,7 @@ def wait_for(condition):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
-def test_stopped_and_started_again(shop, how):
+def test_stopped_and_started_again(shop, call, how):
     words = [*QUICK, "--models=SASRec,GRU4Rec", "--seeds=1"]
     process = start(*words)
     first = Path("run/trials/SASRec-2020/result.json")
@@ -133,7 +140,7 @@ def test_stopped_and_started_again(shop, how):
     assert first.stat().st_mtime == before
 
 
-def test_a_dataset_without_texts_fails_the_models_that_read_them(shop):
+def test_a_dataset_without_texts_fails_the_models_that_read_them(shop, call):
     (shop / "shop.item").unlink()
     done = call(*QUICK, "--models=SAM,SASRec", "--seeds=1")
     assert done.returncode == 1
@@ -164,8 +171,8 @@ def test_interests_of_other_histories_end_it_before_anything_is_trained(shop, tm
     assert comparison.prepare_interests(made, entries.parse(models), print) == {}
 
 
-def test_the_best_epoch_in_masked_ranking_is_another_comparison(shop):
-    """A search judges by it too, and its trials cannot stand beside those of full ranking."""
+def test_a_search_by_masked_ranking(shop, call):
+    """The settings that it chose are used, and its trials cannot stand beside those of full ranking."""
     pytest.importorskip("hyperopt", reason="hyperopt is not installed")
     Path("ranges").mkdir()
     Path("ranges/SASRec.hyper").write_text("hidden_size choice [16,32]\nn_heads choice [2]\n")
@@ -180,6 +187,9 @@ def test_the_best_epoch_in_masked_ranking_is_another_comparison(shop):
     assert trial["identity"]["epoch chosen by"] == "masked"
     [search] = [json.loads(text) for text in Path("run/tuning/SASRec/trials.jsonl").read_text().splitlines()]
     assert search["result"]["best_valid_score"] == trial["valid"]["ndcg@10"] > 0
+    size = trial["tuned"]["hidden_size"]
+    assert size in (16, 32) and trial["tuned"]["n_heads"] == 2
+    assert f"Embedding(26, {size}" in Path("run/trials/SASRec-2020/log.txt").read_text()
     report = Path("run/report.md").read_text()
     assert "on NDCG@10 in masked ranking" in report and report.index("Masked") < report.index("Full ranking")
     other = call(*words, "--protocol=full,masked")
@@ -190,19 +200,6 @@ def test_the_best_epoch_in_masked_ranking_is_another_comparison(shop):
     assert added.returncode == 0, added.stderr[-3000:]
     trials = json.loads(Path("run/trials.json").read_text())
     assert [trial["identity"]["epoch chosen by"] for trial in trials] == ["masked", "masked"]
-
-
-def test_tuned_settings_are_used(shop):
-    pytest.importorskip("hyperopt", reason="hyperopt is not installed")
-    Path("ranges").mkdir()
-    Path("ranges/SASRec.hyper").write_text("hidden_size choice [16,32]\nn_heads choice [2]\n")
-    done = call(*QUICK, "--models=SASRec", "--seeds=1", "--tune=1", "--ranges=ranges")
-    assert done.returncode == 0, done.stderr[-3000:]
-    [trial] = json.loads(Path("run/trials.json").read_text())
-    assert trial["tuned"]["hidden_size"] in (16, 32) and trial["tuned"]["n_heads"] == 2
-    assert (
-        f"Embedding(26, {trial['tuned']['hidden_size']}" in Path("run/trials/SASRec-2020/log.txt").read_text()
-    )
 
 
 @pytest.mark.parametrize(
@@ -252,15 +249,17 @@ def test_processes_get_gpus_that_the_job_may_take(monkeypatch):
     monkeypatch.delenv(VISIBLE, raising=False)
     slots, threads, given = comparison.workers(3, "0,1")
     assert [slot[VISIBLE] for slot in slots] == ["0", "1", "0"] and given == {"gpu_id": "0"}
-    assert threads == max(1, os.cpu_count() // 3) and comparison.workers(None, "0").threads is None
+    assert threads == 1 and comparison.workers(None, "0").threads is None
     monkeypatch.setenv(VISIBLE, "4, 5")
     assert comparison.workers(None, "0, 1").slots == [{VISIBLE: "4", CHOICE: ""}, {VISIBLE: "5", CHOICE: ""}]
 
 
-def test_processes_share_the_cores():
-    cores = os.cpu_count()
+def test_processes_share_the_cores(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 12)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 6)
     assert comparison.workers(None, None) == ([{}], None, {})
-    assert comparison.workers(2, "cpu") == ([{}, {}], max(1, cores // 2), {"use_gpu": "False"})
+    assert comparison.workers(3, "cpu") == ([{}] * 3, 4, {"use_gpu": "False"})
     assert comparison.workers(10_000, "cpu").threads == 1
+    assert comparison.workers(None, "cpu").threads == 6  # OMP_NUM_THREADS may leave fewer than the cores
     with pytest.raises(SettingError, match="names GPU 99, but this machine has"):
         comparison.workers(None, "99")

@@ -3,13 +3,14 @@
 import io
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from recbole_sam.evaluation import report
-from recbole_sam.evaluation.report import html, latex, markdown, plots, provenance, terminal, views
+from recbole_sam.evaluation.report import latex, markdown, plots, provenance, terminal, views
 from recbole_sam.evaluation.results import Results
 from recbole_sam.evaluation.statistics import groups, tables
 
@@ -109,13 +110,6 @@ def test_a_lead_of_one_seed_each_is_called_so(comparison):
     assert views.verdict(alone, "full", "ndcg@5").endswith(said)
 
 
-def test_a_label_with_a_hash_survives_the_csv(tmp_path):
-    strange = a_comparison(strength={"SAM": 0.5, "SASRec:x=#1": 0.2})
-    report.write_all(strange, tmp_path)
-    summary = pd.read_csv(tmp_path / "summary.csv", comment="#")
-    assert set(summary.model) == {"SAM", "SASRec:x=#1"} and summary["mean"].notna().all()
-
-
 def test_too_few_users_for_a_test_is_said():
     few = a_comparison(users=12)
     assert {row[-1] for row in views.certainty(few, "full").rows} == {"too few users for a test"}
@@ -134,28 +128,35 @@ def test_one_seed_and_one_model():
 
 def test_unequal_seeds_are_said(comparison):
     assert views.missing(comparison) == ["Failed, see below: SINE."]
-    short = comparison._replace(
-        trials=[t for t in comparison.trials if (t["model"], t["seed"]) != ("EIMF", 2)]
+    short = replace(
+        comparison, trials=[t for t in comparison.trials if (t["model"], t["seed"]) != ("EIMF", 2)]
     )
     assert views.missing(short)[1] == "Not every model has all seeds: fewer than 2 of EIMF (our reading)."
     other = [{**t, "seed": 9} if (t["model"], t["seed"]) == ("EIMF", 2) else t for t in comparison.trials]
-    assert views.missing(comparison._replace(trials=other))[1] == "Not all models have the same seeds."
+    assert views.missing(replace(comparison, trials=other))[1] == "Not all models have the same seeds."
 
 
-def outputs(results, tmp_path):
+def outputs(results, folder):
     from rich.console import Console
 
     console = Console(width=100, file=io.StringIO())
     terminal.show(results, console)
     texts = {"terminal": console.file.getvalue()}
-    for file in report.write_all(results, tmp_path):
+    for file in report.write_all(results, folder):
         if file.suffix != ".png":
             texts[file.name] = file.read_text(encoding="utf-8")
     return texts
 
 
-def test_every_output_says_where_it_comes_from(comparison, tmp_path):
-    texts = outputs(comparison, tmp_path)
+@pytest.fixture(scope="module")
+def written(comparison, tmp_path_factory):
+    """The folder of every output, and what stands in each."""
+    folder = tmp_path_factory.mktemp("written")
+    return folder, outputs(comparison, folder)
+
+
+def test_every_output_says_where_it_comes_from(written):
+    _, texts = written
     assert len(texts) == 6 + 5
     for name, text in texts.items():
         plain = " ".join(text.replace("\\_", "_").replace("\\", "").split())
@@ -179,11 +180,17 @@ def masked():
     ranks = ranks[~left_out & ~(here & (ranks.model == "STOSA"))]
     repeats = {"validation": [7, USERS], "test": [6, USERS]}
     run = a_run(topk=[5, 10, 50], chosen_by="masked", repeats=repeats)
-    return whole._replace(run=run, summary=tables.summary(ranks, [5, 10, 50], groups.item_groups(ranks, 20)))
+    summary = tables.summary(ranks, [5, 10, 50], groups.item_groups(ranks, 20))
+    return replace(whole, run=run, summary=summary)
 
 
-def test_every_output_says_what_masked_ranking_leaves_out(masked, tmp_path):
-    for name, text in outputs(masked, tmp_path).items():
+@pytest.fixture(scope="module")
+def masked_texts(masked, tmp_path_factory):
+    return outputs(masked, tmp_path_factory.mktemp("masked"))
+
+
+def test_every_output_says_what_masked_ranking_leaves_out(masked_texts):
+    for name, text in masked_texts.items():
         plain = " ".join(text.replace("\\", "").split())
         if not name.endswith(".svg"):
             assert f"6 of {USERS} targets repeat such an item and are left out" in plain, name
@@ -202,26 +209,26 @@ def test_a_model_without_masked_ranks_stands_in_the_other_tables(masked):
     assert [row[0] for row in views.main(masked, "full").rows][-1] == "STOSA"
     assert "STOSA" in [row[0] for row in views.costs(masked).rows]
     figures = plots.figures(masked)
-    assert len(figures["masked-bars"][1].axes[0].patches) == 3
+    assert len(figures["masked-bars"].figure.axes[0].patches) == 3
     bars = {
-        name: figures[name][1].axes[0].patches[0].get_facecolor() for name in ("masked-bars", "full-bars")
+        name: figures[name].figure.axes[0].patches[0].get_facecolor() for name in ("masked-bars", "full-bars")
     }
     assert bars["masked-bars"] == bars["full-bars"]
 
 
-def test_a_third_cut_off_has_a_table_of_its_own_where_width_counts(masked, tmp_path):
+def test_a_third_cut_off_has_a_table_of_its_own_where_width_counts(masked, masked_texts):
     wide, narrow = views.main(masked, "masked"), views.narrow(masked, "masked")
     assert [lengths for lengths, _ in narrow] == [[5, 10], [50]]
     assert wide.head == narrow[0][1].head + narrow[1][1].head[1:]
     assert wide.notes == narrow[0][1].notes + narrow[1][1].notes
     text = latex.text(masked)
     assert r"\label{tab:masked}" in text and r"\label{tab:masked-50}" in text
-    shown = outputs(masked, tmp_path)["terminal"]
+    shown = masked_texts["terminal"]
     assert max(map(len, shown.splitlines())) <= 100 and "HR@50" in shown
 
 
 def test_synthetic_data_is_labelled_everywhere(tmp_path):
-    for name, text in outputs(a_comparison(synthetic=True), tmp_path).items():
+    for name, text in outputs(a_comparison(synthetic=True, protocols=("full",)), tmp_path).items():
         assert "SYNTHETIC DATA" in text, name
 
 
@@ -255,7 +262,7 @@ def test_markdown_tables_are_whole(comparison):
         assert len(widths) == 1
 
 
-HOSTILE = '=HYPERLINK("http://x") <img src=x onerror=alert(1)> [a](javascript:1) `b` | $c_d$'
+HOSTILE = '=HYPERLINK("http://x") <img src=x onerror=alert(1)> [a](javascript:1) `b` | $c_d$ #1'
 
 
 def test_nothing_that_a_user_named_is_html_a_link_or_a_formula(tmp_path):
@@ -274,7 +281,7 @@ def test_nothing_that_a_user_named_is_html_a_link_or_a_formula(tmp_path):
             for cell in re.split(r'[,;]|"(?!")', line):
                 assert not re.match(r"[=+@]|-(?!\d)", cell), line
         frame = pd.read_csv(tmp_path / name, comment="#")
-        assert f"'{HOSTILE}" in set(frame.model)
+        assert f"'{HOSTILE}" in set(frame.model) and frame.iloc[:, -1].notna().any()  # a # begins no comment
 
 
 def test_latex_is_balanced_and_escaped(comparison):
@@ -289,17 +296,18 @@ def test_latex_is_balanced_and_escaped(comparison):
     assert latex.escaped("50 % & a_b #1 {x}") == r"50 \% \& a\_b \#1 \{x\}"
 
 
-def test_csv_is_read_directly(comparison, tmp_path):
-    report.write_all(comparison, tmp_path)
-    summary = pd.read_csv(tmp_path / "summary.csv", comment="#")
+def test_csv_is_read_directly(comparison, written):
+    folder, _ = written
+    summary = pd.read_csv(folder / "summary.csv", comment="#")
     assert list(summary.columns) == tables.SUMMARY and len(summary) == len(comparison.summary)
-    assert list(pd.read_csv(tmp_path / "costs.csv", comment="#").columns) == tables.COSTS
+    assert list(pd.read_csv(folder / "costs.csv", comment="#").columns) == tables.COSTS
 
 
-def test_page_needs_no_other_file(comparison, tmp_path):
-    text = html.text(comparison, plots.figures(comparison), tmp_path)
+def test_page_needs_no_other_file(written):
+    folder, texts = written
+    text = texts["report.html"]
     assert text.count("<svg") == 5 and text.count("<details") == 12
-    assert "&lt;100 %&gt;" in text and f"compare --from={tmp_path}" in text
+    assert "&lt;100 %&gt;" in text and f"compare --from={folder}" in text
     outside = re.findall(r'(?:src|href)="(?!#)([^"]*)"', text)
     assert outside == []
 
@@ -307,19 +315,19 @@ def test_page_needs_no_other_file(comparison, tmp_path):
 def test_figures_show_the_numbers(comparison):
     figures = plots.figures(comparison)
     assert list(figures) == ["full-bars", "full-groups", "uni100-bars", "uni100-groups", "curves"]
-    lengths = [patch.get_width() for patch in figures["full-bars"][1].axes[0].patches]
+    lengths = [patch.get_width() for patch in figures["full-bars"].figure.axes[0].patches]
     rows = comparison.rows("full", "ndcg@5").set_index("model").loc[comparison.models()]
     assert lengths == pytest.approx(rows["mean"].tolist())
-    names = [label.get_text() for label in figures["full-bars"][1].axes[0].get_yticklabels()]
+    names = [label.get_text() for label in figures["full-bars"].figure.axes[0].get_yticklabels()]
     assert names == [comparison.name(label) for label in comparison.models()]
-    lines = figures["curves"][1].axes[0].lines
+    lines = figures["curves"].figure.axes[0].lines
     assert len(lines) == 3 * (2 + 1)
     assert lines[0].get_xdata().tolist() == [1, 3] and lines[0].get_ydata().tolist() == [0.01, 0.03]
 
 
 def test_a_figure_says_the_first_command_and_the_report_all():
     result = a_comparison(command="compare --a && compare --b && compare --c")
-    footer = plots.figures(result)["full-bars"][1].get_supxlabel()
+    footer = plots.figures(result)["full-bars"].figure.get_supxlabel()
     assert "compare --a; went on 2 times, see report.md" in footer and "--b" not in footer
     assert dict(provenance.lines(result))["Command"] == result.run["command"]
 

@@ -35,14 +35,14 @@ def text(results, drawn, folder):
         ranked = provenance.protocols(results)[protocol]
         parts += [heading, f'<p class="quiet">Ranked is {page.text(ranked)}.</p>', *table]
         parts += _table(views.certainty(results, protocol))
-        parts += [_figure(*drawn[f"{protocol}-bars"]), _figure(*drawn[f"{protocol}-groups"])]
+        parts += [_figure(drawn[f"{protocol}-bars"]), _figure(drawn[f"{protocol}-groups"])]
         for metric in names(run["topk"]):
             opened = " open" if metric == results.metric else ""
             table = "".join(_table(views.groups(results, protocol, metric), heading=False))
             parts.append(
                 f"<details{opened}><summary>{page.text(shown(metric))} by group</summary>{table}</details>"
             )
-    parts += ["<h2>Learning curves</h2>", _figure(*drawn["curves"])]
+    parts += ["<h2>Learning curves</h2>", _figure(drawn["curves"])]
     parts += _table(views.costs(results)) + _table(views.settings(results))
     if failed:
         parts += _table(failed)
@@ -66,5 +66,5 @@ def _table(shown_table, heading=True):
     return parts
 
 
-def _figure(caption, figure):
-    return f"<figure>{page.svg(figure)}<figcaption>{page.text(caption)}</figcaption></figure>"
+def _figure(plot):
+    return f"<figure>{plot.svg}<figcaption>{page.text(plot.caption)}</figcaption></figure>"

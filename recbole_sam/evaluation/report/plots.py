@@ -1,6 +1,8 @@
 """The plots of a comparison, as matplotlib figures and as files."""
 
 import textwrap
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -13,6 +15,20 @@ COLOURS = ("#2f6690", "#d1495b", "#edae49", "#66a182", "#8d6a9f", "#3a7d44", "#c
 """A colour a model, in the order of the table; with more models they repeat, lines dashed."""
 
 
+@dataclass(frozen=True)
+class Plot:
+    """One plot of a report."""
+
+    caption: str
+    figure: object
+    """A drawn ``matplotlib.figure.Figure``."""
+
+    @cached_property
+    def svg(self):
+        """The figure as an ``<svg>`` element (str)."""
+        return page.svg(self.figure)
+
+
 def figures(results):
     """Every plot of a comparison.
 
@@ -20,7 +36,7 @@ def figures(results):
         results (Results): the comparison.
 
     Returns:
-        dict: name (str) to a caption (str) and a drawn ``matplotlib.figure.Figure``.
+        dict: name (str) to a :class:`Plot`.
     """
     drawn = {}
     metric = shown(results.metric)
@@ -40,7 +56,7 @@ def figures(results):
         f"{title}, after each epoch; a thin line a seed.",
         _figure(results, title, lambda axes: curves(axes, results), 4.6),
     )
-    return drawn
+    return {name: Plot(*made) for name, made in drawn.items()}
 
 
 def write(results, drawn, folder):
@@ -56,10 +72,10 @@ def write(results, drawn, folder):
     """
     folder.mkdir(exist_ok=True)
     files = []
-    for name, (_, figure) in drawn.items():
+    for name, plot in drawn.items():
         files += [folder / f"{name}.png", folder / f"{name}.svg"]
-        figure.savefig(files[-2], dpi=150)
-        files[-1].write_text('<?xml version="1.0" encoding="utf-8"?>\n' + page.svg(figure), encoding="utf-8")
+        plot.figure.savefig(files[-2], dpi=150)
+        files[-1].write_text('<?xml version="1.0" encoding="utf-8"?>\n' + plot.svg, encoding="utf-8")
     return files
 
 
