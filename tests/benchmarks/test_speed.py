@@ -32,6 +32,7 @@ def run(folder, *words):
     return done.stdout, {(row["group"], row["name"]): row for row in rows}
 
 
+@pytest.mark.slow
 def test_every_group_runs_and_is_written_down(tmp_path):
     printed, rows = run(tmp_path, "--quick")
     page = (tmp_path / "speed.md").read_text()

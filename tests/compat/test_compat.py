@@ -445,6 +445,7 @@ for check in (exact_times, stable_duplicates, unique_names, unique_tensorboard, 
 OF_PROMISES = re.findall(r"^def (\w+)\(\):", PROMISES, re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(_installed("hyperopt") == Version("0"), reason="hyperopt is not installed")
 def test_adjustments_that_keep_our_promises_are_needed_and_enough(tmp_path):
     """Together in two processes: each check alone would take ten seconds."""

@@ -119,6 +119,7 @@ def test_two_processes_train_and_evaluate_as_one(tmp_path, start, free_port):
     assert users.tolist() == test._dataset.inter_feat["user_id"].tolist()
 
 
+@pytest.mark.slow
 def test_two_machines_with_fewer_users_than_ranks(tmp_path, start, free_port):
     sequences = random_sequences(users=9, items=10, shortest=3, longest=3)
     sequences["long"] = [f"i{item}" for item in range(7)]

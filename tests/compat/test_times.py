@@ -92,6 +92,7 @@ def test_a_split_by_time_holds_out_what_came_last(tmp_path, split):
     assert len(times[2]) and max(times[0].max(), times[1].max()) <= times[2].min()
 
 
+@pytest.mark.slow
 def test_ml_100k_holds_out_the_newest_ratings():
     """As RecBole sorts, 4 of 943 users had another test item and 37 a misordered history."""
     config = make_config("SASRec", "ml-100k", MAX_ITEM_LIST_LENGTH=1000)

@@ -3,6 +3,7 @@
 import inspect
 import logging
 import re
+from functools import cache
 
 import pytest
 from conftest import make_config
@@ -58,11 +59,12 @@ def classes_of(model):
 
 
 def test_what_the_code_of_recboles_models_reads_is_theirs():
+    source = cache(inspect.getsource)  # models share classes, and finding one takes long
     set_by_recbole = {"device", "eval_type", "single_spec", "feature_num"}
     known, seen = setting_names.recbole_names() | set_by_recbole, 0
     for model in setting_names.recbole_model_names():
         try:
-            sources = "".join(map(inspect.getsource, classes_of(model)))
+            sources = "".join(map(source, classes_of(model)))
         except ImportError:  # of what the model needs, such as xgboost
             continue
         read = set(re.findall(r"config\[[\"'](\w+)[\"']\]", sources))

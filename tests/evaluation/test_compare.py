@@ -89,16 +89,13 @@ def test_from_nothing_to_every_output(shop, tmp_path, call):
     assert len(progress(again)) == 1
     assert {path: path.stat().st_mtime for path in before} == before
 
-    redrawn = call("--from=run", "--user-groups=2,4", "--protocol=full")
-    assert redrawn.returncode == 0 and not progress(redrawn)
-    groups = set(pd.read_csv("run/summary.csv", comment="#").group)
-    assert {"history <=2", "history 3-4", "history >=5"} <= groups
-
-    masked = call("--from=run", "--protocol=masked,full", "--topk=[10,15]")
-    assert masked.returncode == 0, masked.stderr[-2000:]
-    assert f"{40 - left} of 40 test targets repeat an item" in " ".join(masked.stdout.split())
-    assert set(pd.read_csv("run/summary.csv", comment="#").protocol) == {"masked", "full"}
-    assert "Masked ranking: all users" in masked.stdout and "HR@15" in masked.stdout
+    redrawn = call("--from=run", "--user-groups=2,4", "--protocol=masked,full", "--topk=[10,15]")
+    assert redrawn.returncode == 0 and not progress(redrawn), redrawn.stderr[-2000:]
+    assert f"{40 - left} of 40 test targets repeat an item" in " ".join(redrawn.stdout.split())
+    summary = pd.read_csv("run/summary.csv", comment="#")
+    assert set(summary.protocol) == {"masked", "full"}
+    assert {"history <=2", "history 3-4", "history >=5"} <= set(summary.group)
+    assert "Masked ranking: all users" in redrawn.stdout and "HR@15" in redrawn.stdout
 
     added = call("--from=run", "--add=STOSA")
     assert len(progress(added)) == 1 and added.returncode == 0, added.stderr[-2000:]
@@ -171,6 +168,7 @@ def test_interests_of_other_histories_end_it_before_anything_is_trained(shop, tm
     assert comparison.prepare_interests(made, entries.parse(models), print) == {}
 
 
+@pytest.mark.slow
 def test_a_search_by_masked_ranking(shop, call):
     """The settings that it chose are used, and its trials cannot stand beside those of full ranking."""
     pytest.importorskip("hyperopt", reason="hyperopt is not installed")
