@@ -1,7 +1,6 @@
 """``python -m recbole_sam compare`` as a user types it, in real processes."""
 
 import json
-import os
 import re
 import shlex
 import signal
