@@ -14,9 +14,10 @@ EVERYDAY = tests/config tests/data tests/encoders tests/evaluation/statistics te
 run: $(READY)
 	$(VENV)/bin/python run_recbole_sam.py --model=SAM --dataset=amazon-beauty
 
-# The files with most tests are not the slowest ones: started first, they would leave those to one process at the end.
+# Some tests wait for a server or a signal, so three share two cores. The files with most tests are not the slowest ones: started
+# first, they would leave those to one process at the end.
 test: $(READY)
-	$(VENV)/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+	$(VENV)/bin/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 check: lint
 	$(VENV)/bin/python -m pytest --quiet --numprocesses=2 $(EVERYDAY)

@@ -383,6 +383,7 @@ def _comparison(name):
     return folder.ranks(), folder.trials(), folder.run()["head_from"]
 
 
+@functools.cache
 def _load(folder, rows):
     ranks, all_trials, head_from = _comparison(folder)
     trials = {}

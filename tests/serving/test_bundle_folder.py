@@ -24,7 +24,7 @@ from recbole_sam.serving.making.write import write_bundle
 print("ready", flush=True)
 write_bundle(sys.argv[1], sys.argv[2], with_users=True, overwrite=True)
 """
-POINTS = [pytest.param(2, id="everyday"), pytest.param(20, id="thorough", marks=pytest.mark.slow)]
+POINTS = [pytest.param(1, id="everyday"), pytest.param(20, id="thorough", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module")

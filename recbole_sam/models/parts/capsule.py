@@ -105,6 +105,9 @@ def best_matches(interests, items, active=None):
     Returns:
         torch.FloatTensor: shape [B, N].
     """
+    if len(interests) == 1:
+        one = interests[0] if active is None else interests[0, active[0]]
+        return (one @ items.t()).amax(dim=0, keepdim=True)
     # One interest at a time: two [B, N] tensors at most instead of a [B, K, N] one.
     if active is None:
         return functools.reduce(torch.maximum, (one @ items.t() for one in interests.unbind(1)))
