@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import re
+import secrets
 
 from recbole_sam.config import setting_names
 from recbole_sam.errors import DataError, RecBoleSAMError, SettingError
@@ -152,7 +153,8 @@ def check_topk(config, items):
 def whole_file(path):
     """Gives the name of a file beside ``path``, which takes its place when all went well.
 
-    A checkpoint replaces that of the best epoch so far, which a full disk must not cost.
+    A checkpoint replaces that of the best epoch so far, which a full disk must not cost. All ranks of
+    distributed training come here, and one writes: each has a name of its own.
 
     Args:
         path (str): of the file.
@@ -160,7 +162,7 @@ def whole_file(path):
     Yields:
         str: where to write; nothing may be written either.
     """
-    partial = f"{path}.partial"
+    partial = f"{path}.{os.getpid()}-{secrets.token_hex(4)}.partial"
     try:
         yield partial
         if os.path.exists(partial):
