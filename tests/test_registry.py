@@ -138,6 +138,7 @@ def test_objective_function_is_found_by_a_worker_that_knows_us():
     assert pickle.loads(pickle.dumps(objective_function)) is registry.objective_function
 
 
+@pytest.mark.slow
 def test_two_distributed_workers(shop, free_port):
     build_interests(make_config())
     settings = {**QUICK, "gpu_id": "0,1", "checkpoint_dir": "mine"}

@@ -45,13 +45,14 @@ def test_sam_from_nothing_to_a_result(shop, caplog):
     assert result.split("OrderedDict")[1] in first.stderr.split("test result")[1]
 
 
-def test_another_model_by_file_and_command_line(shop, tmp_path):
+def test_another_model_by_file_and_command_line(shop, tmp_path, caplog):
     (tmp_path / "my.yaml").write_text(
         "epochs: 1\nhidden_size: 32\nn_heads: 2\nmetrics: [NDCG]\nvalid_metric: NDCG@5\n"
     )
-    done = run("--model=SASRec", "--dataset=shop", "--config_files=my.yaml", "--topk=[5]", "--hidden_size=16")
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "Embedding(26, 16" in done.stderr and "ndcg@5" in done.stderr and "recall" not in done.stderr
+    words = ["--model=SASRec", "--dataset=shop", "--config_files=my.yaml", "--topk=[5]", "--hidden_size=16"]
+    with caplog.at_level(logging.INFO):
+        assert main(["run", *words]) == 0
+    assert "Embedding(26, 16" in caplog.text and "ndcg@5" in caplog.text and "recall" not in caplog.text
 
 
 def test_synthetic_data_is_announced_at_both_ends(shop, caplog):

@@ -462,12 +462,14 @@ def test_every_adjustment_has_a_test():
     assert sorted(step.__name__ for step in compat.STEPS) == sorted(tested)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(_installed("torch") < Version("2.6"), reason="this torch unpickles fully by default")
 def test_only_recbole_gets_full_unpickling(shop):
     done = run(PRELOADED)
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_stand_in_for_ray_is_not_left_behind(shop):
     done = run("""
 import recbole.quick_start
