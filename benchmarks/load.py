@@ -1,11 +1,11 @@
 """How many requests a second does ``serve`` answer, and how soon?
 
-    npm install autocannon                                    # the load generator; needs Node.js
+    apt-get install tsung                                     # the load generator, Debian's
     python -m benchmarks.load bundles/beauty --rate=300 --seconds=60
     python -m benchmarks.load bundles/beauty --rate=100 --seconds=600 --mixed --reload_every=60
 
-Requests are sent at a fixed rate, whether or not earlier ones were answered (latencies are corrected for
-coordinated omission). Server and generator share this machine. Prints a row of ``benchmarks/load.md``.
+Visitors come at random moments, whether or not earlier ones were answered, and ask once each over a new
+connection. Server and generator share this machine. Prints a row of ``benchmarks/load.md``.
 """
 
 import argparse
@@ -18,10 +18,41 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
 
 USERS, K = 2000, 20
-CONNECTIONS = 50
-MEGABYTE = 1024
+POST, GET = "POST", "GET"
+KNOWN = (POST, "/recommend", {"user": "%%_user%%", "k": K})
+MIXED = {
+    60: KNOWN,
+    15: (POST, "/recommend", {"user": "%%_user%%", "k": K, "steer": ["hair brush"]}),
+    10: (POST, "/recommend", {"items": "%%_items%%", "k": K}),
+    9: (POST, "/explain", {"user": "%%_user%%", "item": "%%_item%%"}),
+    6: (GET, "/items?q=oil", None),
+}
+"""Percent of the visitors to what they ask; words in %% come from a table of users."""
+
+CONFIG = """<?xml version="1.0"?>
+<!DOCTYPE tsung SYSTEM "/usr/share/tsung/tsung-1.0.dtd">
+<tsung loglevel="warning" dumptraffic="protocol">
+  <clients><client host="localhost" use_controller_vm="true" maxusers="30000"/></clients>
+  <servers><server host="127.0.0.1" port="{port}" type="tcp"/></servers>
+  <load><arrivalphase phase="1" duration="{seconds}" unit="second">
+    <users arrivalrate="{rate}" unit="second"/>
+  </arrivalphase></load>
+  <options><option name="file_server" id="users" value="{table}"/></options>
+  <sessions>{sessions}</sessions>
+</tsung>
+"""
+SESSION = """
+    <session name="s{number}" probability="{percent}" type="ts_http">
+      <setdynvars sourcetype="file" fileid="users" delimiter=";" order="random">
+        <var name="user"/><var name="item"/><var name="items"/>
+      </setdynvars>
+      <request subst="true"><http url={url} method="{method}" version="1.1"{body}/></request>
+    </session>"""
 
 
 def arguments(words):
@@ -29,59 +60,48 @@ def arguments(words):
     parser.add_argument("bundle", help="made --with-users")
     parser.add_argument("--rate", type=int, default=300, help="requests a second")
     parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--mixed", action="store_true", help="all kinds of requests instead of known users alone")
+    parser.add_argument("--mixed", action="store_true", help="all kinds of requests, not known users alone")
     parser.add_argument("--reload_every", type=int, default=0, help="seconds; 0: never")
     parser.add_argument("--port", type=int, default=8199)
-    parser.add_argument("--autocannon", default="npx autocannon", help="the command of the load generator")
     return parser.parse_args(words)
 
 
-def requests(bundle, mixed):
-    """What is asked, as (path, body or None): ``USERS`` known users, or every kind of request.
+def users(bundle):
+    """Rows (list of str) of a user, an item to explain, and the newest items of the user as JSON.
 
     Args:
         bundle (Bundle): with users.
-        mixed (bool): of ten requests six for users, one steered, and one each for a session, reasons and a
-            search.
-
-    Returns:
-        list of tuple
     """
     tokens, _, items, starts, lengths = bundle.people.block(0, "valid")
-    asked = []
+    rows = []
     for number, user in enumerate(tokens[:USERS]):
-        taken = [str(bundle.items[item]) for item in items[starts[number] :][: lengths[number]]]
-        kind = number % 10 if mixed else 0
-        if kind < 6:
-            asked.append(("/recommend", {"user": user, "k": K}))
-        elif kind == 6:
-            asked.append(("/recommend", {"user": user, "k": K, "steer": ["hair brush"]}))
-        elif kind == 7:
-            asked.append(("/recommend", {"items": taken[-10:] or [str(bundle.items[1])], "k": K}))
-        elif kind == 8:
-            asked.append(("/explain", {"user": user, "item": str(bundle.items[1 + number])}))
-        else:
-            asked.append(("/items?q=oil", None))
-    return asked
+        taken = bundle.items[items[starts[number] :][: lengths[number]]].tolist()
+        rows.append(f"{user};{bundle.items[1 + number % (len(bundle.items) - 1)]};{json.dumps(taken[-10:])}")
+    return rows
 
 
-def as_har(address, asked):
-    """The requests as a HAR file's content (dict), the form that the generator reads."""
-    headers = [{"name": "Content-Type", "value": "application/json"}]
-    entries = [
-        {"request": {"method": "GET", "url": address + path, "headers": []}}
-        if body is None
-        else {"request": {"method": "POST", "url": address + path, "headers": headers,
-                          "postData": {"mimeType": "application/json", "text": json.dumps(body)}}}
-        for path, body in asked
-    ]  # fmt: skip
-    return {"log": {"version": "1.2", "creator": {"name": "benchmarks.load"}, "entries": entries}}
+def sessions(mixed):
+    """The kinds of visitors, as tsung reads them (str).
+
+    Args:
+        mixed (bool): all kinds, or known users alone.
+    """
+    found = []
+    for number, (percent, (method, path, asked)) in enumerate((MIXED if mixed else {100: KNOWN}).items()):
+        body = ""
+        if asked is not None:
+            contents = quoteattr(json.dumps(asked).replace('"%%_items%%"', "%%_items%%"))
+            body = f" content_type='application/json' contents={contents}"
+        found.append(
+            SESSION.format(number=number, percent=percent, url=quoteattr(path), method=method, body=body)
+        )
+    return "".join(found)
 
 
 def megabytes(process):
     """Resident memory of a process."""
     text = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
-    return int(text.split("VmRSS:")[1].split()[0]) / MEGABYTE
+    return int(text.split("VmRSS:")[1].split()[0]) / 1024
 
 
 def wait_until_up(address, process, seconds=120):
@@ -110,10 +130,21 @@ def watched(address, process, reload_every, ended):
     while not ended.wait(10):
         memory.append(megabytes(process))
         if reload_every and (time.monotonic() - begun) / reload_every > reloads + 1:
-            question = urllib.request.Request(f"{address}/reload", method="POST")
+            question = urllib.request.Request(f"{address}/reload", method=POST)
             assert urllib.request.urlopen(question, timeout=60).status == 200
             reloads += 1
     return memory, reloads
+
+
+def answers(dump):
+    """Milliseconds (numpy.ndarray) of the answers, and how many requests failed.
+
+    Args:
+        dump (str): what tsung kept, a line a request.
+    """
+    rows = [line.split(";") for line in dump.splitlines() if not line.startswith("#")]
+    good = [row for row in rows if row[6] == "200" and not row[11]]
+    return np.array([float(row[8]) for row in good]), len(rows) - len(good)
 
 
 def main(words=None):
@@ -127,11 +158,12 @@ def main(words=None):
 
     address = f"http://127.0.0.1:{args.port}"
     serve = [sys.executable, "-m", "recbole_sam", "serve", args.bundle, f"--port={args.port}"]
-    asked = requests(recbole_sam.load(args.bundle), args.mixed)
-    with tempfile.TemporaryDirectory() as folder:
-        har = Path(folder) / "requests.har"
-        har.write_text(json.dumps(as_har(address, asked)), encoding="utf-8")
-        with open(Path(folder) / "serve.log", "w") as log:
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "users.csv").write_text("\n".join(users(recbole_sam.load(args.bundle))) + "\n")
+        config = CONFIG.format(**vars(args), table=folder / "users.csv", sessions=sessions(args.mixed))
+        (folder / "tsung.xml").write_text(config, encoding="utf-8")
+        with open(folder / "serve.log", "w") as log:
             process = subprocess.Popen(serve, stdout=log, stderr=log)
         try:
             wait_until_up(address, process)
@@ -140,23 +172,24 @@ def main(words=None):
                 target=lambda: told.append(watched(address, process, args.reload_every, ended))
             )
             watch.start()
-            generator = [*args.autocannon.split(), "--json", f"--har={har}", f"--connections={CONNECTIONS}",
-                         f"--overallRate={args.rate}", f"--duration={args.seconds}", address]  # fmt: skip
+            generator = ["tsung", "-f", str(folder / "tsung.xml"), "-l", str(folder / "log"), "start"]
             done = subprocess.run(generator, capture_output=True, text=True)
             ended.set()
             watch.join()
         finally:
             process.terminate()
             process.wait(timeout=60)
-    if done.returncode:
-        raise SystemExit(done.stderr[-2000:])
-    found, (memory, reloads) = json.loads(done.stdout), told[0]
+        [dump] = (folder / "log").glob("*/tsung.dump")
+        took, failed = answers(dump.read_text(encoding="utf-8"))
+    if done.returncode or not len(took):
+        raise SystemExit(done.stderr[-2000:] or "no request was answered")
+    memory, reloads = told[0]
+    middle, late = np.percentile(took, [50, 99])
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {reloads} reloads\n")
-    print("| requests/s asked | answered | p50, ms | p99, ms | failed | MB first, last |\n|---|---|---|---|---|---|")
-    failed = found["non2xx"] + found["errors"] + found["timeouts"]
-    latency = found["latency"]
-    print(f"| {args.rate} | {found['requests']['average']:.0f} | {latency['p50']} | {latency['p99']} | {failed} "
-          f"| {memory[0]:.0f}, {memory[-1]:.0f} |")  # fmt: skip
+    print("| asked | answered a second | p50, ms | p99, ms | slowest, ms | failed | MB, first and last |")
+    print("|---|---|---|---|---|---|---|")
+    print(f"| {args.rate} | {len(took) / args.seconds:.0f} | {middle:.1f} | {late:.1f} | {took.max():.0f} "
+          f"| {failed} | {memory[0]:.0f}, {memory[-1]:.0f} |")  # fmt: skip
 
 
 if __name__ == "__main__":

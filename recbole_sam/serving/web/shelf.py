@@ -1,5 +1,6 @@
 """The bundles of a server, by name; each can be swapped for what its folder holds now."""
 
+import gc
 import os
 from logging import getLogger
 from pathlib import Path
@@ -35,6 +36,7 @@ class Shelf:
             bundle = opened(folder)
             self._places[name] = Together(bundle, limits, measured)
             self._places[name].search = Search(bundle)
+        _settle()
 
     def __getitem__(self, name):
         """The :class:`Together` of a name; None is the first."""
@@ -68,6 +70,7 @@ class Shelf:
         searches = {name: Search(bundle) for name, bundle in changed.items()}
         for name, bundle in changed.items():
             self._places[name].bundle, self._places[name].search = bundle, searches[name]
+        _settle()
         getLogger("recbole_sam").info("reloaded: %s", ", ".join(changed) or "nothing is new")
         return list(changed)
 
@@ -75,6 +78,14 @@ class Shelf:
         """Answers what waits, and ends."""
         for place in self._places.values():
             place.close()
+        gc.unfreeze()
+
+
+def _settle():
+    """Keeps Python from searching open bundles for garbage, which stops all answers for half a second."""
+    gc.unfreeze()  # a bundle that was replaced
+    gc.collect()
+    gc.freeze()
 
 
 def opened(folder):
