@@ -52,7 +52,7 @@ def circle_config(root, model, **settings):
         "metrics": ["Hit"],
         "topk": [5],
         "valid_metric": "Hit@5",
-        "epochs": 12,
+        "epochs": 10,
         "train_batch_size": 256,
         "learning_rate": 0.01,
         "hidden_dropout_prob": 0.1,

@@ -114,6 +114,7 @@ def test_run_recbole_and_reload(shop):
     assert dict(again) == dict(result["test_result"])
 
 
+@pytest.mark.slow
 def test_reload_in_a_fresh_process(shop):
     build_interests(make_config())
     run_recbole(model="SAM", dataset="shop", config_dict={**QUICK, "checkpoint_dir": "mine"})
@@ -178,6 +179,7 @@ class Mine(SASRec):
     """A model of a user's own, with a loss of a name of its own."""
 
 
+@pytest.mark.slow
 def test_the_gpu_is_chosen_before_cuda_is_asked(shop):
     """CUDA reads which GPUs it may see when it is first asked: after that ``gpu_id`` chooses nothing."""
     code = """

@@ -375,7 +375,11 @@ def test_compiled_equals_eager(sam):
 
 @pytest.mark.parametrize(
     "more",
-    [{}, {"interest_text": True, "item_knn": True}, {"interest_readout": "max", "learned_queries": 2}],
+    [
+        {"interest_text": True, "item_knn": True},
+        pytest.param({}, marks=pytest.mark.slow),
+        pytest.param({"interest_readout": "max", "learned_queries": 2}, marks=pytest.mark.slow),
+    ],
     ids=str,
 )
 def test_compiled_forward_is_the_one_that_runs(shop, monkeypatch, more):
