@@ -99,8 +99,8 @@ def best_matches(interests, items, active=None):
     Args:
         interests (torch.FloatTensor): shape [B, K, d].
         items (torch.FloatTensor): shape [N, d].
-        active (torch.BoolTensor, optional): True for the interests a user has, shape [B, K].
-            Default: all.
+        active (torch.BoolTensor, optional): True for the interests a user has, one at least, shape
+            [B, K]. Default: all.
 
     Returns:
         torch.FloatTensor: shape [B, N].
