@@ -111,13 +111,11 @@ def best_matches(interests, items, active=None):
     # One interest at a time: two [B, N] tensors at most instead of a [B, K, N] one.
     if active is None:
         return functools.reduce(torch.maximum, (one @ items.t() for one in interests.unbind(1)))
-    of_all = active.all(dim=0).tolist()
     best = interests.new_full((len(interests), len(items)), float("-inf"))
-    for number in sorted(range(len(of_all)), key=of_all.__getitem__, reverse=True):
-        one = interests[:, number]
-        if of_all[number]:
+    for one, has, all_have in zip(interests.unbind(1), active.unbind(1), active.all(dim=0), strict=True):
+        if all_have:  # nothing need be copied
             best = torch.maximum(best, one @ items.t())
         else:  # most users have far fewer than the most
-            rows = active[:, number].nonzero().squeeze(1)
+            rows = has.nonzero().squeeze(1)
             best[rows] = torch.maximum(best[rows], one[rows] @ items.t())
     return best

@@ -70,7 +70,8 @@ class Shelf:
         searches = {name: Search(bundle) for name, bundle in changed.items()}
         for name, bundle in changed.items():
             self._places[name].bundle, self._places[name].search = bundle, searches[name]
-        _settle()
+        if changed:
+            _settle()
         getLogger("recbole_sam").info("reloaded: %s", ", ".join(changed) or "nothing is new")
         return list(changed)
 
