@@ -56,13 +56,9 @@ def replacing(path, refused=lambda error: error, private=False):
         except OSError as error:
             raise refused(error) from error
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     with disk():
         path.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in path.parent.glob(f".{glob.escape(path.name)}.*-????????.tmp"):
-            with suppress(FileNotFoundError):  # another writer was quicker
-                if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
-                    leftover.unlink()
+        temporary = own_name(path)
         file = open(temporary, "xb", opener=private_opener if private else None)
     try:
         yield NewFile(file, disk)
@@ -78,6 +74,22 @@ def replacing(path, refused=lambda error: error, private=False):
             file.close()
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def own_name(path):
+    """A name beside ``path`` that no other process writes to; removes what killed ones left under such names.
+
+    Args:
+        path (pathlib.Path): of a file that the new one is to replace.
+
+    Returns:
+        pathlib.Path
+    """
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*-????????.tmp"):
+        with suppress(FileNotFoundError):  # another writer was quicker
+            if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
+                leftover.unlink()
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
 def private_opener(path, flags):

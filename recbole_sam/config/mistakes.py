@@ -7,10 +7,11 @@ import contextlib
 import errno
 import os
 import re
-import secrets
+from pathlib import Path
 
 from recbole_sam.config import setting_names
 from recbole_sam.errors import DataError, RecBoleSAMError, SettingError
+from recbole_sam.files import own_name
 
 _RAISED = (
     ValueError, KeyError, TypeError, IndexError, AttributeError, NotImplementedError, AssertionError,
@@ -162,7 +163,7 @@ def whole_file(path):
     Yields:
         str: where to write; nothing may be written either.
     """
-    partial = f"{path}.{os.getpid()}-{secrets.token_hex(4)}.partial"
+    partial = str(own_name(Path(path)))
     try:
         yield partial
         if os.path.exists(partial):
