@@ -3,9 +3,10 @@
 Shapes: B users, L history length, K capsules, N items, d dimension.
 """
 
-import functools
-
 import torch
+
+IN_CACHE, ON_GPU = 500_000, 50_000_000
+"""Products of users' interests with items at once: 2 MB stay in a CPU's cache, a GPU wants more work."""
 
 
 def squash(s):
@@ -108,14 +109,31 @@ def best_matches(interests, items, active=None):
     if len(interests) == 1:
         one = interests[0] if active is None else interests[0, active[0]]
         return (one @ items.t()).amax(dim=0, keepdim=True)
-    # One interest at a time: two [B, N] tensors at most instead of a [B, K, N] one.
-    if active is None:
-        return functools.reduce(torch.maximum, (one @ items.t() for one in interests.unbind(1)))
-    best = interests.new_full((len(interests), len(items)), float("-inf"))
-    for one, has, all_have in zip(interests.unbind(1), active.unbind(1), active.all(dim=0), strict=True):
-        if all_have:  # nothing need be copied
-            best = torch.maximum(best, one @ items.t())
-        else:  # most users have far fewer than the most
-            rows = has.nonzero().squeeze(1)
-            best[rows] = torch.maximum(best[rows], one[rows] @ items.t())
+    best = interests.new_empty((len(interests), len(items)))
+    at_once = IN_CACHE if interests.device.type == "cpu" else ON_GPU
+    for users, theirs in _by_number(interests, active):
+        step = max(at_once // (theirs.size(0) * theirs.size(1)), 1)
+        for start in range(0, len(items), step):
+            some = items[start : start + step]
+            products = (theirs.flatten(0, 1) @ some.t()).unflatten(0, theirs.shape[:2])
+            best[users, start : start + step] = products.amax(dim=1)
     return best
+
+
+def _by_number(interests, active):
+    """Users with equally many interests together, as most have far fewer than the most.
+
+    Args:
+        interests, active: as in ``best_matches``.
+
+    Yields:
+        tuple: which users (torch.LongTensor, [n], or slice), and their interests, shape [n, k, d].
+    """
+    if active is None:
+        yield slice(None), interests
+        return
+    counts = active.sum(dim=1)
+    users = counts.argsort(stable=True)
+    numbers, sizes = counts[users].unique_consecutive(return_counts=True)
+    for k, some in zip(numbers.tolist(), users.split(sizes.tolist()), strict=True):
+        yield some, interests[some][active[some]].unflatten(0, (-1, k))

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from recbole_sam.models.parts import capsule
 from recbole_sam.models.parts.capsule import best_matches, matches, nearest_interest, route, squash
 
 
@@ -84,8 +85,10 @@ def test_squash_of_nothing_is_nothing_with_a_finite_gradient():
     assert out.eq(0).all() and s.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("at_once", [capsule.IN_CACHE, 10, 1])
 @pytest.mark.parametrize("adaptive", [True, False])
-def test_readouts_equal_a_loop(adaptive):
+def test_readouts_equal_a_loop(adaptive, at_once, monkeypatch):
+    monkeypatch.setattr(capsule, "IN_CACHE", at_once)
     torch.manual_seed(3)
     interests, items = torch.randn(3, 3, 4), torch.randn(7, 4)
     counts = COUNTS if adaptive else [3, 3, 3]
