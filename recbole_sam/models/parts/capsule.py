@@ -5,8 +5,8 @@ Shapes: B users, L history length, K capsules, N items, d dimension.
 
 import torch
 
-IN_CACHE, ON_GPU = 500_000, 50_000_000
-"""Products of users' interests with items at once: 2 MB stay in a CPU's cache, a GPU wants more work."""
+IN_CACHE, ON_GPU = 512, 8192
+"""Interests multiplied at once, with as many items: 1 MB stays in a CPU's cache, a GPU takes more."""
 
 
 def squash(s):
@@ -111,29 +111,30 @@ def best_matches(interests, items, active=None):
         return (one @ items.t()).amax(dim=0, keepdim=True)
     best = interests.new_empty((len(interests), len(items)))
     at_once = IN_CACHE if interests.device.type == "cpu" else ON_GPU
-    for users, theirs in _by_number(interests, active):
-        step = max(at_once // (theirs.size(0) * theirs.size(1)), 1)
+    for users, theirs in _by_number(interests, active, at_once):
+        rows = theirs.flatten(0, 1)
+        step = max(at_once * at_once // len(rows), 1)
         for start in range(0, len(items), step):
-            some = items[start : start + step]
-            products = (theirs.flatten(0, 1) @ some.t()).unflatten(0, theirs.shape[:2])
-            best[users, start : start + step] = products.amax(dim=1)
+            products = rows @ items[start : start + step].t()
+            best[users, start : start + step] = products.unflatten(0, theirs.shape[:2]).amax(dim=1)
     return best
 
 
-def _by_number(interests, active):
+def _by_number(interests, active, at_once):
     """Users with equally many interests together, as most have far fewer than the most.
 
     Args:
         interests, active: as in ``best_matches``.
+        at_once (int): interests together, if one user has no more.
 
     Yields:
-        tuple: which users (torch.LongTensor, [n], or slice), and their interests, shape [n, k, d].
+        tuple: which users (torch.LongTensor, [n]), and their interests, shape [n, k, d].
     """
     if active is None:
-        yield slice(None), interests
-        return
+        active = interests.new_ones(interests.shape[:2], dtype=torch.bool)
     counts = active.sum(dim=1)
     users = counts.argsort(stable=True)
     numbers, sizes = counts[users].unique_consecutive(return_counts=True)
-    for k, some in zip(numbers.tolist(), users.split(sizes.tolist()), strict=True):
-        yield some, interests[some][active[some]].unflatten(0, (-1, k))
+    for k, alike in zip(numbers.tolist(), users.split(sizes.tolist()), strict=True):
+        for some in alike.split(max(at_once // k, 1)):
+            yield some, interests[some][active[some]].unflatten(0, (-1, k))
