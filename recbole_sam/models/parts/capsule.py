@@ -5,8 +5,8 @@ Shapes: B users, L history length, K capsules, N items, d dimension.
 
 import torch
 
-IN_CACHE, ON_GPU = 512, 8192
-"""Interests multiplied at once, with as many items: 1 MB stays in a CPU's cache, a GPU takes more."""
+ON_CPU, ON_GPU = (64, 250_000), (4096, 50_000_000)
+"""Users, and products of their interests with items, at once: 1 MB of products stays in a CPU's cache."""
 
 
 def squash(s):
@@ -109,32 +109,19 @@ def best_matches(interests, items, active=None):
     if len(interests) == 1:
         one = interests[0] if active is None else interests[0, active[0]]
         return (one @ items.t()).amax(dim=0, keepdim=True)
+    if active is None:
+        active = interests.new_ones(interests.shape[:2], dtype=torch.bool)
+    # The interests a user has, then the first of them again: a maximum does not mind.
+    own = active.to(torch.uint8).argsort(dim=1, descending=True, stable=True)
+    own = torch.where(active.gather(1, own), own, own[:, :1])
+    counts = active.sum(dim=1)
+    users_at_once, products_at_once = ON_CPU if interests.device.type == "cpu" else ON_GPU
     best = interests.new_empty((len(interests), len(items)))
-    at_once = IN_CACHE if interests.device.type == "cpu" else ON_GPU
-    for users, theirs in _by_number(interests, active, at_once):
+    for users in counts.argsort(stable=True).split(users_at_once):  # with about as many interests
+        theirs = interests[users.unsqueeze(1), own[users, : int(counts[users[-1]])]]  # [n k d]
         rows = theirs.flatten(0, 1)
-        step = max(at_once * at_once // len(rows), 1)
+        step = max(products_at_once // len(rows), 1)
         for start in range(0, len(items), step):
             products = rows @ items[start : start + step].t()
             best[users, start : start + step] = products.unflatten(0, theirs.shape[:2]).amax(dim=1)
     return best
-
-
-def _by_number(interests, active, at_once):
-    """Users with equally many interests together, as most have far fewer than the most.
-
-    Args:
-        interests, active: as in ``best_matches``.
-        at_once (int): interests together, if one user has no more.
-
-    Yields:
-        tuple: which users (torch.LongTensor, [n]), and their interests, shape [n, k, d].
-    """
-    if active is None:
-        active = interests.new_ones(interests.shape[:2], dtype=torch.bool)
-    counts = active.sum(dim=1)
-    users = counts.argsort(stable=True)
-    numbers, sizes = counts[users].unique_consecutive(return_counts=True)
-    for k, alike in zip(numbers.tolist(), users.split(sizes.tolist()), strict=True):
-        for some in alike.split(max(at_once // k, 1)):
-            yield some, interests[some][active[some]].unflatten(0, (-1, k))

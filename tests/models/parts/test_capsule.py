@@ -85,10 +85,10 @@ def test_squash_of_nothing_is_nothing_with_a_finite_gradient():
     assert out.eq(0).all() and s.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("at_once", [capsule.IN_CACHE, 10, 1])
+@pytest.mark.parametrize("at_once", [capsule.ON_CPU, (2, 15), (1, 1)])
 @pytest.mark.parametrize("adaptive", [True, False])
 def test_readouts_equal_a_loop(adaptive, at_once, monkeypatch):
-    monkeypatch.setattr(capsule, "IN_CACHE", at_once)
+    monkeypatch.setattr(capsule, "ON_CPU", at_once)
     torch.manual_seed(3)
     interests, items = torch.randn(3, 3, 4), torch.randn(7, 4)
     counts = COUNTS if adaptive else [3, 3, 3]
@@ -105,3 +105,11 @@ def test_readouts_equal_a_loop(adaptive, at_once, monkeypatch):
             torch.testing.assert_close(single[user, :count].tolist(), dots, rtol=1e-5, atol=1e-6)
             assert single[user, count:].eq(float("-inf")).all()
             assert torch.equal(nearest[user], interests[user, dots.index(max(dots))])
+
+
+def test_which_interests_a_user_has_is_free():
+    torch.manual_seed(4)
+    interests, items = torch.randn(3, 4, 5), torch.randn(6, 5)
+    active = torch.tensor([[False, True, False, True], [True, True, True, True], [False, False, True, False]])
+    expected = [(own[has] @ items.T).amax(dim=0) for own, has in zip(interests, active, strict=True)]
+    torch.testing.assert_close(best_matches(interests, items, active), torch.stack(expected))
