@@ -3,7 +3,8 @@
     python -m benchmarks.steering BUNDLE [RIVAL] --items=items.csv
 
 The phrase is the leaf category of the held-out item, which no model reads: items are encoded by titles only.
-BUNDLE and RIVAL are bundles made with users; items.csv is the published table with item_id and category.
+In a set without categories it is the two words of the item's title that most titles share. BUNDLE and RIVAL
+are bundles made with users; items.csv is the published table with item_id, title and category.
 The strength is chosen on validation. Prints the table of ``benchmarks/steering.md``.
 """
 
@@ -13,9 +14,11 @@ import sys
 
 import numpy as np
 
+SHARED = 50
+"""Titles that a word of a phrase stands in, where phrases are made of titles."""
 STRENGTHS = (0.25, 0.5, 1, 2, 4, 8)
 SIZES = ((1, 10), (11, 50), (51, 10**9))
-"""Items of a leaf, for the split by size."""
+"""Items of a phrase, for the split by size."""
 
 
 def arguments(words):
@@ -24,21 +27,45 @@ def arguments(words):
     )
     parser.add_argument("bundle")
     parser.add_argument("rival", nargs="?")
-    parser.add_argument("--items", required=True, help="a CSV with item_id and category")
+    parser.add_argument("--items", required=True, help="a CSV with item_id, title and category")
     parser.add_argument("--users", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(words)
 
 
-def leaves(path):
-    """Item token to the last of its categories, which a comma without a space separates."""
+def phrases_of(path):
+    """Item token to the last of its categories, which a comma without a space separates.
+
+    Where no item has any: to :func:`common_words` of its title.
+    """
     import pandas as pd
 
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if table["category"].eq("").all():
+        return dict(zip(table["item_id"], common_words(table["title"]), strict=True))
     return {
         item: re.split(r",(?! )", categories)[-1].strip()
         for item, categories in zip(table["item_id"], table["category"], strict=True)
     }
+
+
+def common_words(titles):
+    """The two words of each title that most titles have, in its order; none that fewer than SHARED have.
+
+    Numbers and words such as "the" are left out: nobody asks for them.
+    """
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    reader = CountVectorizer(
+        token_pattern=r"[^\W\d_]{2,}", strip_accents="unicode", stop_words="english", binary=True
+    )
+    having = np.asarray(reader.fit_transform(titles).sum(axis=0)).ravel()
+    found, words = [], reader.build_analyzer()
+    for title in titles:
+        shared = {word: having[reader.vocabulary_[word]] for word in words(title)}
+        best = sorted(shared, key=shared.get, reverse=True)[:2]
+        found.append(" ".join(word for word in shared if word in best and shared[word] >= SHARED))
+    return found
 
 
 def bm25(phrases, titles, k1=1.2, b=0.75):
@@ -142,19 +169,19 @@ def wrong(phrases, rng):
     ]
 
 
-def rows(shop, name, leaf, users, rng):
+def rows(shop, name, phrase_of, users, rng):
     """Every row of one model: name to ranks at test, and the strength.
 
     Returns:
         tuple: dict of str to numpy.ndarray [users], strength, phrases.
     """
     valid = Asked(shop, "train", users)
-    fit = fit_of(shop, [leaf[shop.items[target]] for target in valid.targets])
+    fit = fit_of(shop, [phrase_of[shop.items[target]] for target in valid.targets])
     found = {s: hit(ranks(steered(valid.scores, fit, s), valid.targets)).mean() for s in STRENGTHS}
     strength = max(found, key=found.get)
     print("validation, HR@10 by strength:", {s: round(v, 4) for s, v in found.items()}, flush=True)
     test = Asked(shop, "valid", users)
-    phrases = [leaf[shop.items[target]] for target in test.targets]
+    phrases = [phrase_of[shop.items[target]] for target in test.targets]
     fit, misfit = fit_of(shop, phrases), fit_of(shop, wrong(phrases, rng))
     scores = {
         f"{name}, no phrase": test.scores,
@@ -181,9 +208,9 @@ def main(words=None):
     import recbole_sam
     from recbole_sam.evaluation.statistics.significance import paired_p
 
-    leaf = leaves(args.items)
+    phrase_of = phrases_of(args.items)
     size = {}
-    for each in leaf.values():
+    for each in phrase_of.values():
         size[each] = size.get(each, 0) + 1
     found = {}
     for folder in filter(None, (args.bundle, args.rival)):
@@ -191,12 +218,12 @@ def main(words=None):
         rng = np.random.default_rng(args.seed)
         users = np.sort(rng.choice(len(shop.people), min(args.users, len(shop.people)), replace=False)) + 1
         name = shop.facts["model"] + (" (rival)" if folder == args.rival else "")
-        ours, strength, phrases = rows(shop, name, leaf, users, rng)
+        ours, strength, phrases = rows(shop, name, phrase_of, users, rng)
         found = {**found, **{row: rank for row, rank in ours.items() if row not in found}}
         print(f"{name}: {shop.facts['metrics']['epochs']} epochs, strength {strength} chosen on validation")
     sizes = np.array([size[phrase] for phrase in phrases])
     base = next(rank for row, rank in found.items() if row.endswith("the phrase"))
-    named = [f"leaf of {low} to {high}" if high < 10**9 else f"leaf of {low} and more" for low, high in SIZES]
+    named = [f"{low} to {high} items" if high < 10**9 else f"{low} and more" for low, high in SIZES]
     print(f"\n| {len(phrases):,} users | HR@10 | NDCG@10 | " + " | ".join(named) + " | p |")
     print("|---|---|---|" + "---|" * (len(SIZES) + 1))
     for row, rank in found.items():
@@ -206,7 +233,7 @@ def main(words=None):
         print(f"| {row} | {hit(rank).mean():.4f} | {ndcg.mean():.4f} | "
               + " | ".join(f"{part:.3f}" for part in parts) + f" | {p} |")  # fmt: skip
     shares = [f"{np.mean((sizes >= low) & (sizes <= high)):.0%}" for low, high in SIZES]
-    print(f"\nUsers by the size of the leaf: {', '.join(shares)}. p: HR@10 against the first phrase row.")
+    print(f"\nUsers by the items of a phrase: {', '.join(shares)}. p: HR@10 against the first phrase row.")
 
 
 if __name__ == "__main__":
