@@ -62,6 +62,10 @@ class Bundle:
         self._scorer = self._encoder = self._words = None
         self._lock = threading.Lock()  # strangers' interests are lent to the model
 
+    @functools.cached_property
+    def _strangers(self):
+        return strangers.Strangers(self._files, self._text_encoder)
+
     @property
     def identity(self):
         """str: the checksum of all that is in the bundle, with new items and the index."""
@@ -526,7 +530,7 @@ class Bundle:
             )
             return None
         titles = {token: self.titles[self._number_of[token]] for history in said for token in history}
-        return strangers.make(self._files, self._text_encoder, titles, said, how)
+        return self._strangers.interests(titles, said, how)
 
     def _candidates(self, among, without, strict):
         """Item numbers of the candidates, ascending; None for all."""

@@ -16,7 +16,7 @@ from recbole_sam.interests.grouping.clustering import sampled, scale
 from recbole_sam.interests.grouping.grouper import catalogue_scale
 from recbole_sam.interests.pipeline import extract
 from recbole_sam.serving import bundle_files
-from recbole_sam.serving.encoder import settings_of, text_encoder
+from recbole_sam.serving.encoder import settings_of
 from recbole_sam.serving.load import item_facts
 
 HOW = ("live", "default")
@@ -37,55 +37,63 @@ def check_how(how):
         raise SettingError(f"new_interests is {how!r}; it must be {', '.join(HOW)}.")
 
 
-@functools.lru_cache(maxsize=8)  # keyphrases count the words of all titles, once a bundle
-def _generator(files, name):
-    """Who writes the phrases: as in training, if that was offline."""
-    if name == "keyphrases":
-        return make_generator(name, items=item_facts(files))
-    return make_generator(name if name in GENERATORS else OFFLINE)
-
-
-@functools.lru_cache(maxsize=8)
-def _scale(files):
-    """What similarity means in the bundle's catalogue, whoever asks: as in training."""
-    extracting = stage1.extract_settings(settings_of(files))
-    if extracting.grouping != CLUSTERING:
-        return None
-    if bundle_files.ITEM_TEXTS not in files:
-        titles = sorted({title for title, *_ in item_facts(files) if title})
-        return catalogue_scale(text_encoder(files), titles, extracting)
-    texts = InterestStore.open(files.path(bundle_files.ITEM_TEXTS), ITEM_TEXTS)
-    return scale(texts.embeddings[sampled(range(len(texts.phrases)))].astype(np.float32))
-
-
-def make(files, encoder, titles, histories, how):
-    """The interests of some sessions.
+class Strangers:
+    """Makes interests for a bundle; what all sessions share is made once.
 
     Args:
         files (BundleFiles): of the bundle.
         encoder (callable): without arguments, gives the bundle's text encoder.
-        titles (dict): item token to title, "" where an item has none.
-        histories (list of list of str): item tokens, oldest first.
-        how (str): one of :data:`HOW`.
-
-    Returns:
-        InterestTable or None: session i is user i + 1 there, ``phrases`` (list of str) are the rows of
-        ``embeddings``; None when nobody has interests.
     """
-    settings = settings_of(files)
-    if how == "default" or settings["interest_control"] in _WITHOUT:
-        return None
-    generator = _generator(files, settings["interest_generator"])
-    extracting = stage1.extract_settings(settings)
-    names = [str(number) for number in range(len(histories))]
-    newest = [history[-extracting.history_length :] for history in histories]
-    if not any(titles.get(item) for history in newest for item in history):
-        return None
-    with tempfile.TemporaryDirectory(prefix="recbole-sam-") as folder:
-        path = Path(folder) / "interests.safetensors"
-        extract(names, newest, titles, encoder(), generator, extracting, path, scale=_scale(files))
-        store = InterestStore.open(path)
-        table = InterestTable(store, ["[PAD]", *names])
-        table.embeddings = table.embeddings.clone()  # the file goes
-        table.phrases = list(store.phrases)
-    return table
+
+    def __init__(self, files, encoder):
+        self._files, self._encoder = files, encoder
+        self._settings = settings_of(files)
+        self._extracting = stage1.extract_settings(self._settings)
+
+    @functools.cached_property
+    def _generator(self):
+        """Who writes the phrases: as in training, if that was offline."""
+        name = self._settings["interest_generator"]
+        if name == "keyphrases":  # which count the words of all titles
+            return make_generator(name, items=item_facts(self._files))
+        return make_generator(name if name in GENERATORS else OFFLINE)
+
+    @functools.cached_property
+    def _scale(self):
+        """What similarity means in the bundle's catalogue, whoever asks: as in training."""
+        if self._extracting.grouping != CLUSTERING:
+            return None
+        if bundle_files.ITEM_TEXTS not in self._files:
+            titles = sorted({title for title, *_ in item_facts(self._files) if title})
+            return catalogue_scale(self._encoder(), titles, self._extracting)
+        texts = InterestStore.open(self._files.path(bundle_files.ITEM_TEXTS), ITEM_TEXTS)
+        return scale(texts.embeddings[sampled(range(len(texts.phrases)))].astype(np.float32))
+
+    def interests(self, titles, histories, how):
+        """The interests of some sessions.
+
+        Args:
+            titles (dict): item token to title, "" where an item has none.
+            histories (list of list of str): item tokens, oldest first.
+            how (str): one of :data:`HOW`.
+
+        Returns:
+            InterestTable or None: session i is user i + 1 there, ``phrases`` (list of str) are the rows of
+            ``embeddings``; None when nobody has interests.
+        """
+        if how == "default" or self._settings["interest_control"] in _WITHOUT:
+            return None
+        extracting = self._extracting
+        names = [str(number) for number in range(len(histories))]
+        newest = [history[-extracting.history_length :] for history in histories]
+        if not any(titles.get(item) for history in newest for item in history):
+            return None
+        with tempfile.TemporaryDirectory(prefix="recbole-sam-") as folder:
+            path = Path(folder) / "interests.safetensors"
+            writer = self._generator
+            extract(names, newest, titles, self._encoder(), writer, extracting, path, scale=self._scale)
+            store = InterestStore.open(path)
+            table = InterestTable(store, ["[PAD]", *names])
+            table.embeddings = table.embeddings.clone()  # the file goes
+            table.phrases = list(store.phrases)
+        return table

@@ -178,12 +178,11 @@ def test_equal_scores_stand_by_number(n, values):
 
 def test_live_interests_are_those_of_stage_1(made, shop):
     """Of the training items, as the store has them: grouping, phrases and vectors."""
-    from recbole_sam.serving import strangers
 
     users = [f"u{n}" for n in range(40)]
     histories = [taken(shop, user, "train") for user in users]
     titles = dict(zip(shop.items, shop.titles, strict=True))
-    table = strangers.make(shop._files, shop._text_encoder, titles, histories, "live")
+    table = shop._strangers.interests(titles, histories, "live")
     model = shop._ready().model
     numbers = shop.people.numbers(users)
     assert table.user_k[1:].equal(model.user_k[numbers])
