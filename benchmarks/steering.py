@@ -179,7 +179,7 @@ def rows(shop, name, phrase_of, users, rng):
     fit = fit_of(shop, [phrase_of[shop.items[target]] for target in valid.targets])
     found = {s: hit(ranks(steered(valid.scores, fit, s), valid.targets)).mean() for s in STRENGTHS}
     strength = max(found, key=found.get)
-    print("validation, HR@10 by strength:", {s: round(v, 4) for s, v in found.items()}, flush=True)
+    print("validation, HR@10 by strength:", {s: round(float(v), 4) for s, v in found.items()}, flush=True)
     test = Asked(shop, "valid", users)
     phrases = [phrase_of[shop.items[target]] for target in test.targets]
     fit, misfit = fit_of(shop, phrases), fit_of(shop, wrong(phrases, rng))
