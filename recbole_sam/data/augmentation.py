@@ -7,10 +7,8 @@ field for the padded tensors (issues #1809, #1298, #704). The samples here are t
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from recbole_sam.data.histories import runs
-from recbole_sam.data.padded import padded
 
 USERS_SEED = 2020
 """Of the users that ``eval_users`` draws: not a run's, since other training seeds keep the users."""
@@ -43,20 +41,6 @@ def prefix_samples(users, max_length):
     targets = np.flatnonzero(index > first)
     history_starts = np.maximum(first[targets], targets - max_length)
     return Samples(targets, history_starts, targets - history_starts)
-
-
-def padded_histories(values, samples, max_length):
-    """One field of all histories, padded with zeros on the right.
-
-    Args:
-        values (torch.Tensor): [interactions, ...], the field.
-        samples (Samples): n samples over those interactions.
-        max_length (int): L.
-
-    Returns:
-        torch.Tensor: [n, L, ...] of the same type.
-    """
-    return torch.from_numpy(padded(values.numpy(), samples.starts, samples.lengths, max_length))
 
 
 def of_some_users(users, count, n_users):

@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 from recbole.data.dataset import SequentialDataset
-from recbole.data.interaction import Interaction
 
 from recbole_sam.config import our_models
 from recbole_sam.data import augmentation, item_texts, store_location
 from recbole_sam.data.histories import HASH_BYTES, Sequences, history_hash
 from recbole_sam.data.interest_table import InterestTable, check_histories, check_width
+from recbole_sam.data.samples import HistoryColumn, Samples
 from recbole_sam.data.training_items import TrainingItems
 from recbole_sam.data.windows import training_windows
 from recbole_sam.errors import SettingError
@@ -17,7 +17,7 @@ from recbole_sam.errors import SettingError
 class ItemTextDataset(SequentialDataset):
     """RecBole's :class:`SequentialDataset` that also knows the text vector of every item.
 
-    - ``data_augmentation`` gives RecBole's samples without Python loops.
+    - ``data_augmentation`` gives RecBole's samples without Python loops, padded when a batch is drawn.
     - ``build`` attaches the vectors to each part as ``item_texts``
       (:class:`~recbole_sam.data.item_texts.ItemTexts`), if the model reads them.
     - ``train_targets: last`` keeps only the newest training sample of each user (the SAM paper's way);
@@ -45,21 +45,17 @@ class ItemTextDataset(SequentialDataset):
         self.sort(by=[self.uid_field, self.time_field], ascending=True)
         users = self.inter_feat[self.uid_field].numpy()
         self.sequences = Sequences(users, self.inter_feat[self.iid_field].numpy())
-        samples = augmentation.prefix_samples(users, self.max_item_list_len)
-        fields = {self.item_list_length_field: torch.from_numpy(samples.lengths)}
+        targets, *spans = map(torch.from_numpy, augmentation.prefix_samples(users, self.max_item_list_len))
+        fields = {field: values[targets] for field, values in self.inter_feat.interaction.items()}
+        fields[self.item_list_length_field] = spans[1]
         for field in self.inter_feat:
             if field != self.uid_field:
                 values = self.inter_feat[field]
                 if values.is_floating_point():
                     values = values.float()  # times are float64 while rows are sorted (compat/times.py)
-                fields[getattr(self, f"{field}_list_field")] = augmentation.padded_histories(
-                    values, samples, self.max_item_list_len
-                )
-        # Interaction's own [] would make a list of the index, which took half of the time
-        targets = torch.from_numpy(samples.targets)
-        self.inter_feat = Interaction(
-            {field: values[targets] for field, values in self.inter_feat.interaction.items()} | fields
-        )
+                histories = HistoryColumn(values, *spans, self.max_item_list_len)
+                fields[getattr(self, f"{field}_list_field")] = histories
+        self.inter_feat = Samples(fields)
 
     def split(self):
         """RecBole's split of the samples, before anything is attached.
@@ -106,9 +102,8 @@ class ItemTextDataset(SequentialDataset):
         return super().__len__() if self.windows is None else len(self.windows)
 
     def __getitem__(self, index, join=True):
-        if self.windows is None:
-            return super().__getitem__(index, join)
-        rows = self.windows[index]
+        rows = self.inter_feat if self.windows is None else self.windows
+        rows = rows.padded(index) if isinstance(rows, Samples) else rows[index]
         return self.join(rows) if join else rows
 
     def attach_item_texts(self, splits):

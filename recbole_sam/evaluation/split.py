@@ -158,10 +158,9 @@ def training_counts(train, whole):
     Returns:
         tuple: int64 [items] and int64 [users], by ID.
     """
-    samples = whole.inter_feat
-    first = (samples[whole.item_list_length_field] == 1).numpy()
-    users = train.inter_feat[train.uid_field].numpy(), samples[whole.uid_field].numpy()[first]
-    items = train.inter_feat[train.iid_field].numpy(), samples[whole.item_id_list_field].numpy()[first, 0]
+    first = whole.inter_feat[whole.inter_feat[whole.item_list_length_field] == 1]
+    users = train.inter_feat[train.uid_field].numpy(), first[whole.uid_field].numpy()
+    items = train.inter_feat[train.iid_field].numpy(), first[whole.item_id_list_field][:, 0].numpy()
     popularity = np.bincount(np.concatenate(items), minlength=train.item_num)
     return popularity, np.bincount(np.concatenate(users), minlength=train.user_num)
 

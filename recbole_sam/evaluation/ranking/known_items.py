@@ -84,8 +84,8 @@ def _targets(part):
 
 def _histories(part, chosen=slice(None)):
     """Users and items of the histories of some samples."""
-    users = part.inter_feat[part.uid_field][chosen].numpy()
-    histories = part.inter_feat[part.item_id_list_field][chosen].numpy()
+    samples = part.inter_feat[chosen]
+    users, histories = samples[part.uid_field].numpy(), samples[part.item_id_list_field].numpy()
     real = histories != 0
     return np.repeat(users, real.sum(axis=1)), histories[real]
 

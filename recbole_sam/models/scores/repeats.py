@@ -11,6 +11,9 @@ import math
 import torch
 from torch import nn
 
+AT_ONCE = 100_000
+"""Samples whose histories are in memory together."""
+
 
 def initial_bias(samples, model):
     """The bias before training.
@@ -20,23 +23,14 @@ def initial_bias(samples, model):
         model (SequentialRecommender): that knows their fields.
 
     Returns:
-        nn.Parameter: a scalar, :func:`log_odds` of the samples.
+        nn.Parameter: a scalar, the log-odds that a target is in the history before it; finite, by one sample
+        added to either side.
     """
-    return nn.Parameter(torch.tensor(log_odds(samples[model.ITEM_SEQ], samples[model.ITEM_ID])))
-
-
-def log_odds(item_seq, targets):
-    """The log-odds that a training target is in the history before it: where the bias starts.
-
-    Args:
-        item_seq (torch.LongTensor): [samples, L].
-        targets (torch.LongTensor): [samples].
-
-    Returns:
-        float: finite, by one sample added to either side.
-    """
-    repeats = int((item_seq == targets.unsqueeze(1)).any(dim=1).sum())
-    return math.log((repeats + 1) / (len(targets) - repeats + 1))
+    repeats = 0
+    for start in range(0, len(samples), AT_ONCE):
+        some = samples[start : start + AT_ONCE]
+        repeats += int((some[model.ITEM_SEQ] == some[model.ITEM_ID].unsqueeze(1)).any(dim=1).sum())
+    return nn.Parameter(torch.tensor(math.log((repeats + 1) / (len(samples) - repeats + 1))))
 
 
 def add_to_all(scores, bias, item_seq):

@@ -118,10 +118,10 @@ def _whole(dataset, config):
     samples = dataset.inter_feat
     users = samples[dataset.uid_field].numpy()
     targets = samples[dataset.iid_field].numpy()
-    firsts = samples[dataset.iid_field + config["LIST_SUFFIX"]][:, 0].numpy()
     who, starts, lengths = runs(users)
+    firsts = samples[starts][dataset.iid_field + config["LIST_SUFFIX"]][:, 0].numpy()
     counts = np.zeros(dataset.user_num, np.int64)
     counts[who] = lengths + 1
     # a user's first item is no target: it stands before the first sample's
-    items = np.insert(targets, starts, firsts[starts]).astype(np.int32)
+    items = np.insert(targets, starts, firsts).astype(np.int32)
     return items, np.r_[0, counts.cumsum()]

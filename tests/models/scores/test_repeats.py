@@ -1,20 +1,26 @@
 """The bias of the items a user already took."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from conftest import experiment, first_batch, write_dataset
+from recbole.data.interaction import Interaction
 
 from recbole_sam.models.scores import repeats
 
 HISTORY = torch.tensor([[3, 5, 3, 0], [2, 0, 0, 0], [1, 2, 3, 4]])
 
 
-def test_log_odds():
-    # one of three targets is in its history
-    assert repeats.log_odds(HISTORY, torch.tensor([3, 5, 6])) == pytest.approx(math.log(2 / 3))
-    assert math.isfinite(repeats.log_odds(HISTORY, torch.tensor([7, 7, 7])))
+@pytest.mark.parametrize("at_once", [repeats.AT_ONCE, 2])
+def test_the_bias_starts_at_the_log_odds(at_once, monkeypatch):
+    monkeypatch.setattr(repeats, "AT_ONCE", at_once)
+    fields = SimpleNamespace(ITEM_SEQ="items", ITEM_ID="target")
+    # one of three targets is in its history, or none
+    for targets, odds in ([3, 5, 6], 2 / 3), ([7, 7, 7], 1 / 4):
+        samples = Interaction({"items": HISTORY, "target": torch.tensor(targets)})
+        assert repeats.initial_bias(samples, fields).item() == pytest.approx(math.log(odds))
 
 
 def test_every_item_of_the_history_gets_the_bias_once():
