@@ -14,7 +14,7 @@ USERS_SEED = 2020
 """Of the users that ``eval_users`` draws: not a run's, since other training seeds keep the users."""
 
 
-class Samples(NamedTuple):
+class Prefixes(NamedTuple):
     """Which interactions make up each sample; n samples."""
 
     targets: np.ndarray
@@ -33,14 +33,14 @@ def prefix_samples(users, max_length):
         max_length (int): longest history.
 
     Returns:
-        Samples: in the order of the interactions.
+        Prefixes: in the order of the interactions.
     """
     _, starts, lengths = runs(users)
     first = np.repeat(starts, lengths)
     index = np.arange(len(users))
     targets = np.flatnonzero(index > first)
     history_starts = np.maximum(first[targets], targets - max_length)
-    return Samples(targets, history_starts, targets - history_starts)
+    return Prefixes(targets, history_starts, targets - history_starts)
 
 
 def of_some_users(users, count, n_users):

@@ -29,6 +29,11 @@ class HistoryColumn:
     def __len__(self):
         return len(self._starts)
 
+    @property
+    def dtype(self):
+        """torch.dtype, which RecBole's build asks of every field."""
+        return self._values.dtype
+
     def __getattr__(self, name):
         if name.startswith("_"):  # asked for by copy and pickle, before there is anything
             raise AttributeError(name)
