@@ -276,10 +276,10 @@ def _register_dataset_checks():
 
 def _of_some_users(part, count):
     """A part of a split (Dataset) with the samples of as many users only."""
-    from recbole_sam.data import augmentation
+    from recbole_sam.data.samples import of_some_users
 
     users = part.inter_feat[part.uid_field].numpy()
-    return part.copy(part.inter_feat[augmentation.of_some_users(users, count, part.user_num)])
+    return part.copy(part.inter_feat[of_some_users(users, count, part.user_num)])
 
 
 _last = {}

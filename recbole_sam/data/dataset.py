@@ -5,10 +5,10 @@ import torch
 from recbole.data.dataset import SequentialDataset
 
 from recbole_sam.config import our_models
-from recbole_sam.data import augmentation, item_texts, store_location
+from recbole_sam.data import item_texts, store_location
 from recbole_sam.data.histories import HASH_BYTES, Sequences, history_hash
 from recbole_sam.data.interest_table import InterestTable, check_histories, check_width
-from recbole_sam.data.samples import HistoryColumn, Samples
+from recbole_sam.data.samples import HistoryColumn, Samples, newest_sample, prefix_samples
 from recbole_sam.data.training_items import TrainingItems
 from recbole_sam.data.windows import training_windows
 from recbole_sam.errors import SettingError
@@ -45,7 +45,7 @@ class ItemTextDataset(SequentialDataset):
         self.sort(by=[self.uid_field, self.time_field], ascending=True)
         users = self.inter_feat[self.uid_field].numpy()
         self.sequences = Sequences(users, self.inter_feat[self.iid_field].numpy())
-        targets, *spans = map(torch.from_numpy, augmentation.prefix_samples(users, self.max_item_list_len))
+        targets, *spans = map(torch.from_numpy, prefix_samples(users, self.max_item_list_len))
         fields = {field: values[targets] for field, values in self.inter_feat.interaction.items()}
         fields[self.item_list_length_field] = spans[1]
         for field in self.inter_feat:
@@ -82,7 +82,7 @@ class ItemTextDataset(SequentialDataset):
         train = splits[0]
         if self.config["train_targets"] == "last":
             users = train.inter_feat[self.uid_field].numpy()
-            splits[0] = train.copy(train.inter_feat[augmentation.newest_sample(users)])
+            splits[0] = train.copy(train.inter_feat[newest_sample(users)])
         elif self.config["train_targets"] == "sequence":
             spans = self.training_spans(splits, newest=len(self.sequences.items))
             fields = {"user": self.uid_field, "item": self.iid_field, "length": self.item_list_length_field}
