@@ -1,8 +1,8 @@
 """How many requests a second does ``serve`` answer, and how soon?
 
     apt-get install tsung                                     # the load generator, Debian's
-    python -m benchmarks.load bundles/beauty --rate=300 --seconds=60
-    python -m benchmarks.load bundles/beauty --rate=100 --seconds=600 --mixed --reload_every=60
+    python -m benchmarks.load bundles/one --rate=300 --seconds=60
+    python -m benchmarks.load bundles/one --rate=12 --mixed --seconds=600 --reload_every=60 --other=bundles/b
 
 Visitors come at random moments, whether or not earlier ones were answered, and ask once each over a new
 connection. Server and generator share this machine. Prints a row of ``benchmarks/load.md``.
@@ -62,6 +62,9 @@ def arguments(words):
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--mixed", action="store_true", help="all kinds of requests, not known users alone")
     parser.add_argument("--reload_every", type=int, default=0, help="seconds; 0: never")
+    parser.add_argument(
+        "--other", help="a bundle of the same users, which every reload changes for the first"
+    )
     parser.add_argument("--port", type=int, default=8199)
     return parser.parse_args(words)
 
@@ -114,12 +117,21 @@ def wait_until_up(address, process, seconds=120):
     raise SystemExit("serve did not start")
 
 
-def watched(address, process, reload_every, ended):
-    """Reloads the bundle again and again, and notes the memory every 10 seconds.
+def point(link, bundle):
+    """Makes a link lead to a bundle."""
+    new = link.with_suffix(".new")
+    new.symlink_to(Path(bundle).absolute())
+    new.replace(link)
+
+
+def watched(address, process, link, bundles, reload_every, ended):
+    """Reloads one bundle after the other, and notes the memory every 10 seconds.
 
     Args:
         address (str): of the server.
         process (subprocess.Popen): the server.
+        link (Path): what it serves.
+        bundles (list): that the link leads to in turns.
         reload_every (int): seconds; 0: never.
         ended (threading.Event): set when the load is over.
 
@@ -130,9 +142,11 @@ def watched(address, process, reload_every, ended):
     while not ended.wait(10):
         memory.append(megabytes(process))
         if reload_every and (time.monotonic() - begun) / reload_every > reloads + 1:
-            question = urllib.request.Request(f"{address}/reload", method=POST)
-            assert urllib.request.urlopen(question, timeout=60).status == 200
             reloads += 1
+            point(link, bundles[reloads % len(bundles)])
+            question = urllib.request.Request(f"{address}/reload", method=POST)
+            changed = json.load(urllib.request.urlopen(question, timeout=60))
+            print("reloaded:", changed, flush=True)
     return memory, reloads
 
 
@@ -157,9 +171,11 @@ def main(words=None):
     import recbole_sam
 
     address = f"http://127.0.0.1:{args.port}"
-    serve = [sys.executable, "-m", "recbole_sam", "serve", args.bundle, f"--port={args.port}"]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
+        link, bundles = folder / "bundle", [args.bundle, *filter(None, [args.other])]
+        point(link, args.bundle)
+        serve = [sys.executable, "-m", "recbole_sam", "serve", str(link), f"--port={args.port}"]
         (folder / "users.csv").write_text("\n".join(users(recbole_sam.load(args.bundle))) + "\n")
         config = CONFIG.format(**vars(args), table=folder / "users.csv", sessions=sessions(args.mixed))
         (folder / "tsung.xml").write_text(config, encoding="utf-8")
@@ -169,7 +185,7 @@ def main(words=None):
             wait_until_up(address, process)
             ended, told = threading.Event(), []
             watch = threading.Thread(
-                target=lambda: told.append(watched(address, process, args.reload_every, ended))
+                target=lambda: told.append(watched(address, process, link, bundles, args.reload_every, ended))
             )
             watch.start()
             generator = ["tsung", "-f", str(folder / "tsung.xml"), "-l", str(folder / "log"), "start"]

@@ -70,9 +70,9 @@ class Scorer:
                 scores = self.model.full_sort_predict(asked)
         return scores.view(len(sessions.users), -1)
 
-    def record(self):
-        """Makes answers for one person quicker from now on, for models that can be recorded."""
-        self._one_person.record(self._made_up())
+    def never_record(self):
+        """Leaves answers for one person as they are: torch never frees what it recorded."""
+        self._one_person.never_record()
 
     def _made_up(self):
         """People to try a record on (list of dict)."""

@@ -94,7 +94,7 @@ def test_a_record_of_the_model_scores_as_it_does(model, bundles):
     """Those have one that decide nothing in Python."""
     shop = recbole_sam.load(bundles[model][0])
     scorer = shop._ready()
-    scorer.record()
+    scorer._one_person.record(scorer._made_up())
     assert (scorer._one_person._record is None) == (model in NOT_RECORDED)
     users, items, starts, lengths = shop._known([f"u{n}" for n in range(40)], "full", True)[1]
     for row in range(40):

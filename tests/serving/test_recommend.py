@@ -92,11 +92,22 @@ def test_a_record_of_the_model_is_not_asked_for_lent_interests(made):
     asked = ({"users": ["u5"]}, {"users": ["u5"], "without_interests": [1]}, {"histories": [["i1", "i2"]]},
              {"users": ["u5"]})  # fmt: skip
     before = [shop.recommend(**each, k=25) for each in asked]
-    shop._ready().record()
+    shop._ready()._one_person.record(shop._ready()._made_up())
     assert shop._ready()._one_person._record is not None
     for each, frame in zip(asked, before, strict=True):
         pd.testing.assert_frame_equal(shop.recommend(**each, k=25), frame)
     assert not before[0]["score"].equals(before[1]["score"])
+
+
+def test_what_serve_opens_is_never_recorded(made):
+    """Torch keeps a record for good, so every bundle that is swapped in would cost its size."""
+    from recbole_sam.serving.fast.recorded import AFTER
+    from recbole_sam.serving.web.shelf import opened
+
+    shop = opened(made[0])
+    for _ in range(AFTER + 2):
+        shop.recommend(users=["u1"])
+    assert shop._scorer._one_person._record is None
 
 
 def test_a_model_is_recorded_after_some_calls(made):

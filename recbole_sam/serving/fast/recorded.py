@@ -1,6 +1,7 @@
 """One person's scores without Python's cost of a call: a model's operations, recorded by ``torch.jit``.
 
-A record is kept only if it scores histories of all lengths as the model does.
+A record is kept only if it scores histories of all lengths as the model does. It holds the weights, and torch
+frees it with the process only.
 """
 
 import warnings
@@ -46,6 +47,10 @@ class OnePerson:
             except RuntimeError:  # a shape that it does not know
                 self._record = None
         return self._model.full_sort_predict(interaction)
+
+    def never_record(self):
+        """Asks the model however often, for processes that open one bundle after the other."""
+        self._calls = AFTER
 
     def record(self, sample):
         """Records the model, unless a record would score otherwise.

@@ -102,7 +102,7 @@ def opened(folder):
     model = bundle._ready().model
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.data = tensor.data.clone()  # a mapped file that is cut short would end the process
-    bundle._ready().record()
+    bundle._ready().never_record()  # each bundle that is swapped in would leave a record behind
     token = bundle.items[1]
     bundle.recommend(histories=[[token]], k=1)
     if bundle.facts["users"]:
