@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from recbole_sam.config import yaml_files
 from recbole_sam.errors import SettingError
+from recbole_sam.models.parts import capsule
 from recbole_sam.models.parts.attention import interest_aware_attention, masked_mean
 
 MEAN = {"interest_readout": "mean", "learned_queries": 0, "n_layers": 1}
@@ -305,8 +306,9 @@ def test_sampled_softmax_follows_the_seed(shop):
     assert losses[0] == losses[1] != losses[2]
 
 
-def test_scores_take_the_memory_of_the_result_only(sam):
+def test_scores_take_the_memory_of_the_result_only(sam, monkeypatch):
     """Nothing as large as the scores is made beside them."""
+    monkeypatch.setattr(capsule, "ON_CPU", (64, 5000))  # pieces smaller than the scores of these few users
     model, batch = sam
     model.n_items = 5000  # so that nothing else is as large
     model.item_embedding, model.item_text = nn.Embedding(model.n_items, model.hidden_size), None

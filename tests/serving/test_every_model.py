@@ -168,7 +168,7 @@ def test_options_of_sam(settings, with_users, root):
         frame = shop.recommend(users=["u3"], k=100, history="valid", exclude_seen=False)
         np.testing.assert_allclose(frame["score"], [expected[item] for item in frame["item"]], 1e-5, 1e-5)
         before = [shop.recommend(users=[f"u{n}"], k=9, as_frame=False) for n in range(40)]
-        shop._ready().record()
+        shop._ready()._one_person.record(shop._ready()._made_up())
         for n, rows in enumerate(before):
             again = shop.recommend(users=[f"u{n}"], k=9, as_frame=False)
             assert [row["item"] for row in again] == [row["item"] for row in rows]
