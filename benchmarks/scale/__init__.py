@@ -1,1 +1,0 @@
-"""What a million users and more would take: see ``__main__``."""
