@@ -62,9 +62,7 @@ def arguments(words):
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--mixed", action="store_true", help="all kinds of requests, not known users alone")
     parser.add_argument("--reload_every", type=int, default=0, help="seconds; 0: never")
-    parser.add_argument(
-        "--other", help="a bundle of the same users, which every reload changes for the first"
-    )
+    parser.add_argument("--other", help="a bundle of the same users; reloads swap the two")
     parser.add_argument("--port", type=int, default=8199)
     return parser.parse_args(words)
 

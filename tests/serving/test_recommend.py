@@ -189,7 +189,6 @@ def test_equal_scores_stand_by_number(n, values):
 
 def test_live_interests_are_those_of_stage_1(made, shop):
     """Of the training items, as the store has them: grouping, phrases and vectors."""
-
     users = [f"u{n}" for n in range(40)]
     histories = [taken(shop, user, "train") for user in users]
     titles = dict(zip(shop.items, shop.titles, strict=True))
