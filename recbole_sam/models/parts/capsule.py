@@ -5,8 +5,8 @@ Shapes: B users, L history length, K capsules, N items, d dimension.
 
 import torch
 
-ON_CPU, ON_GPU = (64, 250_000), (4096, 50_000_000)
-"""Users, and products of their interests with items, at once: 1 MB of products stays in a CPU's cache."""
+ON_CPU, ON_GPU = (64, 1024, 250_000), (4096, 1_000_000, 50_000_000)
+"""Users, items, and products of interests with items, at once. A CPU's cache holds such a piece (1 MB)."""
 
 
 def squash(s):
@@ -115,12 +115,12 @@ def best_matches(interests, items, active=None):
     own = active.to(torch.uint8).argsort(dim=1, descending=True, stable=True)
     own = torch.where(active.gather(1, own), own, own[:, :1])
     counts = active.sum(dim=1)
-    users_at_once, products_at_once = ON_CPU if interests.device.type == "cpu" else ON_GPU
+    users_at_once, items_at_once, products_at_once = ON_CPU if interests.device.type == "cpu" else ON_GPU
     best = interests.new_empty((len(interests), len(items)))
     for users in counts.argsort(stable=True).split(users_at_once):  # with about as many interests
         theirs = interests[users.unsqueeze(1), own[users, : int(counts[users[-1]])]]  # [n k d]
         rows = theirs.flatten(0, 1)
-        step = max(products_at_once // len(rows), 1)
+        step = min(items_at_once, max(products_at_once // len(rows), 1))
         for start in range(0, len(items), step):
             products = rows @ items[start : start + step].t()
             best[users, start : start + step] = products.unflatten(0, theirs.shape[:2]).amax(dim=1)

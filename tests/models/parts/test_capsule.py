@@ -85,7 +85,7 @@ def test_squash_of_nothing_is_nothing_with_a_finite_gradient():
     assert out.eq(0).all() and s.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("at_once", [capsule.ON_CPU, (2, 15), (1, 1)])
+@pytest.mark.parametrize("at_once", [capsule.ON_CPU, (2, 9, 15), (2, 2, 50), (1, 1, 1)])
 @pytest.mark.parametrize("adaptive", [True, False])
 def test_readouts_equal_a_loop(adaptive, at_once, monkeypatch):
     monkeypatch.setattr(capsule, "ON_CPU", at_once)
