@@ -199,7 +199,8 @@ def main(words=None):
         raise SystemExit(done.stderr[-2000:] or "no request was answered")
     memory, reloads = told[0]
     middle, late = np.percentile(took, [50, 99])
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {reloads} reloads\n")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {reloads} reloads")
+    print("MB every 10 seconds:", *(f"{each:.0f}" for each in memory), "\n")
     print("| asked | answered a second | p50, ms | p99, ms | slowest, ms | failed | MB, first and last |")
     print("|---|---|---|---|---|---|---|")
     print(f"| {args.rate} | {len(took) / args.seconds:.0f} | {middle:.1f} | {late:.1f} | {took.max():.0f} "

@@ -308,7 +308,7 @@ def test_sampled_softmax_follows_the_seed(shop):
 
 def test_scores_take_the_memory_of_the_result_only(sam, monkeypatch):
     """Nothing as large as the scores is made beside them."""
-    monkeypatch.setattr(capsule, "ON_CPU", (64, 1024, 5000))  # pieces smaller than the scores of these few users
+    monkeypatch.setattr(capsule, "ON_CPU", (64, 1024, 5000))  # pieces smaller than these scores
     model, batch = sam
     model.n_items = 5000  # so that nothing else is as large
     model.item_embedding, model.item_text = nn.Embedding(model.n_items, model.hidden_size), None
