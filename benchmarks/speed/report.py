@@ -10,7 +10,10 @@ from pathlib import Path
 
 import torch
 
-COLUMNS = ("what", "target", "measured", "met")
+SHORT = ("what", "target", "measured", "met")
+"""Columns on the screen."""
+COLUMNS = ("run", "what", "expected", "target", "measured", "met", "kept")
+"""Columns of the page."""
 MET = {True: "yes", False: "NO", None: "-"}
 
 
@@ -55,11 +58,16 @@ def merged(file, rows):
     return sorted(kept + rows, key=lambda row: row["environment"]["device"])
 
 
-def table(rows):
-    """Markdown lines of a table."""
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
+def table(rows, columns=SHORT):
+    """Markdown lines of a table.
+
+    Args:
+        rows (list of dict): as :func:`as_dict` gives them, with what else the columns name.
+        columns (sequence of str): keys of the rows.
+    """
+    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for row in rows:
-        cells = (row["what"], row["target"], row["measured"], MET[row["met"]])
+        cells = (MET[row[name]] if name == "met" else str(row[name]) for name in columns)
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
@@ -70,36 +78,34 @@ def markdown(rows):
     Args:
         rows (list of dict): what :func:`merged` returned.
     """
+    environments = {json.dumps(row["environment"], sort_keys=True): row["environment"] for row in rows}
+    numbers = {key: number for number, key in enumerate(environments, 1)}
+    told = [
+        {
+            **row,
+            "run": numbers[json.dumps(row["environment"], sort_keys=True)],
+            "expected": row["prediction"],
+            "kept": row["stayed"].replace(": stayed", ""),
+        }
+        for row in rows
+    ]
     lines = [
-        "# Speed and scale: the targets",
+        "# Speed and scale: expected, measured, kept",
         "",
         "Inputs are invented from the seed. Rivals run side by side in one process, taking turns;",
         "numbers are medians of the rounds. On one CPU thread CPU seconds are measured, which other work on",
         "the machine lengthens less than those on the wall. Memory is what a call adds to the process,",
         "as Linux counts it (on a GPU: CUDA's allocator). Read ratios.",
+        "",
+        *table(told, COLUMNS),
+        "",
+        "## Runs",
+        "",
     ]
-    environments = {json.dumps(row["environment"], sort_keys=True): row["environment"] for row in rows}
-    for key, env in environments.items():
-        mine = [row for row in rows if json.dumps(row["environment"], sort_keys=True) == key]
-        lines += ["", f"## On {'a GPU' if env['device'] == 'cuda' else 'a CPU'}: {groups(mine)}", ""]
-        lines += [f"    {env['command']}", ""]
-        lines += [
-            f"{env['machine']}; threads {env['threads']}; load {env['load']} at the start; {env['date']};",
-            f"Python {env['python']}, torch {env['torch']}; seed {env['seed']}, {env['rounds']} rounds, "
-            f"{env['clock']}, size {env['size']}.",
-            "",
-            *table(mine),
-            "",
-            "Prediction, measurement, stayed?",
-            "",
-        ]
-        for row in mine:
-            lines.append(
-                f"- {row['group']}, {row['name']}: predicted {row['prediction']}. Measured "
-                f"{row['measured']}. {row['stayed'][0].upper()}{row['stayed'][1:]}."
-            )
+    for number, env in enumerate(environments.values(), 1):
+        lines.append(
+            f"{number}. `{env['command']}`: {env['machine']}; threads {env['threads']}; load {env['load']} at the "
+            f"start; {env['date']}; Python {env['python']}, torch {env['torch']}; seed {env['seed']}, "
+            f"{env['rounds']} rounds, {env['clock']}, size {env['size']}."
+        )
     return "\n".join(lines) + "\n"
-
-
-def groups(rows):
-    return ", ".join(dict.fromkeys(row["group"] for row in rows))
