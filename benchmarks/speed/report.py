@@ -104,8 +104,8 @@ def markdown(rows):
     ]
     for number, env in enumerate(environments.values(), 1):
         lines.append(
-            f"{number}. `{env['command']}`: {env['machine']}; threads {env['threads']}; load {env['load']} at "
-            f"the start; {env['date']}; Python {env['python']}, torch {env['torch']}; seed {env['seed']}, "
+            f"{number}. `{env['command']}`: {env['machine']}; threads {env['threads']}; load {env['load']} "
+            f"at the start; {env['date']}; Python {env['python']}, torch {env['torch']}; seed {env['seed']}, "
             f"{env['rounds']} rounds, {env['clock']}, size {env['size']}."
         )
     return "\n".join(lines) + "\n"
