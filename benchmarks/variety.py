@@ -1,11 +1,12 @@
 """Do recommendations cover a user's interests?
 
-    python -m benchmarks.variety bundles/SAM bundles/SASRecText     # made with users; SAM first
+    python -m benchmarks.variety bundles/SAM bundles/SASRecText --items=items.csv    # with users; SAM first
 
 Answers every user from what the test saw and looks at the top 20: how many of the user's interests have an
-item there (one of the 1 % of the catalogue whose titles are nearest to the phrase), how far apart its titles
-are, and how accurate it is without items of the history. A model that reads interests is also asked with
-another user's and with none. Prints a table of ``benchmarks/interests.md``.
+item there (one of the 1 % of the catalogue whose titles are nearest to the phrase), how many leaf categories
+of the history, how far apart its titles are, and how accurate it is without items of the history. A model
+that reads interests is also asked with another user's and with none. Prints a table of
+``benchmarks/interests.md``.
 """
 
 import argparse
@@ -15,12 +16,13 @@ from pathlib import Path
 import numpy as np
 
 K, SEVERAL, NEAR = 20, 3, 0.01
-"""Items of a list; interests from which on a user has several; share of the items that belong to a phrase."""
+"""Items of a list; interests or categories that are several; share of the items that belong to a phrase."""
 
 
 def arguments(words):
     parser = argparse.ArgumentParser(prog="python -m benchmarks.variety", description=__doc__.splitlines()[0])
     parser.add_argument("bundles", nargs="+")
+    parser.add_argument("--items", required=True, help="a CSV with item_id, title and category")
     parser.add_argument("--seed", type=int, default=0, help="of the other users and of random lists")
     return parser.parse_args(words)
 
@@ -89,6 +91,7 @@ def main(words=None):
     from torch.nn import functional as F
 
     import recbole_sam
+    from benchmarks.steering import phrases_of
     from recbole_sam.evaluation.statistics.significance import paired_p
     from recbole_sam.serving.reasons import lending
     from recbole_sam.serving.scores import Sessions
@@ -124,10 +127,15 @@ def main(words=None):
         mine = own.rows[user, : own.k[user]].long()
         return float(((texts[row] @ phrases[mine].T).amax(dim=0) >= from_here[mine]).float().mean())
 
+    leaves = phrases_of(args.items)
+    leaf = np.array([leaves.get(item, "") for item in first.items.tolist()])
+    taken = [set(leaf[items[a : a + n]]) - {""} for a, n in zip(people.starts, people.lengths, strict=True)]
+    varied = [user for user, some in enumerate(taken) if len(some) >= SEVERAL]
     data = first.facts["dataset"]["name"]
-    print(f"{len(targets):,} users of {data}, {several.sum():,} of them with {SEVERAL} interests or more\n")
-    print("| top 20 of | interests covered | p | titles apart | NDCG@20, masked | ... several interests |")
-    print("|---|---|---|---|---|---|")
+    print(f"{len(targets):,} users of {data}, {several.sum():,} of them with {SEVERAL} interests or more, "
+          f"{len(varied):,} with as many categories\n")  # fmt: skip
+    print("| top 20 of | interests covered | p | categories | titles apart | NDCG@20, masked | ... several |")
+    print("|---|---|---|---|---|---|---|")
     base = None
     for name, rows in found.items():
         share = np.array([covered(user, rows[user]) for user in np.flatnonzero(several)])
@@ -135,8 +143,9 @@ def main(words=None):
         p = "" if base is share else f"{paired_p(share[None], base[None]):.1e}"
         apart = np.mean([distance(texts[row]) for row in torch.from_numpy(rows)])
         gain = gains(rows, targets)
-        cells = f"{share.mean():.3f} | {p} | {apart:.3f} | {gain.mean():.4f} | {gain[several].mean():.4f}"
-        print(f"| {name} | {cells} |")
+        seen = np.mean([len(taken[user] & set(leaf[rows[user]])) / len(taken[user]) for user in varied])
+        cells = f"{share.mean():.3f} | {p} | {seen:.3f} | {apart:.3f}"
+        print(f"| {name} | {cells} | {gain.mean():.4f} | {gain[several].mean():.4f} |")
 
 
 if __name__ == "__main__":
