@@ -200,7 +200,7 @@ def main(words=None):
     memory, reloads = told[0]
     middle, late = np.percentile(took, [50, 99])
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {reloads} reloads")
-    print("MB every 10 seconds:", *(f"{each:.0f}" for each in memory), "\n")
+    print("MB, in the order of time:", *(f"{each:.0f}" for each in memory), "\n")
     print("| asked | answered a second | p50, ms | p99, ms | slowest, ms | failed | MB, first and last |")
     print("|---|---|---|---|---|---|---|")
     print(f"| {args.rate} | {len(took) / args.seconds:.0f} | {middle:.1f} | {late:.1f} | {took.max():.0f} "
