@@ -154,8 +154,11 @@ def joined(shop, users, phrases):
     return lending.Interests(torch.cat([embeddings, vectors]), rows, k + 1)
 
 
-def hit(ranks, k=10):
-    return (ranks <= k).astype(float)
+def hit(ranks):
+    """HR@10 of each user (numpy.ndarray)."""
+    from recbole_sam.evaluation.statistics import metrics
+
+    return metrics.value("hit@10", ranks)
 
 
 def wrong(phrases, rng):
@@ -206,6 +209,7 @@ def main(words=None):
     """
     args = arguments(sys.argv[1:] if words is None else words)
     import recbole_sam
+    from recbole_sam.evaluation.statistics import metrics
     from recbole_sam.evaluation.statistics.significance import paired_p
 
     phrase_of = phrases_of(args.items)
@@ -227,7 +231,7 @@ def main(words=None):
     print(f"\n| {len(phrases):,} users | HR@10 | NDCG@10 | " + " | ".join(named) + " | p |")
     print("|---|---|---|" + "---|" * (len(SIZES) + 1))
     for row, rank in found.items():
-        ndcg = np.where(rank <= 10, 1 / np.log2(rank + 1), 0)
+        ndcg = metrics.value("ndcg@10", rank)
         parts = [hit(rank[(sizes >= low) & (sizes <= high)]).mean() for low, high in SIZES]
         p = "" if rank is base else f"{paired_p(hit(base)[None], hit(rank)[None]):.1e}"
         print(f"| {row} | {hit(rank).mean():.4f} | {ndcg.mean():.4f} | "

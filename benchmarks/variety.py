@@ -53,7 +53,10 @@ def gains(found, targets):
         found (numpy.ndarray): int [n, K], item numbers.
         targets (numpy.ndarray): int [n], the one right item of each.
     """
-    return ((found == targets[:, None]) / np.log2(np.arange(2, found.shape[1] + 2))).sum(axis=1)
+    from recbole_sam.evaluation.statistics import metrics
+
+    right, k = found == targets[:, None], found.shape[1]
+    return metrics.value(f"ndcg@{k}", np.where(right.any(axis=1), right.argmax(axis=1) + 1, k + 1))
 
 
 def lists(shop, people, interests):
@@ -105,7 +108,7 @@ def main(words=None):
     full = first.people.histories(numbers, "full")[2]
     asked = (full > lengths) & (own.k.numpy() > 0)  # with a test item and an interest
     people = Sessions(numbers[asked], items, starts[asked], lengths[asked])
-    own = lending.of_users(first._ready().model, people.users)
+    own = own._replace(rows=own.rows[asked], k=own.k[asked])
     targets = items[people.starts + people.lengths]
     others = rng.permutation(len(targets))
     interests = {

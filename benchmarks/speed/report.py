@@ -78,12 +78,14 @@ def markdown(rows):
     Args:
         rows (list of dict): what :func:`merged` returned.
     """
-    environments = {json.dumps(row["environment"], sort_keys=True): row["environment"] for row in rows}
-    numbers = {key: number for number, key in enumerate(environments, 1)}
+    runs = []
+    for row in rows:
+        if row["environment"] not in runs:
+            runs.append(row["environment"])
     told = [
         {
             **row,
-            "run": numbers[json.dumps(row["environment"], sort_keys=True)],
+            "run": runs.index(row["environment"]) + 1,
             "expected": row["prediction"],
             "kept": row["stayed"].replace(": stayed", ""),
         }
@@ -102,7 +104,7 @@ def markdown(rows):
         "## Runs",
         "",
     ]
-    for number, env in enumerate(environments.values(), 1):
+    for number, env in enumerate(runs, 1):
         lines.append(
             f"{number}. `{env['command']}`: {env['machine']}; threads {env['threads']}; load {env['load']} "
             f"at the start; {env['date']}; Python {env['python']}, torch {env['torch']}; seed {env['seed']}, "
