@@ -1,5 +1,7 @@
 """What all tests share: small real datasets, and RecBole configurations that write nowhere else."""
 
+import contextlib
+import importlib.util
 import logging
 import os
 import signal
@@ -90,6 +92,25 @@ def make_config(model="SAM", dataset="shop", **settings):
     if model == "SASRec":
         defaults.pop("text_encoder_dim")
     return Config(model=model, dataset=dataset, config_dict={**defaults, **settings})
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Starts language-model servers with a script; keys are set, and DashScope's SDK asks the latest one."""
+    from servers.llm_server import KEY, LLMServer
+
+    with contextlib.ExitStack() as running:
+
+        def start(script=None, **options):
+            server = running.enter_context(LLMServer(script, **options))
+            if importlib.util.find_spec("dashscope"):
+                monkeypatch.setattr("dashscope.base_compatible_api_url", server.compatible_url)
+                monkeypatch.setattr("dashscope.base_http_api_url", server.dashscope_url)
+            monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
+            monkeypatch.setenv("OPENAI_API_KEY", KEY)
+            return server
+
+        yield start
 
 
 @pytest.fixture

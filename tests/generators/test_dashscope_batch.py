@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from llm_helpers import fast, make_requests
-from servers.llm_server import KEY, LLMServer, Reply
+from servers.llm_server import KEY, Reply
 
 from recbole_sam.errors import SettingError
 from recbole_sam.generators.base import COMPLETE, FAILED, FILLED, REFUSED, REPAIRED
@@ -27,24 +27,6 @@ pytest.importorskip("httpx")
 from recbole_sam.generators import batch as dashscope_batch  # noqa: E402
 from recbole_sam.generators.batch import BatchGenerator, Jobs, Service  # noqa: E402
 from recbole_sam.generators.by_name import make_dashscope  # noqa: E402
-
-
-@pytest.fixture
-def serve(monkeypatch):
-    running = []
-
-    def start(script=None, **options):
-        server = LLMServer(script, **options)
-        server.__enter__()
-        running.append(server)
-        monkeypatch.setattr(dashscope, "base_compatible_api_url", server.compatible_url)
-        monkeypatch.setattr(dashscope, "base_http_api_url", server.dashscope_url)
-        monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
-        return server
-
-    yield start
-    for server in running:
-        server.__exit__()
 
 
 def run(folder, requests, **changes):

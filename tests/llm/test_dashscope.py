@@ -31,24 +31,6 @@ dashscope = pytest.importorskip("dashscope")
 from recbole_sam.llm import dashscope as ours  # noqa: E402
 
 
-@pytest.fixture
-def serve(monkeypatch):
-    """Starts servers with a script and points the SDK at the latest."""
-    running = []
-
-    def start(script=None, **options):
-        server = LLMServer(script, **options)
-        server.__enter__()
-        running.append(server)
-        monkeypatch.setattr(dashscope, "base_http_api_url", server.dashscope_url)
-        monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
-        return server
-
-    yield start
-    for server in running:
-        server.__exit__()
-
-
 def run(tmp_path, requests, **changes):
     generator = make_dashscope(fast(tmp_path, **changes))
     return {answer.user: answer for answer in generator.generate(requests)}, generator

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 from llm_helpers import fast, make_requests
-from servers.llm_server import KEY, LLMServer, Reply
+from servers.llm_server import KEY, Reply
 
 from recbole_sam.errors import SettingError
 from recbole_sam.generators.base import COMPLETE, FAILED, REFUSED, REPAIRED
@@ -16,22 +16,6 @@ from recbole_sam.llm.failures import LimitReachedError, ProviderStopError, Trans
 from recbole_sam.llm.openai import chat_failure, fatal_codes
 
 pytest.importorskip("httpx")
-
-
-@pytest.fixture
-def serve(monkeypatch):
-    running = []
-
-    def start(script=None, **options):
-        server = LLMServer(script, **options)
-        server.__enter__()
-        running.append(server)
-        monkeypatch.setenv("OPENAI_API_KEY", KEY)
-        return server
-
-    yield start
-    for server in running:
-        server.__exit__()
 
 
 def run(server, folder, requests, **changes):
