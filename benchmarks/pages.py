@@ -286,11 +286,11 @@ def short_table(table):
     return _markdown(["model", "seeds", "HR@10", "NDCG@10", "NDCG@20", "difference"], rows)
 
 
-FAIR_COLUMNS = ("model", "reads", "HR@10", "NDCG@10", "HR@10, masked", "NDCG@10, masked")
+FAIR_COLUMNS = ("model", "besides IDs", "HR@10", "NDCG@10", "HR@10, masked", "NDCG@10, masked")
 
 
 def fair_table(table):
-    """What each model reads, and its accuracy among all items and among those that the user has not had.
+    """What each model uses, and its accuracy among all items and among those that the user has not had.
 
     Args:
         table (Table): what it shows.
@@ -323,14 +323,14 @@ def _starred(mean, relative, p):
 
 
 def reads(label):
-    """What a model of a comparison reads beside item IDs, such as "titles, bias" (str)."""
+    """What a model of a comparison uses besides item IDs, such as "titles, bias" (str)."""
     entry = entries.parse(label)[0]
     ours = entry.model in yaml_files.model_names()
     settings = (yaml_files.content(yaml_files.model_file(entry.model)) if ours else {}) | entry.given
     found = [word for name, word in READS.items() if settings.get(name) in (True, "True")]
     if ours and our_models.uses_interests(entry.model) and settings.get("interest_control") != "constant":
         found.append("interests")
-    return ", ".join(found) or "IDs"
+    return ", ".join(found) or "none"
 
 
 def _marked(relative, p):
