@@ -63,8 +63,9 @@ def test_the_fair_form_says_what_is_read_and_shows_both_rankings():
 @pytest.mark.parametrize(
     "label, words",
     [
-        ("SASRec", "none"), ("ComiRec:item_text=True:repeat_bias=True", "titles, bias"), ("EIMF", "interests"),
-        ("SAM:interest_control=constant", "titles, bias"), ("SASRecText:item_text=False", "none"),
+        ("SASRec", "none"), ("SASRecText:item_text=False", "none"), ("EIMF", "interests"),
+        ("SAM:interest_control=constant", "titles, bias"),
+        ("ComiRec:item_text=True:repeat_bias=True", "titles, bias"),
     ],
 )  # fmt: skip
 def test_what_a_model_reads(label, words):
