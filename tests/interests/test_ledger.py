@@ -114,15 +114,14 @@ def test_a_ledger_that_cannot_be_written_is_one_sentence_with_the_sum(tmp_path):
 
 
 @pytest.fixture
-def served(monkeypatch):
+def served(serve):
     """Settings of the openai generator, and the server it asks."""
     pytest.importorskip("httpx")
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    with LLMServer() as server:
-        yield server, {
-            "interest_generator": "openai", "llm_model": "tiny", "llm_base_url": server.compatible_url,
-            "llm_requests_per_minute": 0, "llm_cache_dir": "answers",
-        }  # fmt: skip
+    server = serve()
+    return server, {
+        "interest_generator": "openai", "llm_model": "tiny", "llm_base_url": server.compatible_url,
+        "llm_requests_per_minute": 0, "llm_cache_dir": "answers",
+    }  # fmt: skip
 
 
 def test_a_ledger_that_cannot_be_written_is_told_by_a_run_that_did_well(shop, served):

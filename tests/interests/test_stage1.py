@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from conftest import make_config
-from servers.llm_server import KEY, LLMServer, Reply
+from servers.llm_server import Reply
 from sklearn.decomposition import TruncatedSVD
 
 from recbole_sam.cli.main import main
@@ -20,17 +20,16 @@ pytest.importorskip("httpx")
 
 
 @pytest.fixture
-def server(monkeypatch):
+def server(serve):
     """Answers every prompt, but those with a word of ``failing``."""
     failing = set()
 
     def script(prompt, attempt):
         return Reply(status=500) if any(word in prompt for word in failing) else None
 
-    with LLMServer(script) as made:
-        made.failing = failing
-        monkeypatch.setenv("OPENAI_API_KEY", KEY)
-        yield made
+    made = serve(script)
+    made.failing = failing
+    return made
 
 
 @pytest.fixture
