@@ -7,7 +7,7 @@ N = 5
 def a_run(**changes):
     """What run.json holds, with changes."""
     budget = {"epochs": 3, "stopping_step": 10, "eval_step": 1, "tuning": None}
-    return {"key": "k", "dataset": "shop", "given": {"epochs": "3"}, "budget": budget,
+    return {"dataset": "shop", "given": {"epochs": "3"}, "budget": budget,
             "card": None, "synthetic": False, "users": N, "items": N, "interactions": 99, "test_users": N,
             "history_length": 8, "split": "leave one out",
             "topk": [10], "valid_metric": "ndcg@10", "head_from": 3,

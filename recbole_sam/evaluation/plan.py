@@ -56,7 +56,7 @@ class Plan(NamedTuple):
     budget: dict
     """epochs, stopping_step, eval_step, and tuning: trials a model, or None."""
     key: str
-    """8 hexadecimal digits that differ when a setting differs."""
+    """8 hexadecimal digits that differ when a setting differs: the default folder is named by it."""
 
 
 def make_plan(words, tuning=None, chosen_by=protocols.DEFAULT):
@@ -186,7 +186,6 @@ def describe(plan, config, split, command):
         "repeats": split.repeats(),
         "budget": {**plan.budget, "train_batch_size": config["train_batch_size"]},
         "given": plan.given,
-        "key": plan.key,
         "versions": versions(),
         "machine": machine(),
         "date": date.today().isoformat(),

@@ -20,6 +20,8 @@ from recbole_sam.evaluation.tuning import OUTCOME
 
 RUN, TRIALS, PER_USER, SPLIT = "run.json", "trials.json", "ranks.parquet", "split.npz"
 EACH_TRIAL, SEARCHES = "trials", "tuning"
+_CHANGE_NO_RESULT = {"show_progress", "state", "gpu_id", "use_gpu", "data_path"}
+"""Settings that may differ when a comparison goes on; the checksums tell whether the data is the same."""
 _ANOTHER = "name the folder of a comparison, or run it again in another --run folder"
 _COLUMNS = ("model", "seed", "protocol", "user", "item", "rank", "history", "popularity")
 
@@ -127,10 +129,11 @@ class RunFolder:
         """
         if self.exists():
             before = self.run()
-            if before["key"] != run["key"]:
+            changed = _changed(before, run)
+            if changed:
                 raise SettingError(
-                    f"{self.path} holds a comparison with other settings ({_changed(before, run)}): give "
-                    "another --run=FOLDER."
+                    f"{self.path} holds a comparison with other settings ({changed}): give another "
+                    "--run=FOLDER."
                 )
             differ = splits.differences(before["checksums"], run["checksums"])
             if differ:
@@ -386,6 +389,7 @@ def _joined(before, now, between):
 
 
 def _changed(before, now):
+    """The settings that make the results of two comparisons differ, in words; empty if there are none."""
     settings, others = (
         {
             **run["given"],
@@ -394,5 +398,6 @@ def _changed(before, now):
         }
         for run in (before, now)
     )
-    names = sorted(name for name in settings | others if settings.get(name) != others.get(name))
+    changed = {name for name in settings | others if settings.get(name) != others.get(name)}
+    names = sorted(changed - _CHANGE_NO_RESULT)
     return ", ".join(f"{name} {settings.get(name)}, now {others.get(name)}" for name in names)

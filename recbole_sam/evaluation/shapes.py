@@ -8,7 +8,6 @@ NUMBER = (float, None)
 _PARTS = ("validation", "test")
 
 RUN = {
-    "key": str,
     "dataset": str,
     "given": dict,
     "budget": {"epochs": int, "stopping_step": int, "eval_step": int, "tuning": (int, None)},

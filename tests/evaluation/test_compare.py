@@ -51,6 +51,19 @@ def progress(done):
     return [line for line in done.stdout.splitlines() if line.startswith("compare: [")]
 
 
+def test_comparisons_that_differ_have_folders_of_their_own(shop, call):
+    words = [word for word in QUICK if not word.startswith("--run")]
+    for rate in ("0.01", "0.02", "0.02"):
+        call(*words, "--models=SASRec:hidden_act=foo", "--seeds=1", f"--learning_rate={rate}")
+    folders = list(Path("saved/compare").iterdir())
+    rates = {json.loads((folder / "run.json").read_text())["given"]["learning_rate"] for folder in folders}
+    assert (
+        rates == {"0.01", "0.02"}
+        and {folder.name[:5] for folder in folders} == {"shop-"}
+        and len(folders) == 2
+    )
+
+
 def test_from_nothing_to_every_output(shop, tmp_path, call):
     """A model that fails is reported and the others go on; the same command trains only what failed."""
     words = [*QUICK, "--models=SAM,SASRec,BERT4Rec:hidden_act=foo", "--seeds=1", "--jobs=2"]

@@ -134,12 +134,23 @@ def test_other_settings_and_other_data_are_refused(tmp_path):
     folder.begin(a_run(), a_split())
     folder.begin(a_run(), a_split())
     with pytest.raises(SettingError, match=r"other settings \(epochs 3, now 4\): give another --run"):
-        folder.begin(a_run(key="j", given={"epochs": "4"}), a_split())
+        folder.begin(a_run(given={"epochs": "4"}), a_split())
     chosen = "the protocol that chooses the best epoch full, now masked"
     with pytest.raises(SettingError, match=rf"other settings \({chosen}\): give another --run"):
-        folder.begin(a_run(key="j", chosen_by="masked"), a_split())
+        folder.begin(a_run(chosen_by="masked"), a_split())
     with pytest.raises(DataError, match=r"made from other data than 'shop' is now \(users differ\)"):
         folder.begin(a_run(checksums={"users": "x", "candidates": "e"}), a_split())
+
+
+@pytest.mark.parametrize("name", ["data_path", "show_progress", "gpu_id", "use_gpu", "state"])
+def test_what_changes_no_result_may_differ(tmp_path, name):
+    """So a comparison can be handed on, and goes on where the data lies elsewhere."""
+    folder = RunFolder(tmp_path)
+    folder.begin(a_run(given={"epochs": "3", name: "a"}), a_split())
+    folder.begin(a_run(given={"epochs": "3", name: "b"}), a_split())
+    assert folder.run()["given"][name] == "b"
+    with pytest.raises(SettingError, match=r"other settings \(epochs 3, now 4\)"):
+        folder.begin(a_run(given={"epochs": "4", name: "b"}), a_split())
 
 
 def test_what_went_on_tells_of_all_its_sessions(tmp_path):
@@ -179,7 +190,7 @@ def test_what_is_no_folder_and_what_holds_other_things(tmp_path):
     with pytest.raises(SettingError, match="cannot write to .*README.md .File exists.: give another --run"):
         with RunFolder(file).locked():
             pass
-    for content, wrong in (("{}", "key, dataset, "), ("[]", "its content is no dict")):
+    for content, wrong in (("{}", "dataset, given, "), ("[]", "its content is no dict")):
         (tmp_path / RUN).write_text(content)
         with pytest.raises(DataError, match=rf"run.json is not a file that compare wrote \({wrong}"):
             RunFolder(tmp_path).run()

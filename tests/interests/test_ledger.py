@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from conftest import make_config
-from servers.llm_server import KEY, LLMServer, Reply
+from servers.llm_server import KEY, Reply
 
 from recbole_sam.data import store_location
 from recbole_sam.errors import StoreError
@@ -163,21 +163,19 @@ def test_a_disk_that_fills_up_midway_stops_the_run_and_says_what_was_paid(shop, 
     assert "cannot be noted" in said and "cannot be used" in said and "free some space" in said, said
 
 
-def test_stage_1_notes_what_was_paid_and_nothing_for_answers_it_had(shop, monkeypatch):
+def test_stage_1_notes_what_was_paid_and_nothing_for_answers_it_had(shop, serve):
     """Through the real SDK and the local server: a run that is cut short, the rest of it, and a rebuild."""
-    dashscope = pytest.importorskip("dashscope")
-    monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
+    pytest.importorskip("dashscope")
     settings = {"interest_generator": "dashscope", "llm_requests_per_minute": 0}
-    with LLMServer() as server:
-        monkeypatch.setattr(dashscope, "base_http_api_url", server.dashscope_url)
-        with pytest.raises(LimitReachedError):
-            stage1.build(make_config(**settings, llm_max_users=10))
-        config = make_config(**settings)
-        stage1.build(config)
-        paid = ledger.total(store_location.path(config))
-        stage1.build(config)
-        assert ledger.total(store_location.path(config)) == paid
-        prompts = sum(server.answered.values())
+    server = serve()
+    with pytest.raises(LimitReachedError):
+        stage1.build(make_config(**settings, llm_max_users=10))
+    config = make_config(**settings)
+    stage1.build(config)
+    paid = ledger.total(store_location.path(config))
+    stage1.build(config)
+    assert ledger.total(store_location.path(config)) == paid
+    prompts = sum(server.answered.values())
     assert paid.endswith(f"({prompts:,} answers)") and "CNY" in paid
     lines = ledger.ledger_file(store_location.path(config)).read_text().splitlines()
     assert len(lines) == 2 and KEY not in "".join(lines)

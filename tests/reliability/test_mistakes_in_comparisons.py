@@ -294,7 +294,7 @@ BROKEN = [
             ("card", {"counts": 3}),
             ("checksums", []),
             ("dataset", 3),
-            ("key", None),
+            ("command", None),
             ("head_from", "x"),
             ("users", "x"),
             ("synthetic", 3),
