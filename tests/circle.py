@@ -114,3 +114,29 @@ def a_batch(train):
     negatives = torch.randint(1, train.item_num, (len(picked),), generator=torch.Generator())
     batch.update(Interaction({"neg_item_id": negatives}))
     return batch
+
+
+@torch.no_grad()
+def shaken(model):
+    """The model, its parameters moved: biases that are still zero would hide a mistake."""
+    for parameter in model.parameters():
+        parameter += 0.3 * torch.randn_like(parameter)
+    return model
+
+
+@torch.no_grad()
+def check_scores(model, batch, user_of):
+    """Every seventh sample's scores; ``user_of`` makes a user [d] of a history, oldest item first."""
+    scores = model.full_sort_predict(batch)
+    for row in range(0, len(batch), 7):
+        history = batch["item_id_list"][row, : batch["item_length"][row]].tolist()
+        expected = model.item_embedding.weight @ user_of(history)
+        torch.testing.assert_close(scores[row], expected, rtol=1e-3, atol=1e-3)
+
+
+@torch.no_grad()
+def check_full_softmax(model, batch):
+    """The loss against minus the mean log chance of the targets among all items."""
+    chances = model.full_sort_predict(batch).softmax(dim=1)
+    expected = -chances[torch.arange(len(batch)), batch["item_id"]].log().mean()
+    torch.testing.assert_close(model.calculate_loss(batch), expected)

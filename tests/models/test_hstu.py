@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from circle import WINDOW, circle_model
+from circle import WINDOW, circle_model, shaken
 from torch.nn import functional as F
 
 from recbole_sam.errors import SettingError
@@ -63,8 +63,7 @@ def cosine(a, b):
 @torch.no_grad()
 def test_equals_a_literal_version(model_and_batch):
     model, batch = model_and_batch
-    for parameter in model.parameters():
-        parameter += 0.3 * torch.randn_like(parameter)
+    shaken(model)
     batch["timestamp_list"] *= 1000.0  # steps of 1 would all fall into the first bucket or two
     scores = model.full_sort_predict(batch)
     for row in range(0, len(batch), 7):

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from circle import WINDOW, circle_config, circle_data, circle_model, write_circle
+from circle import WINDOW, circle_config, circle_data, circle_model, shaken, write_circle
 from recbole.utils import get_model
 from torch.nn import functional as F
 
@@ -14,10 +14,7 @@ def model_and_batch(tmp_path):
     model, batch = circle_model(
         tmp_path, "STOSA", hidden_size=8, inner_size=12, n_heads=2, n_layers=2, pvn_weight=0.3
     )
-    with torch.no_grad():
-        for parameter in model.parameters():  # away from the initial biases of zero
-            parameter += 0.3 * torch.randn_like(parameter)
-    return model, batch
+    return shaken(model), batch
 
 
 def elu1(x):

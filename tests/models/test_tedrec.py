@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from circle import WINDOW, circle_model
+from circle import WINDOW, check_full_softmax, circle_model, shaken
 from conftest import experiment
 from torch.nn import functional as F
 
@@ -65,9 +65,7 @@ def literal_attention(layer, x):
 @torch.no_grad()
 def test_equals_a_literal_version(model_and_batch):
     model, batch = model_and_batch
-    for parameter in model.parameters():
-        parameter += 0.3 * torch.randn_like(parameter)
-    model.item_embedding.weight[0] = 0
+    shaken(model).item_embedding.weight[0] = 0
     scores = model.full_sort_predict(batch)
     for row in range(0, len(batch), 7):
         history = batch["item_id_list"][row, : batch["item_length"][row]].tolist()
@@ -83,12 +81,8 @@ def test_titles_are_read(model_and_batch):
     assert not torch.allclose(model.full_sort_predict(batch), before)
 
 
-@torch.no_grad()
 def test_loss_is_the_full_softmax(model_and_batch):
-    model, batch = model_and_batch
-    chances = model.full_sort_predict(batch).softmax(dim=1)
-    expected = -chances[torch.arange(len(batch)), batch["item_id"]].log().mean()
-    torch.testing.assert_close(model.calculate_loss(batch), expected)
+    check_full_softmax(*model_and_batch)
 
 
 @pytest.mark.parametrize(

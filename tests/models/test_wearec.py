@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from circle import WINDOW, circle_model
+from circle import WINDOW, check_full_softmax, check_scores, circle_model, shaken
 from torch.nn import functional as F
 
 from recbole_sam.errors import SettingError
@@ -74,21 +74,11 @@ def literal_forward(model, history):
 @torch.no_grad()
 def test_equals_a_literal_version(model_and_batch):
     model, batch = model_and_batch
-    for parameter in model.parameters():  # away from the initial biases of zero
-        parameter += 0.3 * torch.randn_like(parameter)
-    scores = model.full_sort_predict(batch)
-    for row in range(0, len(batch), 7):
-        history = batch["item_id_list"][row, : batch["item_length"][row]].tolist()
-        expected = model.item_embedding.weight @ literal_forward(model, history)
-        torch.testing.assert_close(scores[row], expected, rtol=1e-3, atol=1e-3)
+    check_scores(shaken(model), batch, lambda history: literal_forward(model, history))
 
 
-@torch.no_grad()
 def test_loss_is_the_full_softmax(model_and_batch):
-    model, batch = model_and_batch
-    chances = model.full_sort_predict(batch).softmax(dim=1)
-    expected = -chances[torch.arange(len(batch)), batch["item_id"]].log().mean()
-    torch.testing.assert_close(model.calculate_loss(batch), expected)
+    check_full_softmax(*model_and_batch)
 
 
 @pytest.mark.parametrize(("name", "value"), [("alpha", -0.1), ("n_heads", 3), ("n_heads", 0)])
