@@ -235,6 +235,9 @@ MASKED = {
     "NDCG@20, masked, shortest histories": ("masked", "ndcg@20", "short"),
 }
 """The same where known items were masked, too."""
+SHORT = {name: FULL[name] for name in ("HR@10", "NDCG@10", "NDCG@20")}
+SHORT_MASKED = {name: MASKED[name] for name in ("HR@10", "NDCG@10", "NDCG@10, masked")}
+"""Columns of a short table; the last one has the seeds' deviation, and decides."""
 PLAIN = ("HR@10", "NDCG@10", "HR@50")
 """Columns without differences."""
 
@@ -265,25 +268,27 @@ def accuracy_table(table):
 
 
 def short_table(table):
-    """The same comparison in six columns: means, and the difference in NDCG@20 to the base.
+    """The same comparison in a few columns: means, and the difference to the base in the last of them.
 
     Args:
-        table (Table): what it shows.
+        table (Table): what it shows; masked, where known items were masked, too.
 
     Returns:
         str: Markdown, best first; a star marks p < .05 by the test of :func:`accuracy_table`.
     """
     ranks, trials, _ = _rows_of(table)
-    means = {metric: _compared(table, "full", metric, "all") for metric in ("hit@10", "ndcg@10", "ndcg@20")}
-    spread = _of_seeds(ranks, "ndcg@20")
+    columns = SHORT_MASKED if "masked" in set(ranks.protocol) else SHORT
+    *others, last = columns
+    found = {name: _compared(table, *columns[name]) for name in columns}
+    spread = _of_seeds(ranks, columns[last][1], columns[last][0])
     rows = []
-    for label in sorted(means["ndcg@20"], key=lambda label: -means["ndcg@20"][label][0]):
+    for label in sorted(found[last], key=lambda label: -found[last][label][0]):
         if label not in table.left_out:
-            values = [number(means[metric][label][0]) for metric in ("hit@10", "ndcg@10")]
-            difference = _marked(*means["ndcg@20"][label][1:])
+            values = [number(found[name][label][0]) for name in others]
+            difference = _marked(*found[last][label][1:])
             name, seeds = shown(label, table.base), str(len(trials[label]))
             rows.append([name, seeds, *values, spread[label], difference])
-    return _markdown(["model", "seeds", "HR@10", "NDCG@10", "NDCG@20", "difference"], rows)
+    return _markdown(["model", "seeds", *columns, "difference"], rows)
 
 
 FAIR_COLUMNS = ("model", "besides IDs", "HR@10", "NDCG@10", "HR@10, masked", "NDCG@10, masked")

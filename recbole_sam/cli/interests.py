@@ -155,13 +155,13 @@ def take_in(config, args):
     """Makes a store of interests that somebody else made; lines with what was taken."""
     if not args.files:
         raise SettingError("name the files: interests import interests.pt interests.csv --dataset=...")
+    imported = read_interests(args.files)
     if not config["interest_store"]:
         config["interest_generator"] = store_location.IMPORTED  # its own file: nobody mistakes it for ours
     path = store_location.path(config)
     if path.exists() and not args.rebuild:
         raise SettingError(f"{path} exists already: add --rebuild to replace it.")
     check_replaceable(path)
-    imported = read_interests(args.files)
     encoder = None
     if imported.vectors is None:
         encoder = stage1.text_encoder(config).fit(catalogue(stage1.item_titles(config)))

@@ -5,6 +5,7 @@ import importlib
 import sys
 
 from recbole_sam.cli.boundary import guarded
+from recbole_sam.errors import SettingError, nearest
 
 COMMANDS = {
     "run": "train and evaluate a model (run_recbole_sam.py)",
@@ -21,6 +22,13 @@ COMMANDS = {
 """Each is a module here, imported when it is called: ``--help`` needs neither RecBole nor torch."""
 
 
+class Parser(argparse.ArgumentParser):
+    """One that says what is wrong in a sentence, as all of our errors do."""
+
+    def error(self, message):
+        raise SettingError(f"{message} (`{self.prog} --help` shows what it takes).")
+
+
 def main(words=None):
     """Runs a subcommand.
 
@@ -34,13 +42,13 @@ def main(words=None):
 
 
 def _main(words):
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="recbole-sam",
         description="LLM-semantic multi-interest sequential recommendation inside RecBole.",
         allow_abbrev=False,
     )
     subparsers = parser.add_subparsers(metavar="command", required=True)
-    called, settings = words[0] if words else None, []
+    called, settings, command = words[0] if words else None, [], parser
     for name, sentence in COMMANDS.items():
         if name != called:
             subparsers.add_parser(name, help=sentence)
@@ -52,7 +60,8 @@ def _main(words):
             words, settings = split_settings(words, command)
     args, others = parser.parse_known_args(words)
     if others and not getattr(args, "takes_settings", False):
-        parser.error(f"unrecognised: {' '.join(others)}")
+        guess = nearest(others[0].partition("=")[0], command._option_string_actions)
+        command.error(f"unrecognised: {' '.join(others)}.{guess}")
     args.settings = [*settings, *others]  # what is no setting is refused where settings are read
     return args.run(args)
 

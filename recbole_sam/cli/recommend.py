@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from recbole_sam.errors import SettingError
+from recbole_sam.errors import SettingError, UnknownNameError
 
 WHOM = ("user", "users", "items", "sessions", "all")
 
@@ -109,6 +109,10 @@ def run(args):
     frame = bundle.recommend(
         **_people(args, table_files), **chosen, **steering(args), new_interests=args.new_interests
     )
+    if frame.empty:
+        raise UnknownNameError(
+            "There is nothing to recommend: the bundle knows nobody asked for, or no candidate is left."
+        )
     if args.output:
         table_files.write(frame, args.output)
         print(f"{frame['user'].nunique():,} people, {len(frame):,} rows: {args.output}")
@@ -129,7 +133,10 @@ def _people(args, table_files):
     if args.user:
         return {"users": args.user}
     if args.users:
-        return {"users": table_files.lines(args.users)}
+        users = table_files.lines(args.users)
+        if not users:
+            raise SettingError(f"{args.users} names no user: write one a line.")
+        return {"users": users}
     if args.items:
         items = [item.strip() for item in args.items.split(",") if item.strip()]
         if not items:

@@ -23,6 +23,13 @@ LISTED_OF_MODELS = ("item_text", "interest_evidence", "loss_type")
 """Settings of models that `registry` lists among those of a saved dataset."""
 RETIRED = {"autocast": "autocast left the plugin: use RecBole's enable_amp=True, on a GPU."}
 """Settings of earlier versions and what to do instead; None, their default, still stands in old files."""
+OTHER_LIBRARIES = {
+    "lr": "learning_rate", "batch_size": "train_batch_size", "num_epochs": "epochs", "n_epochs": "epochs",
+    "patience": "stopping_step", "optimizer": "learner", "max_len": "MAX_ITEM_LIST_LENGTH",
+    "max_seq_length": "MAX_ITEM_LIST_LENGTH", "maxlen": "MAX_ITEM_LIST_LENGTH",
+    "embedding_dim": "embedding_size", "hidden_dim": "hidden_size",
+}  # fmt: skip
+"""What other libraries call settings of RecBole, where spelling would lead to none or to a wrong one."""
 # What an item's text vector depends on.
 ENCODER = ("item_text_fields", "text_encoder", "text_encoder_dim", "text_pooling", "text_max_length",
            "text_normalize", "interest_seed", "interest_dtype")  # fmt: skip
@@ -179,8 +186,9 @@ def check_names(given, model):
         if name in RETIRED:
             raise SettingError(RETIRED[name])
         close = difflib.get_close_matches(name, sorted(own_names() | recbole_names()), n=1, cutoff=0.8)
-        if close:
+        meant = OTHER_LIBRARIES.get(name) or (close and close[0])
+        if meant:
             raise SettingError(
-                f"the setting '{name}' is unknown to {model} and to RecBole: did you mean '{close[0]}'?"
+                f"the setting '{name}' is unknown to {model} and to RecBole: did you mean '{meant}'?"
             )
         getLogger().warning("the setting '%s' is unknown to %s and RecBole; it changes nothing", name, model)

@@ -346,13 +346,12 @@ def ray_library(what="interest_engine=ray"):
     Raises:
         SettingError: it is not installed, or cannot be imported.
     """
-    hint = "pip install 'recbole-sam[ray]'"
     try:
         import ray
-    except ImportError as error:
-        raise SettingError(f"{what} needs a working Ray ({error}): {hint}.") from error
+    except ImportError as error:  # RecBole asks for an old one, which today's setuptools cannot import
+        raise SettingError(f"{what} needs a Ray that works ({error}): pip install -U ray.") from error
     if not hasattr(ray, "init"):  # the stand-in that RecBole gets where there is no Ray
-        raise SettingError(f"{what} needs Ray, which is not installed: {hint}.")
+        raise SettingError(f"{what} needs Ray, which is not installed: pip install -U ray.")
     return ray
 
 

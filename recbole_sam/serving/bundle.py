@@ -289,7 +289,7 @@ class Bundle:
         """The items nearest to some items.
 
         Args:
-            items (sequence of str): item tokens.
+            items (str or sequence of str): item tokens.
             k (int): how many for each.
             by (str): ``model``, the vectors that users are compared with, or ``text``, those of the titles.
 
@@ -302,7 +302,7 @@ class Bundle:
         """
         similar.check_by(by)
         self._check_k(k)
-        items = [str(item) for item in items]
+        items = [items] if isinstance(items, str) else [str(item) for item in items]
         unknown = [item for item in items if item not in self._number_of]
         if unknown:
             guess = nearest(unknown[0], self._number_of) if len(unknown) == 1 else ""
@@ -485,7 +485,7 @@ class Bundle:
         users = [users] if isinstance(users, str) else [str(user) for user in users]
         numbers = self.people.numbers(users)
         self._tell([user for user, number in zip(users, numbers, strict=True) if not number],
-                   f"not in the bundle, of {len(users):,} users", strict)  # fmt: skip
+                   "users that are not in the bundle", strict)  # fmt: skip
         names = [user for user, number in zip(users, numbers, strict=True) if number]
         numbers = numbers[numbers > 0]
         items, starts, lengths = self.people.histories(numbers, history)

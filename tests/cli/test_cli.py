@@ -195,11 +195,21 @@ def test_interests_of_a_misspelt_dataset(shop, capsys):
     assert "--form=joined is a form of CSV and TSV" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [[], ["doctor", "--verbose"], ["dance"]])
-def test_words_the_command_line_does_not_know(capsys, words):
-    with pytest.raises(SystemExit) as left:
-        main(words)
-    assert left.value.code == 2 and "usage" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "required: command"),
+        (["dance"], "invalid choice: 'dance'"),
+        (["doctor", "--verbose"], "unrecognised: --verbose. (`recbole-sam doctor --help`"),
+        (["recommend", "b", "--items=a", "--topk=3"], "unrecognised: --topk=3. Did you mean --top-k?"),
+        (["recommend", "b", "--item=a"], "unrecognised: --item=a. Did you mean --items"),
+        (["recommend", "b", "--top-k=ten"], "argument --top-k: invalid int value: 'ten'"),
+    ],
+)
+def test_words_the_command_line_does_not_know(capsys, words, said):
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
 
 
 def test_interests_stats_show_export_and_import(shop, capsys):
@@ -225,6 +235,9 @@ def test_interests_stats_show_export_and_import(shop, capsys):
     after = InterestStore.open(imported)
     assert [after.phrases_of(row) for row in range(after.n_users)] == phrases
     assert main(["interests", "import", "mine.csv", *words]) == 2  # loses nothing unasked
+    assert "add --rebuild" in capsys.readouterr().err
+    assert main(["interests", "import", "absent.csv", *words]) == 2
+    assert "absent.csv" in capsys.readouterr().err  # what is wrong first, whatever is there
     assert main(["run", *theirs, "--epochs=1"]) == 0
 
 

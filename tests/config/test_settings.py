@@ -80,6 +80,14 @@ def test_a_misspelt_setting_of_recboles_model_is_refused(shop):
         run.main(["--model=SASRec", "--dataset=shop", "--learning_rat=0.1"])
 
 
+@pytest.mark.parametrize("name, meant", setting_names.OTHER_LIBRARIES.items())
+def test_what_other_libraries_call_a_setting_names_ours(name, meant):
+    known = setting_names.recbole_names() | setting_names.own_names()
+    assert meant in known and name not in known  # a known one is not refused
+    with pytest.raises(SettingError, match=f"'{name}' is unknown .* did you mean '{meant}'"):
+        setting_names.check_names({name: 1}, "SAM")
+
+
 def test_a_setting_of_an_earlier_version_says_what_to_do_instead(shop):
     with pytest.raises(SettingError, match="use RecBole's enable_amp=True"):
         make_config(autocast="bf16")

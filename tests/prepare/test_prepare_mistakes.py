@@ -208,6 +208,12 @@ def test_what_is_no_file_is_one_sentence_and_nothing_waits(option, kind):
         run("--dataset=y", f"--{option}={path}", *others)
 
 
+def test_a_missing_file_of_items_is_found_before_the_interactions_are_read():
+    put("few.csv", "user_id,item_id,timestamp\nu,i,1\n")  # of which no 5-core is left
+    with pytest.raises(DataError, match="titles.csv does not exist"):
+        run("--dataset=x", "--interactions=few.csv", "--items=titles.csv")
+
+
 def test_files_and_folders_that_may_not_be_read(monkeypatch):
     def forbidden(*args, **kwargs):
         raise PermissionError(13, "Permission denied")

@@ -138,7 +138,7 @@ def test_unknown_names_are_counted_and_the_rest_is_answered(shop, caplog):
         shop.recommend(histories={"a": ["i1", "i999"], "b": ["x"], "c": []}, k=2, among=["i3", "zz"])
     assert frame["user"].tolist() == ["u1", "u1"]
     said = " ".join(record.message for record in caplog.records)
-    assert "of 2 users: 1 (nobody)" in said and "2 (i999, x)" in said
+    assert "Users that are not in the bundle: 1 (nobody)" in said and "2 (i999, x)" in said
     assert "without any known item, left out: 2 (b, c)" in said and "1 (zz)" in said
     for given in ({"users": ["nobody"]}, {"histories": [["i1", "i999"]]}, {"histories": [[]]}):
         with pytest.raises(UnknownNameError):
@@ -238,6 +238,7 @@ def test_new_items_are_scored_by_their_titles(shop):
 
 
 def test_similar(shop):
+    pd.testing.assert_frame_equal(shop.similar("i1", k=3), shop.similar(["i1"], k=3))
     frame = shop.similar(["i1", "i2"], k=3)
     assert list(frame.columns) == ["item", "rank", "similar", "title", "similarity"]
     vectors = shop._ready().model.item_vectors()

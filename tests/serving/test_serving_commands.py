@@ -93,3 +93,14 @@ def test_mistakes_are_sentences(place, capsys, words, said):
     words = [word.format(b=place / "b", public=place / "public") for word in words]
     code, _, error = run(capsys, *words)
     assert code == 2 and said in error and len(error.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("whom", ["--user=nobody", "--users=nobody.txt", "--items=zz,x", "--users=empty.txt"])
+def test_an_answer_for_nobody_is_an_error(place, capsys, whom):
+    (place / "nobody.txt").write_text("nobody\nno one\n")
+    (place / "empty.txt").write_text("\n")
+    option, _, value = whom.partition("=")
+    value = str(place / value) if value.endswith(".txt") else value
+    code, out, error = run(capsys, "recommend", f"{place}/b", f"{option}={value}")
+    assert code == 2 and not out
+    assert ("names no user" if "empty" in value else "nothing to recommend") in error

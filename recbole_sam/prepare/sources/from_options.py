@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from recbole_sam.errors import DataError, SettingError, UnknownNameError, nearest
 from recbole_sam.prepare.conversion import Source
-from recbole_sam.prepare.sources import amazon, atomic_folder, download, movielens, presets, table
+from recbole_sam.prepare.sources import amazon, atomic_folder, download, lines, movielens, presets, table
 from recbole_sam.prepare.sources.skips import Skips
 
 
@@ -53,6 +53,9 @@ def open_source(args, preset):
                 setattr(args, role, path)
     item_skips = Skips(args.strict)
     source = _WAYS[way](args, preset, Skips(args.strict), item_skips)
+    for file in source.files:  # all of them before the first is read, which may take long
+        with lines.reading(file):
+            lines.refuse_irregular(file)
     return source._replace(title_field=_title_field(presets.load(args.dataset)), item_skips=item_skips)
 
 
