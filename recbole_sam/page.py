@@ -61,7 +61,7 @@ def drawing(what):
         import matplotlib.figure
     except ImportError:
         raise DataError(
-            f"{what} draws with matplotlib, which is not installed: pip install 'recbole-sam[report]'."
+            f"{what} draws with matplotlib, which is not installed: pip install matplotlib."
         ) from None
     return matplotlib.figure
 

@@ -88,7 +88,7 @@ def run(args):
     for package in NEEDED:
         if importlib.util.find_spec(package) is None:
             raise DataError(
-                f"compare needs {package}, which is not installed: pip install 'recbole-sam[report]'."
+                f"compare needs {package}, which is not installed: pip install {' '.join(NEEDED)}."
             )
     args.protocol = protocols.parse(args.protocol) if args.protocol is not None else None
     edges = {

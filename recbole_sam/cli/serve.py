@@ -47,7 +47,7 @@ def run(args):
         import uvicorn
     except ImportError as error:
         raise SettingError(
-            f"serve needs {error.name}, which is not installed: pip install 'recbole-sam[serve]'."
+            f"serve needs {error.name}: pip install fastapi uvicorn prometheus_client."
         ) from None
     from recbole_sam.serving.web.limits import Limits
 

@@ -157,9 +157,7 @@ def open_ranges(path, trials=1, objective=print):
     try:
         import hyperopt  # noqa: F401
     except ImportError as error:
-        raise SettingError(
-            f"--tune needs hyperopt ({error}): pip install 'recbole-sam[hyperopt]'."
-        ) from error
+        raise SettingError(f"--tune needs hyperopt ({error}): pip install hyperopt.") from error
     from recbole.trainer import HyperTuning
 
     try:

@@ -18,9 +18,7 @@ def http_library(generator):
     try:
         import httpx
     except ImportError as error:
-        raise ProviderStopError(
-            f"The {generator} generator needs httpx: pip install 'recbole-sam[{generator}]'."
-        ) from error
+        raise ProviderStopError(f"The {generator} generator needs httpx: pip install httpx.") from error
     return httpx
 
 

@@ -126,7 +126,7 @@ def pyarrow_parquet():
         import pyarrow.parquet
     except ImportError:
         raise DataError(
-            "Bundles hold Parquet files, for which pyarrow is needed: pip install 'recbole-sam[parquet]'."
+            "Bundles hold Parquet files, for which pyarrow is needed: pip install pyarrow."
         ) from None
     return pyarrow.parquet
 

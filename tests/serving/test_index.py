@@ -114,5 +114,5 @@ def test_the_command(folder, capsys, tmp_path):
 
 def test_without_faiss_it_ends_in_a_sentence(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(SettingError, match=r"pip install 'recbole-sam\[index\]'"):
+    with pytest.raises(SettingError, match=r"pip install faiss-cpu"):
         recbole_sam.load(folder).with_index()

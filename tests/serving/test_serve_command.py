@@ -107,7 +107,7 @@ def test_mistakes_are_one_sentence(folder, capsys, words, said):
 
 
 @pytest.mark.parametrize(
-    "words, code, said", ((["absent"], 2, "recbole-sam[serve]"), (["--help"], 0, "--port"))
+    "words, code, said", ((["absent"], 2, "pip install fastapi uvicorn"), (["--help"], 0, "--port"))
 )
 def test_without_fastapi_only_serving_is_missing(words, code, said):
     program = (

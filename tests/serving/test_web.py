@@ -104,7 +104,7 @@ def test_the_page_loads_nothing_from_elsewhere(web):
     (
         ("/recommend", "{", 400, "no JSON"),
         ("/recommend", "[" * 20_000, 400, "no JSON"),
-        ("/recommend", "[]", 422, "dictionary"),
+        ("/recommend", "[]", 422, "no JSON object"),
         ("/recommend", {}, 422, "either user or items"),
         ("/recommend", {"user": "u1", "items": ["i1"]}, 422, "either user or items"),
         ("/recommend", {"items": []}, 422, "empty"),
@@ -135,6 +135,11 @@ def test_bad_input_gets_one_sentence(web, path, body, status, said):
     assert answer.status_code == status, answer.text
     sentence = answer.json()["error"]
     assert said in sentence and len(answer.json()) == 1 and sentence.count("\n") == 0 and len(sentence) < 300
+
+
+def test_a_body_without_its_header_says_which(web):
+    answer = web.post("/recommend", content='{"user": "u1"}')
+    assert answer.status_code == 422 and "header Content-Type: application/json" in answer.json()["error"]
 
 
 def test_a_body_of_20_megabytes_disturbs_nobody(web):

@@ -1,4 +1,4 @@
-"""Interest phrases without a language model: 2 to 5 words that describe a group of titles.
+"""Interest phrases without a language model: at most 5 words that describe a group of titles.
 
 A candidate is a run of words of a group's titles, or of its items' categories. Its score is a class-based
 TF-IDF, the group being the class:

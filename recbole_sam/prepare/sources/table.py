@@ -354,7 +354,7 @@ def _parquet_rows(path):
         import pyarrow.parquet
     except ImportError:
         raise DataError(
-            f"{path} is a Parquet file, and reading those needs pyarrow: pip install 'recbole-sam[parquet]'."
+            f"{path} is a Parquet file, and reading those needs pyarrow: pip install pyarrow."
         ) from None
     if path.is_dir():
         raise DataError(

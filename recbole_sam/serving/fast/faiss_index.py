@@ -127,7 +127,7 @@ def faiss_library():
     try:
         import faiss
     except ImportError:
-        raise SettingError("--index needs FAISS: pip install 'recbole-sam[index]'.") from None
+        raise SettingError("--index needs FAISS: pip install faiss-cpu.") from None
     return faiss
 
 

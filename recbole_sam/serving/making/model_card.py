@@ -5,7 +5,7 @@ import yaml
 _USE = """\
 ## Use
 
-    pip install recbole-sam
+With recbole-sam and pyarrow installed:
 
 ```python
 import recbole_sam

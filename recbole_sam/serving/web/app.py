@@ -25,6 +25,7 @@ from recbole_sam.serving.web.together import Wish
 from recbole_sam.version import VERSION
 
 STATUS = {BusyError: 429, LateError: 503, UnknownNameError: 404, SettingError: 422, DataError: 422}
+NO_OBJECT = "The body is no JSON object: send one, with the header Content-Type: application/json."
 NO_JSON = 'The body is no JSON: send an object such as {"items": ["B01"]}.'
 Typed = Annotated[str, Query(max_length=200)]
 Few = Annotated[int, Query(ge=1, le=100)]
@@ -213,7 +214,9 @@ def _say_errors(app):
         where = ".".join(str(part) for part in first["loc"][1:] if not isinstance(part, int))
         if first["type"] == "json_invalid":
             return _said(400, NO_JSON)
-        return _said(422, f"{where or 'The body'}: {first['msg']}.")
+        if not where:
+            return _said(422, NO_OBJECT)
+        return _said(422, f"{where}: {first['msg']}.")
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error):
