@@ -178,6 +178,7 @@ TABLES = {
     ),
     "industrial-scientific-masked": Table(f"{SCIENTIFIC}-masked", "SAM"),
     "beauty-masked": Table(f"{BEAUTY}-masked", "SAM"),
+    "ablation-masked": Table("ablation-masked", "SAM"),
     "ablation": Table("ablation", "SAM", ABLATION),
     "ablation-before": Table("ablation", BEFORE, ABLATION_BEFORE),
     "language-model": Table(
