@@ -25,8 +25,10 @@ from recbole_sam.models.parts.attention import (
     recency_positions,
 )
 from recbole_sam.models.parts.compilation import compiled
+from recbole_sam.models.parts.frequency import HistoryFilter
 from recbole_sam.models.parts.initialisation import normal_weights
 from recbole_sam.models.parts.interest_reader import InterestReader
+from recbole_sam.models.parts.padding import left_pad
 from recbole_sam.models.scores import score_memory
 from recbole_sam.models.scores.multi_interest import Interests, MultiInterestModel
 from recbole_sam.models.scores.whole_sequences import WholeSequenceModel, at
@@ -46,7 +48,8 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
     Beyond the paper, each a setting (docs/method.md; ``SAM-paper.yaml`` turns all of them off):
     ``interest_readout`` (the best match counts, where the paper takes the mean of the views),
     ``learned_queries`` (interests that all users have), ``item_text`` (an item is also its title),
-    ``newest_item`` (the newest item is added to every view), ``final_norm`` (a LayerNorm of each view, or of
+    ``newest_item`` (the newest item is added to every view), ``history_filter`` (so is what WEARec's filters
+    make of the history), ``final_norm`` (a LayerNorm of each view, or of
     their mean), ``repeat_bias`` (one learned number for the items already in the history),
     ``interest_evidence`` (a training sample sees an interest only with an item that supports it),
     ``interest_text`` (an interest's own text is added to its view), ``item_knn`` (the history's items vote
@@ -100,6 +103,15 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
         if config["final_norm"]:
             self.final_norm = nn.LayerNorm(self.hidden_size, eps=self.layer_norm_eps)
         self.dropout = nn.Dropout(config["hidden_dropout_prob"])
+        self.history_filter = None
+        if config["history_filter"]:
+            self.history_filter = HistoryFilter(
+                self.max_seq_length,
+                self.hidden_size,
+                config["hidden_dropout_prob"],
+                self.layer_norm_eps,
+                self.initializer_range,
+            )
         self.define_score_additions(config, dataset)
         self.define_loss(config, dataset)
         self.compiled_forward = compiled(type(self).forward) if config["compile"] else None
@@ -137,6 +149,9 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
             views = masked_mean(items, mask).unsqueeze(1).expand(queries.shape)
         if self.newest_item:
             views = views + self.gather_indexes(items, item_seq_len - 1).unsqueeze(1)
+        if self.history_filter is not None:
+            moved = left_pad(item_seq, item_seq_len, self.history_filter.window)
+            views = views + self.history_filter(self.look_up(moved, item_vectors)).unsqueeze(1)
         if self.interest_text:
             views = views + self.interest_texts(user, item_seq) * math.sqrt(self.hidden_size)
         return self.mixed(views, interest_mask)

@@ -8,100 +8,14 @@ Reference:
 
 """
 
-import torch
-from recbole.model.layers import FeedForward
 from torch import nn
 
 from recbole_sam.errors import SettingError
 from recbole_sam.models.checks import sizes
-from recbole_sam.models.parts.frequency import rescale_details
+from recbole_sam.models.parts.frequency import FilterBlock
 from recbole_sam.models.parts.initialisation import normal_weights
 from recbole_sam.models.parts.padding import left_pad
 from recbole_sam.models.scores.next_item import NextItemModel
-
-
-class AdaptiveFilter(nn.Module):
-    """Filters the spectrum of a sequence, by a filter that the sequence itself adjusts.
-
-    Every head h and frequency f has a learned factor w and shift b. A small network looks at the mean
-    of the sequence and changes both: F'[h, f] = F[h, f] * w[h, f] * (1 + s[h, f]) + b[h, f] + a[h, f].
-
-    Args:
-        window (int): W, length of the sequences.
-        hidden_size (int): width d.
-        n_heads (int): how many filters share the width.
-    """
-
-    def __init__(self, window, hidden_size, n_heads):
-        super().__init__()
-        self.window, self.n_heads, self.n_bins = window, n_heads, window // 2 + 1
-        self.factor = nn.Parameter(torch.ones(n_heads, self.n_bins, 1))
-        self.shift = nn.Parameter(torch.full((n_heads, self.n_bins, 1), -0.1))
-        self.adjust = nn.Sequential(
-            nn.Linear(hidden_size, hidden_size),
-            nn.GELU(),
-            nn.Linear(hidden_size, n_heads * self.n_bins * 2),
-        )
-
-    def forward(self, x):
-        """Sequences [B, W, d] to sequences of the same shape."""
-        spectrum = torch.fft.rfft(_heads(x, self.n_heads), dim=2, norm="ortho")
-        adjusted = self.adjust(x.mean(dim=1)).unflatten(1, (self.n_heads, self.n_bins, 2))
-        scale, shift = adjusted.split(1, dim=3)  # [B n_heads n_bins 1]
-        spectrum = spectrum * (self.factor * (1 + scale)) + (self.shift + shift)
-        return _joined(torch.fft.irfft(spectrum, n=self.window, dim=2, norm="ortho"))
-
-
-class WaveletEnhancement(nn.Module):
-    """Rescales what differs between two neighbours of a sequence, the detail of a Haar wavelet.
-
-    Args:
-        window (int): W, even.
-        hidden_size (int): width d.
-        n_heads (int): heads that share the width.
-        std (float): of the normal distribution that the factors start from.
-    """
-
-    def __init__(self, window, hidden_size, n_heads, std):
-        super().__init__()
-        self.n_heads = n_heads
-        self.weight = nn.Parameter(torch.randn(n_heads, window // 2, hidden_size // n_heads) * std)
-
-    def forward(self, x):
-        """Sequences [B, W, d] to sequences of the same shape."""
-        return _joined(rescale_details(_heads(x, self.n_heads), self.weight))
-
-
-class WEARecBlock(nn.Module):
-    """alpha * AdaptiveFilter(x) + (1 - alpha) * WaveletEnhancement(x), then feed-forward.
-
-    Both halves have a residual connection and layer normalisation.
-    """
-
-    def __init__(self, config, window):
-        super().__init__()
-        size, heads, eps = config["hidden_size"], config["n_heads"], config["layer_norm_eps"]
-        dropout = config["hidden_dropout_prob"]
-        self.alpha = config["alpha"]
-        self.filter = AdaptiveFilter(window, size, heads)
-        self.wavelet = WaveletEnhancement(window, size, heads, config["initializer_range"])
-        self.dropout = nn.Dropout(dropout)
-        self.LayerNorm = nn.LayerNorm(size, eps=eps)
-        self.feed_forward = FeedForward(size, config["inner_size"], dropout, config["hidden_act"], eps)
-
-    def forward(self, x):
-        mixed = self.alpha * self.filter(x) + (1 - self.alpha) * self.wavelet(x)
-        return self.feed_forward(self.LayerNorm(x + self.dropout(mixed)))
-
-
-def _heads(x, n_heads):
-    """[B, W, d] to [B, n_heads, W, d / n_heads]."""
-    return x.unflatten(2, (n_heads, -1)).transpose(1, 2)
-
-
-def _joined(heads):
-    """[B, n_heads, W, d / n_heads] to [B, W, d]."""
-    return heads.transpose(1, 2).flatten(2)
 
 
 class WEARec(NextItemModel):
@@ -133,7 +47,20 @@ class WEARec(NextItemModel):
         self.position_embedding = nn.Embedding(self.window, self.hidden_size)
         self.LayerNorm = nn.LayerNorm(self.hidden_size, eps=self.layer_norm_eps)
         self.dropout = nn.Dropout(config["hidden_dropout_prob"])
-        self.blocks = nn.ModuleList(WEARecBlock(config, self.window) for _ in range(self.n_layers))
+        self.blocks = nn.ModuleList(
+            FilterBlock(
+                self.window,
+                self.hidden_size,
+                config["inner_size"],
+                config["n_heads"],
+                config["alpha"],
+                config["hidden_dropout_prob"],
+                config["hidden_act"],
+                self.layer_norm_eps,
+                config["initializer_range"],
+            )
+            for _ in range(self.n_layers)
+        )
 
         # parameters initialization
         self.apply(normal_weights(config["initializer_range"]))

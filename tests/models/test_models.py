@@ -53,6 +53,7 @@ CASES = [
     Case("SAM", SAMPLED),
     Case("SAM", SAMPLED | {"loss_distribution": "uniform"}),
     Case("SAM", {"item_knn": True}),
+    Case("SAM", {"newest_item": False, "history_filter": True}),
     Case("SAM", PAPER),
     Case("SAM", {"item_text": False, "newest_item": False, "repeat_bias": False}, floor=0.7),
     Case("SASRecText"),

@@ -15,6 +15,7 @@ from recbole_sam.config import yaml_files
 from recbole_sam.errors import SettingError
 from recbole_sam.models.parts import capsule
 from recbole_sam.models.parts.attention import interest_aware_attention, masked_mean
+from recbole_sam.models.parts.padding import left_pad
 
 MEAN = {"interest_readout": "mean", "learned_queries": 0, "n_layers": 1}
 """As in the paper: one vector a user, of the user's interests alone."""
@@ -49,6 +50,17 @@ def test_representation_equals_a_loop_over_users(sam):
                 views.append((weights.unsqueeze(1) * values).sum(0) + values[-1])
             user = nn.functional.layer_norm(torch.stack(views).mean(0), [model.hidden_size])
             torch.testing.assert_close(out[b], user, rtol=1e-3, atol=1e-4)
+
+
+@torch.no_grad()
+def test_the_filtered_history_is_added_to_every_view(shop):
+    _, _, _, test, model = experiment(history_filter=True, newest_item=False, final_norm=False)
+    batch = first_batch(test)
+    views = model.eval().represent(batch).vectors
+    moved = left_pad(batch["item_id_list"], batch["item_length"], model.history_filter.window)
+    added = model.history_filter(model.item_vectors()[moved])
+    model.history_filter = None
+    torch.testing.assert_close(views, model.represent(batch).vectors + added.unsqueeze(1))
 
 
 def test_an_item_is_matched_with_its_best_view(shop):
@@ -104,7 +116,7 @@ def test_predict_equals_the_entries_of_full_sort_predict(sam):
 
 @pytest.mark.parametrize("loss_type", ["CE", "BPR", "BCE"])
 def test_losses_train_every_parameter(shop, loss_type):
-    _, train, _, _, model = experiment(loss_type=loss_type)
+    _, train, _, _, model = experiment(loss_type=loss_type, history_filter=True)
     assert (model.user_k[1:] > 0).all()
     model.user_k[: len(model.user_k) // 2] = 0  # so that the default interest takes part as well
     loss = model.calculate_loss(first_batch(train))
@@ -180,6 +192,8 @@ def test_settings_shape_the_model(shop):
     [
         ({"hidden_act": "step"}, "hidden_act"),
         ({"hidden_size": 10, "n_heads": 4}, "n_heads"),
+        ({"history_filter": "on"}, "history_filter is 'on'.*True or False"),
+        ({"history_filter": True, "train_targets": "sequence"}, "history_filter reads a history both ways"),
     ],
 )
 def test_senseless_settings_are_one_sentence(shop, wrong, word):

@@ -8,7 +8,7 @@ from recbole_sam.models.parts.controls import CONTROLS
 
 SWITCHES = (
     "item_text", "newest_item", "final_norm", "repeat_bias", "interest_evidence", "interest_attention",
-    "interest_text", "item_knn", "compile",
+    "interest_text", "item_knn", "history_filter", "compile",
 )  # fmt: skip
 
 READOUTS = ("max", "mean")
@@ -57,6 +57,11 @@ def _check_model(config):
     if config["compile"] and config["train_targets"] == "sequence":
         raise SettingError(
             "compile is for training from one history at a time: set it to False, or train_targets to 'all'."
+        )
+    if config["history_filter"] and config["train_targets"] == "sequence":
+        raise SettingError(
+            "history_filter reads a history both ways, so each needs a forward of its own: set it to "
+            "False, or train_targets to 'all'."
         )
     control = config["interest_control"]
     if control is not None and control not in CONTROLS:

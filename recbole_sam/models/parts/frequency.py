@@ -1,6 +1,10 @@
-"""Splitting sequences into a slow and a fast part."""
+"""Reading sequences by their frequencies: slow and fast parts, and filters."""
+
+import math
 
 import torch
+from recbole.model.layers import FeedForward
+from torch import nn
 
 
 def split_frequencies(x, cutoff):
@@ -40,3 +44,130 @@ def rescale_details(x, weight):
     first, second = x[..., 0::2, :], x[..., 1::2, :]
     mean, detail = (first + second) / 2, (first - second) / 2 * weight
     return torch.stack((mean + detail, mean - detail), dim=-2).flatten(-3, -2)
+
+
+class AdaptiveFilter(nn.Module):
+    """Filters the spectrum of a sequence, by a filter that the sequence itself adjusts.
+
+    Every head h and frequency f has a learned factor w and shift b. A small network looks at the mean
+    of the sequence and changes both: F'[h, f] = F[h, f] * w[h, f] * (1 + s[h, f]) + b[h, f] + a[h, f].
+
+    Args:
+        window (int): W, length of the sequences.
+        hidden_size (int): width d.
+        n_heads (int): how many filters share the width.
+    """
+
+    def __init__(self, window, hidden_size, n_heads):
+        super().__init__()
+        self.window, self.n_heads, self.n_bins = window, n_heads, window // 2 + 1
+        self.factor = nn.Parameter(torch.ones(n_heads, self.n_bins, 1))
+        self.shift = nn.Parameter(torch.full((n_heads, self.n_bins, 1), -0.1))
+        self.adjust = nn.Sequential(
+            nn.Linear(hidden_size, hidden_size),
+            nn.GELU(),
+            nn.Linear(hidden_size, n_heads * self.n_bins * 2),
+        )
+
+    def forward(self, x):
+        """Sequences [B, W, d] to sequences of the same shape."""
+        spectrum = torch.fft.rfft(_heads(x, self.n_heads), dim=2, norm="ortho")
+        adjusted = self.adjust(x.mean(dim=1)).unflatten(1, (self.n_heads, self.n_bins, 2))
+        scale, shift = adjusted.split(1, dim=3)  # [B n_heads n_bins 1]
+        spectrum = spectrum * (self.factor * (1 + scale)) + (self.shift + shift)
+        return _joined(torch.fft.irfft(spectrum, n=self.window, dim=2, norm="ortho"))
+
+
+class WaveletEnhancement(nn.Module):
+    """Rescales what differs between two neighbours of a sequence, the detail of a Haar wavelet.
+
+    Args:
+        window (int): W, even.
+        hidden_size (int): width d.
+        n_heads (int): heads that share the width.
+        std (float): of the normal distribution that the factors start from.
+    """
+
+    def __init__(self, window, hidden_size, n_heads, std):
+        super().__init__()
+        self.n_heads = n_heads
+        self.weight = nn.Parameter(torch.randn(n_heads, window // 2, hidden_size // n_heads) * std)
+
+    def forward(self, x):
+        """Sequences [B, W, d] to sequences of the same shape."""
+        return _joined(rescale_details(_heads(x, self.n_heads), self.weight))
+
+
+class FilterBlock(nn.Module):
+    """A block of WEARec: alpha * AdaptiveFilter(x) + (1 - alpha) * WaveletEnhancement(x), then feed-forward.
+
+    Both halves have a residual connection and layer normalisation.
+
+    Args:
+        window (int): W, even.
+        hidden_size (int): width d.
+        inner_size (int): inner width of the feed-forward network.
+        n_heads (int): filters that share the width.
+        alpha (float): share of the adaptive filter, from 0 to 1.
+        dropout (float): after the filters and in the feed-forward network.
+        activation (str): of the feed-forward network, a name of RecBole's.
+        eps (float): of the layer normalisation.
+        std (float): that the wavelet's factors start from.
+    """
+
+    def __init__(self, window, hidden_size, inner_size, n_heads, alpha, dropout, activation, eps, std):
+        super().__init__()
+        self.alpha = alpha
+        self.filter = AdaptiveFilter(window, hidden_size, n_heads)
+        self.wavelet = WaveletEnhancement(window, hidden_size, n_heads, std)
+        self.dropout = nn.Dropout(dropout)
+        self.LayerNorm = nn.LayerNorm(hidden_size, eps=eps)
+        self.feed_forward = FeedForward(hidden_size, inner_size, dropout, activation, eps)
+
+    def forward(self, x):
+        """Sequences [B, W, d] to sequences of the same shape."""
+        mixed = self.alpha * self.filter(x) + (1 - self.alpha) * self.wavelet(x)
+        return self.feed_forward(self.LayerNorm(x + self.dropout(mixed)))
+
+
+class HistoryFilter(nn.Module):
+    """A history read by WEARec: what its two blocks give at the newest item.
+
+    Heads, alpha and inner width are those of WEARec's published run; fewer heads where 8 do not divide d.
+
+    Args:
+        window (int): the longest history; W is this, rounded up to an even number.
+        hidden_size (int): width d.
+        dropout, eps, std (float): as of :class:`FilterBlock`.
+    """
+
+    N_LAYERS, N_HEADS, ALPHA, INNER = 2, 8, 0.2, 4
+
+    def __init__(self, window, hidden_size, dropout, eps, std):
+        super().__init__()
+        self.window = window + window % 2
+        heads = math.gcd(hidden_size, self.N_HEADS)
+        sizes = self.window, hidden_size, self.INNER * hidden_size, heads
+        self.blocks = nn.ModuleList(
+            FilterBlock(*sizes, self.ALPHA, dropout, "gelu", eps, std) for _ in range(self.N_LAYERS)
+        )
+        self.position_embedding = nn.Embedding(self.window, hidden_size)
+        self.LayerNorm = nn.LayerNorm(hidden_size, eps=eps)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x):
+        """Histories [B, W, d], padded on the left, to one vector each [B, d]."""
+        x = self.dropout(self.LayerNorm(x + self.position_embedding.weight))
+        for block in self.blocks:
+            x = block(x)
+        return x[:, -1]
+
+
+def _heads(x, n_heads):
+    """[B, W, d] to [B, n_heads, W, d / n_heads]."""
+    return x.unflatten(2, (n_heads, -1)).transpose(1, 2)
+
+
+def _joined(heads):
+    """[B, n_heads, W, d / n_heads] to [B, W, d]."""
+    return heads.transpose(1, 2).flatten(2)

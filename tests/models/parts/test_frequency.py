@@ -3,8 +3,10 @@ import math
 
 import pytest
 import torch
+from circle import circle_model, shaken
 
-from recbole_sam.models.parts.frequency import rescale_details, split_frequencies
+from recbole_sam.models.parts.frequency import HistoryFilter, rescale_details, split_frequencies
+from recbole_sam.models.parts.padding import left_pad
 
 
 def literal_low(x, cutoff):
@@ -68,3 +70,21 @@ def test_details_times_one_are_unchanged_and_times_zero_are_gone():
     x = torch.tensor([3.0, 1.0, -2.0, 4.0]).view(1, 4, 1)
     torch.testing.assert_close(rescale_details(x, torch.ones(2, 1)), x)
     assert rescale_details(x, torch.zeros(2, 1)).flatten().tolist() == [2, 2, 1, 1]
+
+
+@torch.no_grad()
+def test_a_history_filter_is_wearec_with_the_settings_of_its_published_run(tmp_path):
+    """WEARec has a literal test of its own."""
+    wearec, batch = circle_model(tmp_path, "WEARec", hidden_size=16, inner_size=64)
+    reader = HistoryFilter(wearec.max_seq_length, 16, 0.5, 1e-12, 0.02).eval()
+    reader.load_state_dict(shaken(wearec).state_dict(), strict=False)
+    moved = left_pad(batch["item_id_list"], batch["item_length"], reader.window)
+    vectors = wearec.item_vectors()
+    torch.testing.assert_close(reader(vectors[moved]), wearec.represent(batch))
+
+
+@pytest.mark.parametrize("size, heads", [(64, 8), (12, 4), (7, 1)])
+def test_as_many_heads_as_divide_the_width(size, heads):
+    reader = HistoryFilter(5, size, 0.0, 1e-12, 0.02)
+    assert reader.window == 6 and reader.blocks[0].filter.n_heads == heads
+    assert reader(torch.randn(3, 6, size)).shape == (3, size)
