@@ -194,13 +194,20 @@ TABLES = {
 COMIREC = "ComiRec:item_text=True:repeat_bias=True:hidden_dropout_prob=0.5"
 README_ROWS = {
     "SAM": "**SAM**",
+    "SAM:newest_item=False:history_filter=True": "SAM with `history_filter`",
     COMIREC: "ComiRec with SAM's titles, bias and dropout",
+    "WEARec:item_text=True:repeat_bias=True": "WEARec with titles and bias",
     RIVAL_SEQUENCE: "SASRecText: SASRec with titles and bias",
     "ComiRec": "ComiRec",
-    "SAM:repeat_bias=False": "SAM without bias",
     SEQUENCE: "SASRec",
 }
 """Labels, and names for readers."""
+README_COLUMNS = {
+    "Industrial & Scientific": ("industrial-scientific-masked", "full"),
+    "the same, masked": ("industrial-scientific-masked", "masked"),
+    "Beauty, masked": ("beauty-masked", "masked"),
+}
+"""Of NDCG@10: comparison and protocol."""
 
 
 def shown(label, base="SAM"):
@@ -304,11 +311,6 @@ def fair_table(table):
     Returns:
         str: Markdown, best masked NDCG@10 first; a star marks p < .05 against the base, Holm over the rows.
     """
-    return _markdown(FAIR_COLUMNS, _fair_rows(table))
-
-
-def _fair_rows(table, names=None):
-    """The rows, best first; of the labels that have a name only, where names (dict) are given."""
     found = {
         (protocol, metric): _compared(table, protocol, metric, "all")
         for protocol in ("full", "masked")
@@ -316,11 +318,10 @@ def _fair_rows(table, names=None):
     }
     best = found["masked", "ndcg@10"]
     rows = []
-    for label in sorted(names or best, key=lambda label: -best[label][0]):
+    for label in sorted(best, key=lambda label: -best[label][0]):
         cells = [_starred(*values[label]) for values in found.values()]
-        name = names[label] if names else shown(label, table.base).removesuffix(READS_TITLES)
-        rows.append([name, reads(label), *cells])
-    return rows
+        rows.append([shown(label, table.base).removesuffix(READS_TITLES), reads(label), *cells])
+    return _markdown(FAIR_COLUMNS, rows)
 
 
 def _starred(mean, relative, p):
@@ -347,8 +348,15 @@ def _marked(relative, p):
 
 
 def readme_table():
-    """README's table, the rows of a fair table that a newcomer needs (str, Markdown)."""
-    return _markdown(FAIR_COLUMNS, _fair_rows(TABLES["industrial-scientific-masked"], README_ROWS))
+    """README's table: NDCG@10 of the models that a newcomer needs, best first (str, Markdown)."""
+    found = [
+        _compared(TABLES[name], protocol, "ndcg@10", "all") for name, protocol in README_COLUMNS.values()
+    ]
+    rows = [
+        [name, reads(label), *(_starred(*values[label]) if label in values else "" for values in found)]
+        for label, name in sorted(README_ROWS.items(), key=lambda row: -found[1][row[0]][0])
+    ]
+    return _markdown(["model", "besides IDs", *README_COLUMNS], rows)
 
 
 def made(name, form="table"):

@@ -48,6 +48,17 @@ def test_the_short_form_shows_the_same_comparison():
         assert difference in ("base", "difference") or difference.split("%")[0] in long
 
 
+def test_the_short_form_of_a_masked_comparison_ends_with_the_masked_metric():
+    full, short = cells("ablation-masked", "table"), cells("ablation-masked", "short")
+    assert short[0][-2:] == ["NDCG@10, masked", "difference"] and len(full) == len(short)
+    for (name, seeds, _, hit, ndcg, _, masked, *_), (*few, spread, difference) in zip(
+        full, short, strict=True
+    ):
+        assert [name, seeds, hit, ndcg] == few
+        assert spread == "NDCG@10, masked" or masked.split(" ")[0] == spread.split(" ")[0]
+        assert difference in ("base", "difference") or difference.split("%")[0] in masked
+
+
 def test_the_fair_form_says_what_is_read_and_shows_both_rankings():
     head, *rows = cells("industrial-scientific-masked", "fair")
     assert head == list(pages.FAIR_COLUMNS) and rows
@@ -55,9 +66,10 @@ def test_the_fair_form_says_what_is_read_and_shows_both_rankings():
     assert masked == sorted(masked, reverse=True)
     named = {row[0]: row for row in rows}
     assert named["SAM"][1] == "titles, bias, interests" and not any("*" in value for value in named["SAM"])
-    short = cells("readme", "table")[1:]
-    assert {row[0] for row in short} <= set(pages.README_ROWS.values())
-    assert [row[1:] for row in short if row[0] == "**SAM**"] == [named["SAM"][1:]]
+    short = {row[0]: row for row in cells("readme", "table")[1:]}
+    assert set(short) == set(pages.README_ROWS.values())
+    reads, _, everything, _, masked = named["SAM"][1:]
+    assert short["**SAM**"][1:4] == [reads, everything, masked]
 
 
 @pytest.mark.parametrize(
