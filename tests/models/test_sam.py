@@ -194,6 +194,7 @@ def test_settings_shape_the_model(shop):
         ({"hidden_size": 10, "n_heads": 4}, "n_heads"),
         ({"history_filter": "on"}, "history_filter is 'on'.*True or False"),
         ({"history_filter": True, "train_targets": "sequence"}, "history_filter reads a history both ways"),
+        ({"history_filter": True, "compile": True}, "compiled, history_filter's Fourier transforms"),
     ],
 )
 def test_senseless_settings_are_one_sentence(shop, wrong, word):

@@ -63,6 +63,10 @@ def _check_model(config):
             "history_filter reads a history both ways, so each needs a forward of its own: set it to "
             "False, or train_targets to 'all'."
         )
+    if config["history_filter"] and config["compile"]:  # off by .003 with torch 2.13: complex numbers
+        raise SettingError(
+            "compiled, history_filter's Fourier transforms give other numbers: set it or compile to False."
+        )
     control = config["interest_control"]
     if control is not None and control not in CONTROLS:
         raise SettingError(
