@@ -194,7 +194,7 @@ TABLES = {
 COMIREC = "ComiRec:item_text=True:repeat_bias=True:hidden_dropout_prob=0.5"
 README_ROWS = {
     "SAM": "**SAM**",
-    "SAM:newest_item=False:history_filter=True": "SAM with `history_filter`",
+    "SAM:newest_item=False:history_filter=True": "SAM, `history_filter`, `newest_item=False`",
     COMIREC: "ComiRec with SAM's titles, bias and dropout",
     "WEARec:item_text=True:repeat_bias=True": "WEARec with titles and bias",
     RIVAL_SEQUENCE: "SASRecText: SASRec with titles and bias",
