@@ -16,7 +16,7 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch):
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(DataError, match=r"recbole-sam\[report\]"):
+    with pytest.raises(DataError, match=r"pip install matplotlib"):
         page.drawing("--report")
 
 

@@ -208,7 +208,7 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(DataError, match=r"recbole-sam\[parquet\]"):
+    with pytest.raises(DataError, match=r"pip install pyarrow"):
         interactions(put(tmp_path, "x", "x.parquet"))
 
 
