@@ -38,6 +38,9 @@ _OF_A_RUN = {
 }  # fmt: skip
 _OF_LOSS = ("loss_type", "train_neg_sample_args")
 
+CHANGE_NO_RESULT = ("show_progress", "state", "gpu_id", "use_gpu")
+"""Settings that may differ between the sessions of a comparison."""
+
 FIRST_SEED = 2020  # RecBole's default
 PACKAGES = ("recbole", "torch", "numpy", "pandas", "scipy", "transformers")
 
@@ -148,8 +151,7 @@ def key(given, tuning, chosen_by=protocols.DEFAULT):
     content = {**given, "tuning": tuning}
     if chosen_by != protocols.DEFAULT:
         content["chosen_by"] = chosen_by
-    # neither changes a result
-    for name in ("show_progress", "state", "gpu_id", "use_gpu"):
+    for name in CHANGE_NO_RESULT:
         content.pop(name, None)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 

@@ -14,14 +14,13 @@ from recbole_sam.errors import DataError, SettingError
 from recbole_sam.evaluation import json_file, shapes
 from recbole_sam.evaluation import split as splits
 from recbole_sam.evaluation.entries import slug
+from recbole_sam.evaluation.plan import CHANGE_NO_RESULT
 from recbole_sam.evaluation.ranking.protocols import DEFAULT, PROTOCOLS
 from recbole_sam.evaluation.trial import JOB, RANKS, RESULT, keep_ranks, write_result
 from recbole_sam.evaluation.tuning import OUTCOME
 
 RUN, TRIALS, PER_USER, SPLIT = "run.json", "trials.json", "ranks.parquet", "split.npz"
 EACH_TRIAL, SEARCHES = "trials", "tuning"
-_CHANGE_NO_RESULT = {"show_progress", "state", "gpu_id", "use_gpu", "data_path"}
-"""Settings that may differ when a comparison goes on; the checksums tell whether the data is the same."""
 _ANOTHER = "name the folder of a comparison, or run it again in another --run folder"
 _COLUMNS = ("model", "seed", "protocol", "user", "item", "rank", "history", "popularity")
 
@@ -399,5 +398,6 @@ def _changed(before, now):
         for run in (before, now)
     )
     changed = {name for name in settings | others if settings.get(name) != others.get(name)}
-    names = sorted(changed - _CHANGE_NO_RESULT)
+    # the data may lie elsewhere: the checksums tell whether it is the same
+    names = sorted(changed - {*CHANGE_NO_RESULT, "data_path"})
     return ", ".join(f"{name} {settings.get(name)}, now {others.get(name)}" for name in names)
