@@ -14,7 +14,7 @@ from torch import nn
 
 from recbole_sam.errors import SettingError
 from recbole_sam.models.checks import sizes
-from recbole_sam.models.parts.frequency import split_frequencies
+from recbole_sam.models.parts.frequency import at_newest_item, split_frequencies
 from recbole_sam.models.parts.initialisation import normal_weights
 from recbole_sam.models.parts.padding import causal_mask, left_pad
 from recbole_sam.models.scores.next_item import NextItemModel
@@ -61,9 +61,9 @@ class BSARecBlock(nn.Module):
         )
         self.feed_forward = FeedForward(size, config["inner_size"], dropout, config["hidden_act"], eps)
 
-    def forward(self, x, mask):
+    def forward(self, x, mask, newest=False):
         mixed = self.alpha * self.frequency(x) + (1 - self.alpha) * self.attention(x, mask)
-        return self.feed_forward(mixed)
+        return self.feed_forward(mixed[:, -1] if newest else mixed)
 
 
 class BSARec(NextItemModel):
@@ -115,6 +115,4 @@ class BSARec(NextItemModel):
         x = self.look_up(item_seq, item_vectors) + self.position_embedding.weight
         x = self.dropout(self.LayerNorm(x))
         mask = causal_mask(item_seq != 0)
-        for block in self.blocks:
-            x = block(x, mask)
-        return x[:, -1]  # [B H]
+        return at_newest_item(self.blocks, x, mask)  # [B H]

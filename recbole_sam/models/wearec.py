@@ -12,7 +12,7 @@ from torch import nn
 
 from recbole_sam.errors import SettingError
 from recbole_sam.models.checks import sizes
-from recbole_sam.models.parts.frequency import FilterBlock
+from recbole_sam.models.parts.frequency import FilterBlock, at_newest_item
 from recbole_sam.models.parts.initialisation import normal_weights
 from recbole_sam.models.parts.padding import left_pad
 from recbole_sam.models.scores.next_item import NextItemModel
@@ -73,6 +73,4 @@ class WEARec(NextItemModel):
         item_seq = left_pad(item_seq, item_seq_len, self.window)
         x = self.look_up(item_seq, item_vectors) + self.position_embedding.weight
         x = self.dropout(self.LayerNorm(x))
-        for block in self.blocks:
-            x = block(x)
-        return x[:, -1]  # [B d]
+        return at_newest_item(self.blocks, x)  # [B d]

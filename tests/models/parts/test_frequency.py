@@ -4,8 +4,15 @@ import math
 import pytest
 import torch
 from circle import circle_model, shaken
+from torch import nn
 
-from recbole_sam.models.parts.frequency import HistoryFilter, rescale_details, split_frequencies
+from recbole_sam.models.parts.frequency import (
+    FilterBlock,
+    HistoryFilter,
+    at_newest_item,
+    rescale_details,
+    split_frequencies,
+)
 from recbole_sam.models.parts.padding import left_pad
 
 
@@ -88,3 +95,12 @@ def test_as_many_heads_as_divide_the_width(size, heads):
     reader = HistoryFilter(5, size, 0.0, 1e-12, 0.02)
     assert reader.window == 6 and reader.blocks[0].filter.n_heads == heads
     assert reader(torch.randn(3, 6, size)).shape == (3, size)
+
+
+@pytest.mark.parametrize("n_blocks", [0, 1, 3])
+def test_the_newest_item_of_a_stack_is_that_of_all_positions(n_blocks):
+    blocks = nn.ModuleList(FilterBlock(6, 8, 12, 2, 0.3, 0.0, "gelu", 1e-12, 0.5) for _ in range(n_blocks))
+    x = whole = torch.randn(3, 6, 8)
+    for block in blocks:
+        whole = block(whole)
+    torch.testing.assert_close(at_newest_item(blocks, x), whole[:, -1])
