@@ -99,6 +99,17 @@ def test_a_record_of_the_model_is_not_asked_for_lent_interests(made):
     assert not before[0]["score"].equals(before[1]["score"])
 
 
+@pytest.mark.parametrize("lent", [{"users": ["u1"], "without_interests": [1]}, {"histories": [["i1", "i2"]]}])
+def test_lent_interests_are_never_recorded(made, lent):
+    from recbole_sam.serving.fast.recorded import AFTER
+
+    shop = recbole_sam.load(made[0])
+    expected = shop.recommend(users=["u5"], k=25)
+    for _ in range(AFTER):
+        shop.recommend(**lent)
+    pd.testing.assert_frame_equal(shop.recommend(users=["u5"], k=25), expected)
+
+
 def test_what_serve_opens_is_never_recorded(made):
     """Torch keeps a record for good, so every bundle that is swapped in would cost its size."""
     from recbole_sam.serving.fast.recorded import AFTER

@@ -37,11 +37,12 @@ class OnePerson:
         Returns:
             torch.FloatTensor: [1, N], or [N].
         """
+        if getattr(self._model, "user_k", None) is not self._interests:  # lent ones: no record holds them
+            return self._model.full_sort_predict(interaction)
         self._calls += 1
         if self._calls == AFTER:
             self.record(sample())
-        # lent interests are not those that were recorded
-        if self._record is not None and getattr(self._model, "user_k", None) is self._interests:
+        if self._record is not None:
             try:
                 return self._record(*_inputs(self._model, interaction))
             except RuntimeError:  # a shape that it does not know
