@@ -34,6 +34,8 @@ OF_TRAINING = {
     "loss_type": "SSM",
     "train_neg_sample_args": "None",
     "train_targets": "sequence",
+    "history_filter": "False",
+    "newest_item": "True",
     "epochs": "1",
     "eval_step": "0",
     "eval_batch_size": "256",

@@ -138,6 +138,10 @@ def build_interests(config):
     return summary
 
 
+CAUSAL = {"history_filter": False, "newest_item": True}
+"""SAM without the filters, which read a history both ways."""
+
+
 def experiment(model="SAM", dataset="shop", **settings):
     """RecBole's data and model for a configuration, interests built first where they are needed.
 

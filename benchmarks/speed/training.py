@@ -14,7 +14,7 @@ from benchmarks.speed.turns import take_turns
 BATCH = 2048
 VOTES = "SAM, item_knn"
 VARIANTS = {  # settings of SAM that a GPU is for
-    "SAM, compiled": {"compile": True},
+    "SAM, compiled": {"compile": True, "history_filter": False, "newest_item": True},
 }
 
 

@@ -48,9 +48,9 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
     Beyond the paper, each a setting (docs/method.md; ``SAM-paper.yaml`` turns all of them off):
     ``interest_readout`` (the best match counts, where the paper takes the mean of the views),
     ``learned_queries`` (interests that all users have), ``item_text`` (an item is also its title),
-    ``newest_item`` (the newest item is added to every view), ``history_filter`` (so is what WEARec's filters
-    make of the history), ``final_norm`` (a LayerNorm of each view, or of
-    their mean), ``repeat_bias`` (one learned number for the items already in the history),
+    ``history_filter`` (what WEARec's filters make of the history is added to every view), ``newest_item`` (so
+    is the newest item), ``final_norm`` (a LayerNorm of each view, or of their mean), ``repeat_bias`` (one
+    learned number for the items already in the history),
     ``interest_evidence`` (a training sample sees an interest only with an item that supports it),
     ``interest_text`` (an interest's own text is added to its view), ``item_knn`` (the history's items vote
     for what others took with them).

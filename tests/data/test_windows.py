@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import experiment, make_config, random_sequences, write_dataset
+from conftest import CAUSAL, experiment, make_config, random_sequences, write_dataset
 from recbole.data import create_dataset
 
 from recbole_sam.data.windows import cut
@@ -41,6 +41,7 @@ SPLITS = [{"LS": "valid_and_test"}, {"LS": "test_only"}, {"RS": [0.6, 0.2, 0.2]}
 def test_the_loader_gives_windows_of_exactly_the_training_samples(tmp_path, model, split):
     write_dataset(tmp_path / "dataset" / "shop", random_sequences(shortest=1, longest=30))
     settings = {"eval_args": {"split": split, "order": "TO", "group_by": "user", "mode": "full"}}
+    settings |= CAUSAL if model == "SAM" else {}
     _, whole, _, whole_test, _ = experiment(model, train_targets="sequence", train_batch_size=7, **settings)
     _, every, _, test, _ = experiment(model, **settings)
     samples = every._dataset.inter_feat

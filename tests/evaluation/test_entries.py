@@ -34,7 +34,7 @@ def test_the_default_is_understood():
 
 def test_every_ablation_is_a_setting_of_sam_with_another_value(shop):
     found = entries.parse(entries.ABLATION)
-    assert found[0].label == "SAM" and len({entry.label for entry in found}) == len(found) == 14
+    assert found[0].label == "SAM" and len({entry.label for entry in found}) == len(found) == 15
     usual = make_config("SAM")
     for entry in found[1:]:
         config = make_config("SAM", **entry.given)

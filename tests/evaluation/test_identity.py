@@ -15,7 +15,7 @@ def test_it_holds_defaults_and_what_is_read_of_stage_1(shop):
     sasrec = identity.identity(make_config("SASRec"))
     assert sasrec["n_layers"] == 2 and sasrec["learning_rate"] == 0.001 and "item texts" not in sasrec
     sam = identity.identity(make_config())
-    assert sam["newest_item"] is True and sam["interests"].startswith("shop.interests-keyphrases-lsa-")
+    assert sam["history_filter"] is True and sam["interests"].startswith("shop.interests-keyphrases-lsa-")
     assert identity.identity(make_config("SASRecText"))["item texts"] == sam["item texts"]
     assert json.loads(json.dumps(sam)) == sam
 
@@ -35,9 +35,10 @@ def test_a_row_of_two_models_is_refused():
     identity.check(result, {"n_layers": 2, "interests": "a"})
     identity.check({"model": "SAM", "seed": 3}, {"n_layers": 7})  # of before such things were kept
     identity.check(result, {"n_layers": 2, "interests": "a", "item_knn": False})  # a setting of today
-    identity.check(result, {"n_layers": 2, "interests": "a", "interest_readout": "mean"})
-    with pytest.raises(SettingError, match="with interest_readout mean, a default that is max now"):
-        identity.check(result, {"n_layers": 2, "interests": "a", "interest_readout": "max"})
+    for name, before, default in (("interest_readout", "mean", "max"), ("history_filter", False, True)):
+        identity.check(result, {"n_layers": 2, "interests": "a", name: before})
+        with pytest.raises(SettingError, match=f"with {name} {before}, a default that is {default} now"):
+            identity.check(result, {"n_layers": 2, "interests": "a", name: default})
     with pytest.raises(SettingError, match=r"SAM with seed 3 was .* n_layers 2, .* as SAM:n_layers=1\."):
         identity.check(result, {"n_layers": 1, "interests": "a"})
     with pytest.raises(DataError, match="trained with other interests .a, now b., since"):
@@ -59,7 +60,7 @@ def test_more_seeds_of_another_model_are_not_trained(shop, tmp_path):
     made, _ = plan.make_plan(["--dataset=shop", "--epochs=1", "--use_gpu=False"])
     chosen, folder = entries.parse("SASRec,SAM"), RunFolder(tmp_path / "run")
     build_interests(make_config())
-    for entry, name in zip(chosen, ("n_layers", "newest_item"), strict=True):
+    for entry, name in zip(chosen, ("n_layers", "history_filter"), strict=True):
         now = identity.identity(make_config(entry.model, MAX_ITEM_LIST_LENGTH=50))
         done = {"model": entry.label, "class": entry.model, "seed": 2020, "status": "done"}
         write_result(folder.start(entry.label, 2020, {}), {**done, "identity": {**now, name: "other"}})

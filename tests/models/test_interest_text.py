@@ -76,7 +76,7 @@ def test_a_text_weighs_as_a_title_in_the_history(shop):
     _, _, _, _, model = experiment(
         interest_text=True,
         interest_attention=False,
-        newest_item=False,
+        history_filter=False,
         n_layers=0,
         final_norm=False,
         repeat_bias=False,

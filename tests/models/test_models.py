@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 import torch
 from circle import N_ITEMS, NEVER, WINDOW, a_batch, circle_config, circle_data, write_circle
+from conftest import CAUSAL
 from recbole.config import Config
 from recbole.data.interaction import Interaction
 from recbole.utils import get_model, get_trainer, init_seed
@@ -28,7 +29,7 @@ class Case(NamedTuple):
 SAMPLED = {"loss_type": "SSM", "train_neg_sample_args": None, "loss_negatives": 16}
 
 PAPER = {
-    "item_text": False, "newest_item": False, "repeat_bias": False,
+    "item_text": False, "history_filter": False, "repeat_bias": False,
     "interest_readout": "mean", "learned_queries": 0, "n_layers": 1,
 }  # fmt: skip
 TITLES_AND_BIAS = {"item_text": True, "repeat_bias": True}
@@ -53,12 +54,12 @@ CASES = [
     Case("SAM", SAMPLED),
     Case("SAM", SAMPLED | {"loss_distribution": "uniform"}),
     Case("SAM", {"item_knn": True}),
-    Case("SAM", {"newest_item": False, "history_filter": True}),
+    Case("SAM", CAUSAL),
     Case("SAM", PAPER),
-    Case("SAM", {"item_text": False, "newest_item": False, "repeat_bias": False}, floor=0.7),
+    Case("SAM", {"item_text": False, "history_filter": False, "repeat_bias": False}, floor=0.7),
     Case("SASRecText"),
     Case("SASRecText", {"train_targets": "sequence", "train_batch_size": 16}),
-    Case("SAM", {"train_targets": "sequence", "train_batch_size": 16}),
+    Case("SAM", CAUSAL | {"train_targets": "sequence", "train_batch_size": 16}),
     Case("SASRecText", {"loss_type": "BPR", "repeat_bias": True}, floor=0.75),  # .82 to .99 by processor
     Case("UniSRec"),
     Case("WEARec"),

@@ -7,7 +7,7 @@ import hashlib
 
 import pytest
 import torch
-from conftest import experiment
+from conftest import CAUSAL, experiment
 from recbole.data.interaction import Interaction
 
 PINNED = {
@@ -63,7 +63,10 @@ PINNED = {
 
 
 STAGE_1 = {"interest_grouping": "routing", "interest_generator": "extractive"}
-FIRST = {"SAM": {"interest_readout": "mean", "learned_queries": 0, "n_layers": 1, **STAGE_1}, "EIMF": STAGE_1}
+FIRST = {
+    "SAM": {"interest_readout": "mean", "learned_queries": 0, "n_layers": 1, **CAUSAL, **STAGE_1},
+    "EIMF": STAGE_1,
+}
 """Settings of the first version that are no defaults any more."""
 
 

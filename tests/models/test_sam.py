@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from conftest import experiment, first_batch, random_sequences, write_dataset
+from conftest import CAUSAL, experiment, first_batch, random_sequences, write_dataset
 from recbole.config import Config
 from recbole.utils import get_trainer
 from torch import nn
@@ -17,8 +17,8 @@ from recbole_sam.models.parts import capsule
 from recbole_sam.models.parts.attention import interest_aware_attention, masked_mean
 from recbole_sam.models.parts.padding import left_pad
 
-MEAN = {"interest_readout": "mean", "learned_queries": 0, "n_layers": 1}
-"""As in the paper: one vector a user, of the user's interests alone."""
+MEAN = CAUSAL | {"interest_readout": "mean", "learned_queries": 0, "n_layers": 1}
+"""As in the paper, but for the newest item: one vector a user, of the user's interests alone."""
 CHUNKED = {"loss_chunk_size": 7, "repeat_bias": False}
 SAMPLED = {"loss_type": "SSM", "train_neg_sample_args": None, "loss_negatives": 5}
 
@@ -54,7 +54,7 @@ def test_representation_equals_a_loop_over_users(sam):
 
 @torch.no_grad()
 def test_the_filtered_history_is_added_to_every_view(shop):
-    _, _, _, test, model = experiment(history_filter=True, newest_item=False, final_norm=False)
+    _, _, _, test, model = experiment(final_norm=False)
     batch = first_batch(test)
     views = model.eval().represent(batch).vectors
     moved = left_pad(batch["item_id_list"], batch["item_length"], model.history_filter.window)
@@ -65,7 +65,7 @@ def test_the_filtered_history_is_added_to_every_view(shop):
 
 def test_an_item_is_matched_with_its_best_view(shop):
     """Of a user's interests and of the learned queries; training teaches the view nearest to the target."""
-    _, train, _, _, model = experiment(interest_evidence=False)
+    _, train, _, _, model = experiment(interest_evidence=False, **CAUSAL)
     batch = first_batch(train)
     items, scores = model.eval().item_vectors(), model.full_sort_predict(batch)
     chosen = []
@@ -116,7 +116,7 @@ def test_predict_equals_the_entries_of_full_sort_predict(sam):
 
 @pytest.mark.parametrize("loss_type", ["CE", "BPR", "BCE"])
 def test_losses_train_every_parameter(shop, loss_type):
-    _, train, _, _, model = experiment(loss_type=loss_type, history_filter=True)
+    _, train, _, _, model = experiment(loss_type=loss_type)
     assert (model.user_k[1:] > 0).all()
     model.user_k[: len(model.user_k) // 2] = 0  # so that the default interest takes part as well
     loss = model.calculate_loss(first_batch(train))
@@ -193,8 +193,8 @@ def test_settings_shape_the_model(shop):
         ({"hidden_act": "step"}, "hidden_act"),
         ({"hidden_size": 10, "n_heads": 4}, "n_heads"),
         ({"history_filter": "on"}, "history_filter is 'on'.*True or False"),
-        ({"history_filter": True, "train_targets": "sequence"}, "history_filter reads a history both ways"),
-        ({"history_filter": True, "compile": True}, "compiled, history_filter's Fourier transforms"),
+        ({"train_targets": "sequence"}, "history_filter reads a history both ways"),
+        ({"compile": True}, "compiled, history_filter's Fourier transforms"),
     ],
 )
 def test_senseless_settings_are_one_sentence(shop, wrong, word):

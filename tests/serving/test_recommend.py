@@ -89,7 +89,7 @@ def test_plain_rows_say_what_the_table_says(shop):
 
 def test_a_record_of_the_model_is_not_asked_for_lent_interests(made):
     shop = recbole_sam.load(made[0])
-    asked = ({"users": ["u5"]}, {"users": ["u5"], "without_interests": [1]}, {"histories": [["i1", "i2"]]},
+    asked = ({"users": ["u1"]}, {"users": ["u1"], "without_interests": [2]}, {"histories": [["i1", "i2"]]},
              {"users": ["u5"]})  # fmt: skip
     before = [shop.recommend(**each, k=25) for each in asked]
     shop._ready()._one_person.record(shop._ready()._made_up())

@@ -12,7 +12,7 @@ SWITCHES = (
 )  # fmt: skip
 
 READOUTS = ("max", "mean")
-BEFORE = {"interest_readout": "mean", "learned_queries": 0}
+BEFORE = {"interest_readout": "mean", "learned_queries": 0, "history_filter": False}
 """What SAM did before there were these settings, where their defaults do something else."""
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
 
@@ -60,12 +60,13 @@ def _check_model(config):
         )
     if config["history_filter"] and config["train_targets"] == "sequence":
         raise SettingError(
-            "history_filter reads a history both ways, so each needs a forward of its own: set it to "
-            "False, or train_targets to 'all'."
+            "history_filter reads a history both ways, so train_targets 'sequence' cannot use it: set it to "
+            "False, and newest_item to True in its place; or train_targets to 'all'."
         )
     if config["history_filter"] and config["compile"]:  # off by .003 with torch 2.13: complex numbers
         raise SettingError(
-            "compiled, history_filter's Fourier transforms give other numbers: set it or compile to False."
+            "compiled, history_filter's Fourier transforms give other numbers: set compile to False; or "
+            "history_filter to False, and newest_item to True in its place."
         )
     control = config["interest_control"]
     if control is not None and control not in CONTROLS:

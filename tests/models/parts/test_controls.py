@@ -56,7 +56,7 @@ def test_each_control_trains_and_scores(shop):
 
 def test_attention_can_be_left_out(shop):
     _, train, _, test, model = experiment(
-        interest_attention=False, n_layers=0, newest_item=False, final_norm=False
+        interest_attention=False, n_layers=0, history_filter=False, final_norm=False
     )
     batch = first_batch(test)
     out, items = model.eval().represent(batch).vectors[:, 0], model.item_vectors()

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import experiment
+from conftest import CAUSAL, experiment
 
 from recbole_sam.models.scores.some_items import SomeItems
 
@@ -33,6 +33,7 @@ def test_items_are_looked_up_by_their_ids():
 @pytest.mark.parametrize("item_text", [True, False])
 def test_loss_and_gradients_are_those_of_all_items(shop, monkeypatch, targets, item_text):
     settings = {"item_text": item_text, "interest_evidence": item_text, "train_targets": targets}
+    settings |= CAUSAL if targets == "sequence" else {}
     _, train, _, _, model = experiment(**SAMPLED, **settings)
     batch = first_batch(train)
     found = learned(model, batch)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import experiment, random_sequences, write_dataset
+from conftest import CAUSAL, experiment, random_sequences, write_dataset
 from recbole.data.interaction import Interaction
 
 from recbole_sam.models.scores.whole_sequences import at, groups
@@ -29,7 +29,8 @@ CASES = [
 def world(tmp_path, name, **settings):
     """A model with large weights and no dropout, its windows, and their prefixes as samples."""
     write_dataset(tmp_path / "dataset" / "shop", random_sequences(users=10, longest=30))
-    settings = {"hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0, "initializer_range": 0.2} | settings
+    large = {"hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0, "initializer_range": 0.2}
+    settings = large | (CAUSAL if name == "SAM" else {}) | settings
     _, train, _, _, model = experiment(name, train_targets="sequence", **settings)
     windows = train._dataset[torch.arange(len(train._dataset))]
     samples = []
