@@ -74,7 +74,7 @@ NAMES = {
     SEQUENCE: "SASRec, whole sequences, 64 a batch",
     f"{ROUTED}:interest_readout=mean:learned_queries=0:n_layers=1": "SAM before 2026-11-29",
     "SAM:history_filter=False": "SAM without filters: `history_filter=False`",
-    EARLIER: "SAM, the newest item in their place: `history_filter=False:newest_item=True`",
+    EARLIER: "SAM, newest item instead of filters: `history_filter=False:newest_item=True`",
     "SAM:n_layers=0": "without cross-interest attention: `n_layers=0`",
     "SAM:interest_attention=False": "without interest-aware attention: `interest_attention=False`",
     "SAM:interest_k_min=4:interest_k_max=4": "without adaptive K: `interest_k_min=4:interest_k_max=4`",
