@@ -74,6 +74,11 @@ def explained(error):
             f"there is not enough memory ({text[:150] or type(error).__name__}). Lower train_batch_size, "
             "eval_batch_size, MAX_ITEM_LIST_LENGTH or the model's sizes, or see docs/large-catalogues.md."
         )
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "recbole_sam").startswith("recbole_sam"):
+        return (
+            f"{sys.executable} has no module {error.name}: activate the environment that has "
+            "recbole-sam (`. .venv/bin/activate`), or install it here (`pip install .`)."
+        )
     if isinstance(error, RuntimeError) and CUT_SHORT.search(text):
         return "a checkpoint could not be written to its end: is the disk of checkpoint_dir full?"
     if isinstance(error, OSError) and error.errno is not None:

@@ -36,6 +36,7 @@ def grab():
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "log/SAM"), "log/SAM cannot be used"),
         (RuntimeError("[enforce fail at inline_container.cc:668] . unexpected pos 64"), "a checkpoint could"),
         (MemoryError(), r"there is not enough memory \(MemoryError\). Lower train_batch_size"),
+        (ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn"), "has no module torch.nn: act"),
         (DataError("the file is empty."), "the file is empty."),
     ],
 )
@@ -68,6 +69,10 @@ def test_a_fault_of_ours_keeps_its_traceback_in_a_private_file(capsys, tmp_path,
     assert said.count("\n") == 1 and "Please report it" in said and str(file) in said
     assert "KeyError: 'user_id'" in file.read_text() and "Traceback" in file.read_text()
     assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_missing_module_of_ours_is_a_fault_of_ours(capsys):
+    assert guarded(raising(ModuleNotFoundError("No module", name="recbole_sam.lost"))) == 1
 
 
 def test_a_full_disk_does_not_hide_the_traceback(capsys, monkeypatch):
