@@ -72,7 +72,7 @@ NAMES = {
         for given in (NO_SEMANTICS, f"{NO_SEMANTICS}:text_encoder_dim=128")
     },
     SEQUENCE: "SASRec, whole sequences, 64 a batch",
-    f"{ROUTED}:interest_readout=mean:learned_queries=0:n_layers=1": "SAM before 2026-11-29",
+    f"{ROUTED}:interest_readout=mean:learned_queries=0:n_layers=1": "Early SAM",
     "SAM:history_filter=False": "SAM without filters: `history_filter=False`",
     EARLIER: "SAM, newest item instead of filters: `history_filter=False:newest_item=True`",
     "SAM:n_layers=0": "without cross-interest attention: `n_layers=0`",

@@ -29,16 +29,19 @@ def differences(ranks, protocol, metric, base, group=None):
         group (callable, optional): from the table to a bool array of its rows; default: all users.
 
     Returns:
-        list of tuple: label, mean, relative difference to the base, p by Holm over the models (NaN where only
-        one of the two has several seeds); the base has no p (None).
+        list of tuple: label, mean, relative difference to the base, p by Holm (NaN where only one of the two
+        has several seeds); the base has no p (None). Rivals and variants of the base's model are corrected
+        apart, because they answer two questions: is it better, and what are its parts worth?
     """
     table = aligned(ranks, protocol)
     users = slice(None) if group is None else table.members(group(ranks).to_numpy())
     by_seed = table.by_seed(value(metric, table.ranks))
     values = {label: v[:, users] for label, v in zip(table.models, by_seed, strict=True)}
     of_base = values[base]
-    others = [label for label in table.models if label != base]
-    p = dict(zip(others, holm([paired_p(values[label], of_base) for label in others]), strict=True))
+    own = {label for label in table.models if label.split(":")[0] == base.split(":")[0]}
+    p = {}
+    for family in (own - {base}, set(table.models) - own):
+        p |= dict(zip(family, holm([paired_p(values[label], of_base) for label in family]), strict=True))
     return [
         (label, float(v.mean()), float(v.mean() / of_base.mean() - 1), p.get(label))
         for label, v in values.items()

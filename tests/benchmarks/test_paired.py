@@ -39,6 +39,15 @@ def test_differences_of_paired_users_and_own_seeds():
     assert p == pytest.approx(paired_p(sam, other))
 
 
+def test_rivals_and_variants_are_corrected_apart():
+    more = [a_table().query("model == 'other'").assign(model=name) for name in ("third", "SAM:a=1")]
+    found = paired.differences(pd.concat([a_table(), *more]), "full", "ndcg@20", "SAM")
+    found = {label: p for label, *_, p in found}
+    _, (*_, alone) = paired.differences(a_table(), "full", "ndcg@20", "SAM")
+    assert found["SAM:a=1"] == pytest.approx(alone)
+    assert found["other"] == found["third"] == pytest.approx(min(1, 2 * alone))
+
+
 def test_a_group_of_users():
     found = paired.differences(a_table(), "full", "hit@10", "SAM", lambda table: table.popularity < 15)
     assert [mean for _, mean, *_ in found] == [1.0, 1.0]
