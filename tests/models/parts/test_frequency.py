@@ -2,11 +2,13 @@ import cmath
 import math
 
 import pytest
+import recbole.model.layers
 import torch
 from circle import circle_model, shaken
 from torch import nn
 
 from recbole_sam.models.parts.frequency import (
+    FeedForward,
     FilterBlock,
     HistoryFilter,
     at_newest_item,
@@ -104,3 +106,19 @@ def test_the_newest_item_of_a_stack_is_that_of_all_positions(n_blocks):
     for block in blocks:
         whole = block(whole)
     torch.testing.assert_close(at_newest_item(blocks, x), whole[:, -1])
+
+
+@pytest.mark.parametrize("activation", ["gelu", "relu", "swish"])
+def test_the_feed_forward_layer_is_that_of_recbole(activation):
+    theirs = recbole.model.layers.FeedForward(8, 32, 0.0, activation, 1e-12)
+    ours = FeedForward(8, 32, 0.0, activation, 1e-12)
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(5, 7, 8)
+    found = []
+    for layer in (ours, theirs):
+        given = x.clone().requires_grad_()
+        y = layer(given)
+        (y * x).sum().backward()
+        found.append((y, given.grad, layer.dense_1.weight.grad))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
