@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from recbole_sam.config import yaml_files
 from recbole_sam.errors import DataError, SettingError
 from recbole_sam.evaluation import plan
 from recbole_sam.evaluation.split import make_split
@@ -71,13 +70,6 @@ def test_a_file_counts_by_what_it_says(shop):
     Path("my.yaml").write_text("model: SAM\nseed: 3\nlabel_power: .inf\n")  # made for a single run
     made, config = plan.make_plan([*WORDS, "--config_files=my.yaml"])
     assert not {"model", "seed"} & set(made.given) and config["label_power"] == float("inf")
-
-
-@pytest.mark.parametrize("file", sorted((yaml_files.folder() / "tuned").glob("*.yaml")), ids=lambda f: f.stem)
-def test_tuned_settings_are_fit_for_a_comparison(shop, file):
-    made, config = plan.make_plan(["--dataset=shop", f"--config_files={file}"])
-    assert config["item_knn"] is True and made.topk == (10, 20) and made.budget["epochs"] > 1
-    assert made.given["metrics"] == plan.DEFAULTS["metrics"]
 
 
 @pytest.mark.parametrize(
