@@ -54,15 +54,23 @@ FIELDS = "item_text_fields=['title','brand','categories']"
 KNN = f"{BEFORE}:item_knn=True"
 RIVAL, UNISREC = "SASRecText:repeat_bias=True", "UniSRec:repeat_bias=True"
 RIVAL_KNN = f"{RIVAL}:item_knn=True"
+OLD_RATE = ":learning_rate=0.001"
+"""Of all trainings of SAM until 2026-11-30, which had RecBole's default."""
 EARLIER = "SAM:history_filter=False:newest_item=True"
 """SAM with the default of 2026-11-29: the newest item in place of the filters."""
 ROUTED = f"{EARLIER}:interest_grouping=routing:interest_generator=extractive"
+AS_PUBLISHED = (
+    "SAM:history_filter=False:interest_grouping=routing:interest_generator=extractive:interest_readout=mean:"
+    "learned_queries=0:n_layers=1:final_norm=False:item_text=False:repeat_bias=False:interest_evidence=False"
+)
+"""The paper's architecture, trained as all models are."""
 SEQUENCE = "SASRecText:item_text=False:train_targets=sequence:train_batch_size=64"
 RIVAL_SEQUENCE = f"{RIVAL}:train_targets=sequence:train_batch_size=64"
 BEST, BEST_RIVAL = f"{KNN}:{FIELDS}", f"{RIVAL_KNN}:{FIELDS}"
 
 NAMES = {
     PUBLISHED: "SAM, published architecture",
+    AS_PUBLISHED: "SAM as published",
     MINILM.replace(BEFORE, "SAM"): "SAM, MiniLM encoder",
     BEST: "**SAM, tuned**",
     f"{BEST}:{SHUFFLED}": f"SAM, tuned, `{SHUFFLED}`",
@@ -72,7 +80,7 @@ NAMES = {
         for given in (NO_SEMANTICS, f"{NO_SEMANTICS}:text_encoder_dim=128")
     },
     SEQUENCE: "SASRec, whole sequences, 64 a batch",
-    f"{ROUTED}:interest_readout=mean:learned_queries=0:n_layers=1": "Early SAM",
+    f"{ROUTED}:interest_readout=mean:learned_queries=0:n_layers=1{OLD_RATE}": "Early SAM",
     "SAM:history_filter=False": "SAM without filters: `history_filter=False`",
     EARLIER: "SAM, newest item instead of filters: `history_filter=False:newest_item=True`",
     "SAM:n_layers=0": "without cross-interest attention: `n_layers=0`",
@@ -183,7 +191,8 @@ TABLES = {
     ),
     "industrial-scientific-masked": Table(f"{SCIENTIFIC}-masked", "SAM"),
     "beauty-masked": Table(f"{BEAUTY}-masked", "SAM"),
-    "ablation-masked": Table("ablation-masked", "SAM"),
+    "office-masked": Table("amazon-office-products-late-masked", "SAM"),
+    "ablation-masked": Table("ablation-masked", f"SAM{OLD_RATE}"),
     "ablation": Table("ablation", "SAM", ABLATION),
     "ablation-before": Table("ablation", BEFORE, ABLATION_BEFORE),
     "language-model": Table(
@@ -204,14 +213,15 @@ README_ROWS = {
     RIVAL_SEQUENCE: "SASRecText: SASRec with titles and bias",
     "ComiRec": "ComiRec",
     SEQUENCE: "SASRec",
+    AS_PUBLISHED: "SAM as published",
 }
 """Labels, and names for readers."""
 README_COLUMNS = {
-    "Industrial & Scientific": ("industrial-scientific-masked", "full"),
-    "the same, masked": ("industrial-scientific-masked", "masked"),
-    "Beauty, masked": ("beauty-masked", "masked"),
+    "Industrial & Scientific": "industrial-scientific-masked",
+    "Beauty": "beauty-masked",
+    "Office": "office-masked",
 }
-"""Of NDCG@10: comparison and protocol."""
+"""Comparisons."""
 
 
 def shown(label, base="SAM"):
@@ -219,10 +229,13 @@ def shown(label, base="SAM"):
 
     Args:
         label (str): of an entry.
-        base (str): that of the table; if it is without ``final_norm``, all rows are, and the page says so.
+        base (str): that of the table; if it is without ``final_norm`` or has the old learning rate, all rows
+            of SAM are so, and the page says it.
     """
     if label not in NAMES and base.startswith(BEFORE):
         label = label.replace(BEFORE, "SAM", 1)
+    if base.endswith(OLD_RATE):
+        label = label.removesuffix(OLD_RATE)
     model, *given = label.split(":")
     said = [WORDS.get(word) or f"`{word.removesuffix('=True')}`" for word in given]
     return NAMES.get(label, ", ".join([model, *said]) + MARKS.get(model, ""))
@@ -303,6 +316,10 @@ def short_table(table):
     return _markdown(["model", "seeds", *columns, "difference"], rows)
 
 
+FAIR_VARIANTS = (
+    AS_PUBLISHED,
+    *(f"SAM:{given}{OLD_RATE}" for given in ("repeat_bias=False", "item_knn=True")),
+)
 FAIR_COLUMNS = ("model", "besides IDs", "HR@10", "NDCG@10", "HR@10, masked", "NDCG@10, masked")
 
 
@@ -310,7 +327,7 @@ def fair_table(table):
     """What each model uses, and its accuracy among all items and among those that the user has not had.
 
     Args:
-        table (Table): what it shows, but for variants of SAM without the filters that have no name here.
+        table (Table): what it shows, but of SAM's variants only ``FAIR_VARIANTS``.
 
     Returns:
         str: Markdown, best masked NDCG@10 first; a star marks p < .05 against the base, Holm over all rows.
@@ -323,7 +340,7 @@ def fair_table(table):
     best = found["masked", "ndcg@10"]
     rows = []
     for label in sorted(best, key=lambda label: -best[label][0]):
-        if label.startswith("SAM:history_filter=False:") and label not in NAMES:
+        if label.startswith("SAM:") and label not in FAIR_VARIANTS:
             continue
         cells = [_starred(*values[label]) for values in found.values()]
         rows.append([shown(label, table.base).removesuffix(READS_TITLES), reads(label), *cells])
@@ -354,13 +371,11 @@ def _marked(relative, p):
 
 
 def readme_table():
-    """README's table: NDCG@10 of the models that a newcomer needs, best first (str, Markdown)."""
-    found = [
-        _compared(TABLES[name], protocol, "ndcg@10", "all") for name, protocol in README_COLUMNS.values()
-    ]
+    """README's table: masked NDCG@10 of the models that a newcomer needs, best first (str, Markdown)."""
+    found = [_compared(TABLES[name], "masked", "ndcg@10", "all") for name in README_COLUMNS.values()]
     rows = [
         [name, reads(label), *(_starred(*values[label]) if label in values else "" for values in found)]
-        for label, name in sorted(README_ROWS.items(), key=lambda row: -found[1][row[0]][0])
+        for label, name in sorted(README_ROWS.items(), key=lambda row: -found[0][row[0]][0])
     ]
     return _markdown(["model", "besides IDs", *README_COLUMNS], rows)
 
