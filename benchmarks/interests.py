@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks import foresight, planted
+from benchmarks import planted, right_phrases
 from recbole_sam.cli.main import guarded
 from recbole_sam.config.configuration import make_config, parse_words
 from recbole_sam.data.titles import item_facts, item_titles
@@ -245,7 +245,7 @@ def cost(way, items, users=10_000, length=20, chunk=512):
 
 def real_rows(config, items, compared, count):
     """The rows on real users: question, target, a cell a way; and a line on the sample."""
-    users, histories, following = foresight.sample(config, count)
+    users, histories, following = right_phrases.sample(config, count)
     number = {token: row for row, token in enumerate(items.tokens)}
     known = [np.array([number[item] for item in history if item in number]) for history in histories]
     found = [stage1_of(way, items, known) for way in compared]
@@ -266,7 +266,7 @@ def real_rows(config, items, compared, count):
     row_of = {title: row for row, title in enumerate(items.titles)}
     hits = [
         [
-            foresight.judged(of, row_of[title], units).right > 0
+            right_phrases.judged(of, row_of[title], units).right > 0
             for of, title in zip(vectors_of(phrases, items.encoder), following, strict=True)
         ]
         for _, phrases in found

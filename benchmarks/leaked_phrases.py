@@ -1,12 +1,12 @@
 """What interests would be worth that know more than the history: guesses at the next item, some right.
 
-    python -m benchmarks.foretelling --dataset=amazon-industrial-scientific --shares=0.05,0.1,0.2
+    python -m benchmarks.leaked_phrases --dataset=amazon-industrial-scientific --shares=0.05,0.1,0.2
 
 A language model may know what comes next: whoever bought resin buys nozzles. Here every sample gets one more
 interest, the title of a product that resembles the TRUE next item (one of its ten nearest titles, never its
 own) with probability ``share``, and one that resembles a random sample's item otherwise. The model cannot
 tell which. This LEAKS on purpose, so it is measured on validation and is no result of SAM: it says what a
-generator of phrases has to know, and through which door its knowledge gets in:
+generator of phrases has to know, and by which input path its knowledge gets in:
 
 - attention: the guess is one more query, as every interest is in SAM. It picks among the history's items.
 - text: SAM with ``interest_text``, which also adds the guess's title to its view. It reaches any item.
@@ -26,10 +26,10 @@ from recbole_sam.interests import stage1
 from recbole_sam.models.sam import SAM
 
 NEIGHBOURS = 10
-DOORS = ("attention", "text")
+PATHS = ("attention", "text")
 
 
-class ForetoldSAM(SAM):
+class LeakedSAM(SAM):
     """SAM with one more interest for each sample: a guess at the item to be predicted."""
 
     def __init__(self, config, dataset, share):
@@ -90,24 +90,24 @@ def validation(config, make_model):
 
 
 def main(words=None):
-    """Prints a Markdown table, a row a door and share."""
+    """Prints a Markdown table, a row a path and share."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.foretelling", description=__doc__.splitlines()[0]
+        prog="python -m benchmarks.leaked_phrases", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--shares", default="0.05,0.1,0.2")
-    parser.add_argument("--doors", default=",".join(DOORS))
+    parser.add_argument("--paths", default=",".join(PATHS))
     args, others = parser.parse_known_args(sys.argv[1:] if words is None else words)
     defaults = {"topk": "[10, 20]", "metrics": "['Hit', 'NDCG']", "valid_metric": "NDCG@20"}
     given = {**defaults, **parse_words(others)}
     stage1.build_missing(make_config(given))
-    print("| door | right guesses | NDCG@20, validation | to no guesses |", "|---|---|---|---|", sep="\n")
-    for door in args.doors.split(","):
-        config = make_config({**given, "interest_text": str(door == "text")})
+    print("| path | right guesses | NDCG@20, validation | to no guesses |", "|---|---|---|---|", sep="\n")
+    for path in args.paths.split(","):
+        config = make_config({**given, "interest_text": str(path == "text")})
         base = validation(config, SAM)["ndcg@20"]
-        print(f"| {door} | no guesses | {base:.4f} | |", flush=True)
+        print(f"| {path} | no guesses | {base:.4f} | |", flush=True)
         for share in map(float, args.shares.split(",")):
-            found = validation(config, lambda c, d: ForetoldSAM(c, d, share))["ndcg@20"]  # noqa: B023
-            print(f"| {door} | {share:.0%} | {found:.4f} | {found / base - 1:+.1%} |", flush=True)
+            found = validation(config, lambda c, d: LeakedSAM(c, d, share))["ndcg@20"]  # noqa: B023
+            print(f"| {path} | {share:.0%} | {found:.4f} | {found / base - 1:+.1%} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """How much a generator's phrases know of what comes next, from a sample of users, without training a model.
 
-    python -m benchmarks.foresight --dataset=amazon-industrial-scientific --users=300
+    python -m benchmarks.right_phrases --dataset=amazon-industrial-scientific --users=300
     ... --interest_generator=openai --llm_model=<name> --llm_base_url=http://127.0.0.1:8080/v1
 
 Stage 1 for a random sample of users, then a look at each one's VALIDATION item: a phrase is right when the
-title nearest to it is the next item's, or one of its ten nearest (as in ``benchmarks.foretelling``, which
+title nearest to it is the next item's, or one of its ten nearest (as in ``benchmarks.leaked_phrases``, which
 says what a share of right guesses is worth to a model that can use them). So a language model can be judged
 before every user is paid for; its answers stay in the cache and are not asked again.
 
@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.foretelling import NEIGHBOURS
+from benchmarks.leaked_phrases import NEIGHBOURS
 from recbole_sam.cli.main import guarded
 from recbole_sam.config import our_models
 from recbole_sam.config.configuration import make_config, parse_words
@@ -183,7 +183,7 @@ def main(words=None):
     from recbole.utils import init_logger
 
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.foresight", description=__doc__.splitlines()[0]
+        prog="python -m benchmarks.right_phrases", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--users", type=int, default=300, help="how many users are looked at")
     parser.add_argument("--examples", type=int, default=3, help="users whose phrases are shown")
