@@ -33,6 +33,12 @@ def test_links_lead_somewhere(page):
             assert anchor in anchors(file.read_text(encoding="utf-8")), f"{target}#{anchor}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_aligned_columns_stand_in_code_blocks(page):
+    text = CODE.sub("", page.read_text(encoding="utf-8"))
+    assert not re.findall(r"^.*\S {3,}\S.*$", text, re.MULTILINE)
+
+
 def test_the_readme_is_one_screen():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) < 120 and len(text.split()) < 900
