@@ -212,6 +212,7 @@ README_ROWS = {
     "WEARec:item_text=True:repeat_bias=True": "WEARec with titles and bias",
     RIVAL_SEQUENCE: "SASRecText: SASRec with titles and bias",
     "ComiRec": "ComiRec",
+    "WEARec": "WEARec",
     SEQUENCE: "SASRec",
     AS_PUBLISHED: "SAM as published",
 }
@@ -345,8 +346,10 @@ def fair_table(table):
 
 
 def _starred(mean, relative, p):
-    """``.1234 *`` with a star for a significant difference to the base."""
-    return number(mean) + (" *" if p is not None and p < SIGNIFICANT else "")
+    """``.1234 *`` with a star for a significant difference to the base, ``†`` if one seed allows no test."""
+    if p is None:
+        return number(mean)
+    return number(mean) + (" *" if p < SIGNIFICANT else " †" if math.isnan(p) else "")
 
 
 def reads(label):

@@ -62,8 +62,12 @@ def test_the_short_form_of_a_masked_comparison_ends_with_the_masked_metric():
 def test_the_fair_form_says_what_is_read_and_shows_both_rankings():
     head, *rows = cells("industrial-scientific-masked", "fair")
     assert head == list(pages.FAIR_COLUMNS) and rows
-    masked = [row[-1].rstrip(" *") for row in rows]
+    masked = [row[-1].rstrip(" *†") for row in rows]
     assert masked == sorted(masked, reverse=True)
+    seeds = {row[0]: row[1] for row in cells("industrial-scientific-masked", "table")}
+    assert {row[-1].endswith("†") for row in rows} == {True, False}
+    for name, *_, value in rows:
+        assert value.endswith("†") == (seeds.get(name, seeds.get(name + pages.READS_TITLES)) == "1"), name
     named = {row[0]: row for row in rows}
     assert named["SAM"][1] == "titles, bias, interests" and not any("*" in value for value in named["SAM"])
     short = {row[0]: row for row in cells("readme", "table")[1:]}
