@@ -347,9 +347,7 @@ def fair_table(table):
 
 def _starred(mean, relative, p):
     """``.1234 *`` with a star for a significant difference to the base, ``†`` if one seed allows no test."""
-    if p is None:
-        return number(mean)
-    return number(mean) + (" *" if p < SIGNIFICANT else " †" if math.isnan(p) else "")
+    return number(mean) + _mark(p, " †")
 
 
 def reads(label):
@@ -365,9 +363,14 @@ def reads(label):
 
 def _marked(relative, p):
     """``-1.2% *`` with a star for a significant difference; p is None for the base itself."""
+    return "base" if p is None else f"{relative:+.1%}" + _mark(p, " (one seed)")
+
+
+def _mark(p, untested):
+    """A star for a significant p, ``untested`` for NaN, which one seed gives; p is None for the base."""
     if p is None:
-        return "base"
-    return f"{relative:+.1%}" + (" *" if p < SIGNIFICANT else " (one seed)" if math.isnan(p) else "")
+        return ""
+    return " *" if p < SIGNIFICANT else untested if math.isnan(p) else ""
 
 
 def readme_table():
@@ -381,7 +384,7 @@ def readme_table():
 
 
 def made(name, form="table"):
-    """The table of that name in one of its forms, ``table`` or ``short`` (str, Markdown)."""
+    """The table of that name in one of its forms, ``table``, ``short`` or ``fair`` (str, Markdown)."""
     if name == "readme":
         return readme_table()
     return {"table": accuracy_table, "short": short_table, "fair": fair_table}[form](TABLES[name])
