@@ -231,6 +231,7 @@ def _register_dataset_checks():
         with mistakes.preparing(self.config):
             splits = build(self)
         check.has_training_samples(splits, self.config)
+        self.config["trained_on"] = check.numbering(self)  # a checkpoint keeps its configuration
         return splits
 
     @functools.wraps(data_collect)
@@ -244,7 +245,7 @@ def _register_dataset_checks():
         if phase == "train" or config["eval_users"] is None:
             return loader
         return lambda config, dataset, *args, **kwargs: loader(
-            config, _of_some_users(dataset, config["eval_users"]), *args, **kwargs
+            config, of_some_users(dataset, config["eval_users"]), *args, **kwargs
         )
 
     @functools.wraps(batch_collect)
@@ -274,12 +275,12 @@ def _register_dataset_checks():
     Trainer._check_nan, Trainer._save_checkpoint = check_nan, save_whole_checkpoint
 
 
-def _of_some_users(part, count):
-    """A part of a split (Dataset) with the samples of as many users only."""
-    from recbole_sam.data.samples import of_some_users
+def of_some_users(part, count):
+    """A part of a split (Dataset) with the samples of as many users only, as ``eval_users`` gives it."""
+    from recbole_sam.data import samples
 
     users = part.inter_feat[part.uid_field].numpy()
-    return part.copy(part.inter_feat[of_some_users(users, count, part.user_num)])
+    return part.copy(part.inter_feat[samples.of_some_users(users, count, part.user_num)])
 
 
 _last = {}

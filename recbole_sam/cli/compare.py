@@ -97,6 +97,8 @@ def run(args):
     }
     if args.tune is not None and args.tune < 1:
         raise SettingError(f"--tune is the number of trials a model, from 1, not {args.tune}.")
+    if args.redraw and (hindered := RunFolder(args.redraw).catch_up()):
+        say(f"newer trials are left out: {hindered}")
     if args.redraw and not args.add:
         _check_redraw(args)
         return show(RunFolder(args.redraw), args, edges)
@@ -134,6 +136,13 @@ def _finished(args):
     before = folder.run()
     default = ("topk", plan.DEFAULTS["topk"])  # not a wish of the user's, so that he may have one
     words = [f"--{name}={value}" for name, value in before["given"].items() if (name, value) != default]
+    for word in args.settings:
+        name, _, value = word.removeprefix("--").partition("=")
+        if name in before["given"] and (name, before["given"][name]) != default:
+            raise SettingError(
+                f"{word} cannot change a finished run: it has {name}={before['given'][name]}, which --add "
+                "keeps."
+            )
     seeds = {trial["seed"] for trial in folder.trials()}
     if not seeds and not args.seeds:
         raise SettingError(f"{folder.path} holds no trial that says which seeds: give --seeds=N.")
@@ -236,7 +245,7 @@ def show(folder, args, edges, wanted=()):
         about["topk"] = plan.parse_lengths(args.settings)
     chosen_by = about.get("chosen_by", protocols.DEFAULT)
     shown = _kept(args.protocol or protocols.in_order(chosen_by), ranks, folder)
-    metric = args.metric or about["valid_metric"]
+    metric = args.metric or _main_metric(about)
     _check_metric(metric, about["topk"])
     ranks = ranks[ranks.protocol.isin(shown)]
     parts = [
@@ -268,6 +277,13 @@ def _kept(asked, ranks, folder):
     if not shown:
         raise DataError(f"nothing is left to show: name another --protocol, of {', '.join(sorted(kept))}.")
     return shown
+
+
+def _main_metric(about):
+    """The validation metric, at the longest list of --topk where it is not at another one's length."""
+    metric = about["valid_metric"]
+    shown = metric in metrics.names(about["topk"])
+    return metric if shown else f"{metric.partition('@')[0]}@{max(about['topk'])}"
 
 
 def _check_metric(metric, topk):

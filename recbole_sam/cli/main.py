@@ -62,8 +62,22 @@ def _main(words):
     if others and not getattr(args, "takes_settings", False):
         guess = nearest(others[0].partition("=")[0], command._option_string_actions)
         command.error(f"unrecognised: {' '.join(others)}.{guess}")
+    _refuse_empty(args, command)
     args.settings = [*settings, *others]  # what is no setting is refused where settings are read
     return args.run(args)
+
+
+def _refuse_empty(args, command):
+    """Refuses an option without a value, as an unset variable of a shell leaves it: it would mean another."""
+    for action in command._actions:
+        value = getattr(args, action.dest, None)
+        if any(isinstance(each, str) and not each.strip() for each in (value if _many(value) else [value])):
+            name = (action.option_strings or [action.dest])[0]
+            raise SettingError(f"{name} is empty: give it a value, or leave it out.")
+
+
+def _many(value):
+    return isinstance(value, list | tuple)
 
 
 def split_settings(words, parser):

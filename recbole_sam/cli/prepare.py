@@ -64,7 +64,6 @@ def run(args):
     Raises:
         RecBoleSAMError: one sentence on what is wrong.
     """
-    _refuse_empty(args)
     check_name(args.dataset)
     for name in _PATHS:  # shells leave the ~ of --option=~/x as it is
         setattr(args, name, getattr(args, name) and os.path.expanduser(getattr(args, name)))
@@ -92,14 +91,6 @@ def run(args):
         print(f"Look at {dataset_page.write_report(folder, source.title_field)}.")
     print(_NEXT.format("SAM" if source.items else "SASRec", args.dataset))
     return 0
-
-
-def _refuse_empty(args):
-    """Refuses an option without a value, as an unset variable leaves it: it would mean another."""
-    for name, value in vars(args).items():
-        if isinstance(value, str) and not value.strip():
-            option = name if name == "data_path" else name.replace("_", "-")
-            raise SettingError(f"--{option} is empty: give it a value, or leave it out.")
 
 
 def _refuse_no_filter(args):

@@ -2,6 +2,8 @@
 
 import contextlib
 import functools
+import hashlib
+import json
 import urllib.error
 from logging import getLogger
 from pathlib import Path
@@ -211,3 +213,23 @@ def _head(file, state):
 def _shown(header):
     """A first line for a sentence: of a file that is no text, it may be anything."""
     return "".join(letter if letter.isprintable() or letter == "\t" else "?" for letter in header[:160])
+
+
+def numbering(dataset):
+    """What the numbers of users and items stand for in a model that was trained on a dataset.
+
+    RecBole numbers them as they come in the file: the same rows in another order are other numbers.
+
+    Args:
+        dataset (Dataset): loaded.
+
+    Returns:
+        dict: SHA-256 of ``users`` and of ``items``.
+    """
+    tokens = dataset.field2id_token
+    fields = {"users": dataset.uid_field, "items": dataset.iid_field}
+    return {name: _digest(tokens[field]) for name, field in fields.items() if field in tokens}
+
+
+def _digest(tokens):
+    return hashlib.sha256(json.dumps(list(map(str, tokens))).encode(errors="surrogatepass")).hexdigest()

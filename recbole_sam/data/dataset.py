@@ -112,6 +112,7 @@ class ItemTextDataset(SequentialDataset):
             self.item_texts = item_texts.load(self.config, self.field2id_token[self.iid_field])
             for part in splits:
                 part.item_texts = self.item_texts
+            self.config["trained_on"]["item texts"] = self.item_texts.made_of
 
 
 class SAMDataset(ItemTextDataset):

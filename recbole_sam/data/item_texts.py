@@ -102,6 +102,7 @@ class ItemTexts:
         known (torch.BoolTensor): [items], which items have a text.
         width (int): H.
         encoder (dict): the fingerprint of the text encoder.
+        made_of (str or None): :func:`digest` of what they are made of; None in a file of an earlier version.
     """
 
     def __init__(self, path, tokens):
@@ -113,6 +114,7 @@ class ItemTexts:
         self._store, self._phrases = store, store.phrase_index[store.offsets[rows[known]]]
         self.known = torch.from_numpy(known)
         self.width, self.encoder = store.width, store.fingerprint["encoder"]
+        self.made_of = store.fingerprint.get("made_of")
 
     def vectors(self):
         """A new FloatTensor [items, H], zeros for padding and for items without a text.

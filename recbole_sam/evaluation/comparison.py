@@ -45,7 +45,7 @@ def workers(jobs, devices):
         given = {"use_gpu": "False"} if devices == "cpu" else {}
         return Workers([{}] * count, _threads(count) if count > 1 or given else None, given)
     numbers = devices.split(",")
-    if not all(number.strip().isdigit() for number in numbers):
+    if not all(number.strip().isascii() and number.strip().isdigit() for number in numbers):
         raise SettingError(f"--devices is 'cpu' or GPU numbers such as 0,1, not '{devices}'.")
     _check_gpus(numbers)
     count = jobs or len(numbers)
@@ -165,7 +165,8 @@ def tune(folder, plan, entries, seed, trials, ranges, where, say):
     def tasks():
         for label, entry in by_label.items():
             if "best" not in (tuning.outcome(folder.tuning(label)) or {}):
-                given = _given(plan, entry, seed, where)
+                begun = tuning.seed_of(folder.tuning(label), seed)
+                given = _given(plan, entry, begun, where)
                 job = {"given": given, "trials": trials, **_common(folder, plan, where)}
                 tuning.start(folder.tuning(label), job, ranges[label])
                 yield pool.Task((label,), "recbole_sam.evaluation.tuning", folder.tuning(label))

@@ -111,6 +111,28 @@ class RunFolder:
             )
         return json_file.read(path, shape, _ANOTHER)
 
+    def catch_up(self):
+        """Gathers trials that ended after the last gathering, as a killed process leaves them.
+
+        Returns:
+            str or None: why that cannot be done now, where there is something older to show.
+
+        Raises:
+            RecBoleSAMError: the same, where there is nothing.
+        """
+        gathered = (self.path / TRIALS).exists()
+        ended = (_result(path) for path in (self.path / EACH_TRIAL).glob(f"*/{RESULT}"))
+        if set(map(_ending, ended)) <= set(map(_ending, self.trials() if gathered else ())):
+            return None
+        try:
+            with self.locked():
+                self.gather()
+        except SettingError as error:  # another process is at work, or the folder is somebody else's
+            if not gathered:
+                raise
+            return str(error)
+        return None
+
     def exists(self):
         """bool: whether a comparison was begun here."""
         return (self.path / RUN).is_file()
@@ -291,6 +313,10 @@ def _fault_of_ranks(ranks):
     return "rank is below 1" if (ranks["rank"] < 1).any() else None
 
 
+def _ending(result):
+    return result["model"], result["seed"], result["status"]
+
+
 def _result(path):
     """The result (dict) in a trial's folder."""
     return json_file.read(path, shapes.RESULT, f"remove {path.parent} to train it again")
@@ -348,7 +374,7 @@ def write_ranks(path, split, trials):
     table = pa.table(
         {
             "model": coded(*each(labels)),
-            "seed": np.tile(np.array(seeds, np.int32), n),
+            "seed": np.tile(np.array(seeds, np.int64), n),
             "protocol": coded(*each(protocols)),
             "user": coded(all_of(np.arange(n)), split.user_tokens[split.users]),
             "item": coded(all_of(target), split.item_tokens[targets]),

@@ -36,6 +36,17 @@ def start(folder, job, ranges):
         (folder / JOB).write_text(json.dumps(job, indent=1) + "\n", encoding="utf-8")
 
 
+def seed_of(folder, default):
+    """The seed (str) of a search that was begun, whose draws go on; a default for a new one.
+
+    Args:
+        folder (Path): of the search.
+        default (str): the first seed of the comparison.
+    """
+    job = folder / JOB
+    return json.loads(job.read_text(encoding="utf-8"))["given"]["seed"] if job.is_file() else default
+
+
 def check_ranges(folder, ranges):
     """Refuses to go on with a search in other ranges.
 

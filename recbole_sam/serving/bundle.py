@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import json
 import threading
 from logging import getLogger
 
@@ -59,7 +60,7 @@ class Bundle:
         # typed once: pandas would look at every value of every answer
         self._columns = [pd.Series(column.tolist()).array for column in (self.items, self.titles)]
         self._number_of = {token: number for number, token in enumerate(self.items) if number}
-        self._scorer = self._encoder = self._words = None
+        self._scorer = self._encoder = self._words = self._texts = None
         self._lock = threading.Lock()  # strangers' interests are lent to the model
 
     @functools.cached_property
@@ -70,7 +71,8 @@ class Bundle:
     def identity(self):
         """str: the checksum of all that is in the bundle, with new items and the index."""
         index = f"index {self._lists}" if self._lists else ""
-        return self._files.checksum + "".join(self.items[self._first_new() :]) + index
+        new = json.dumps(list(self._new_titles.items())) if self._new_titles else ""
+        return self._files.checksum + new + index
 
     def _first_new(self):
         return self.facts["sizes"]["items"]
@@ -219,6 +221,7 @@ class Bundle:
         steer=None,
         strength=1.0,
         without_interests=(),
+        strict=False,
     ):
         """Why items are recommended to somebody, or not.
 
@@ -228,6 +231,7 @@ class Bundle:
             items (sequence of str): what is explained.
             part (str): ``full``, ``valid`` or ``train``: which part of a known user's history counts.
             new_interests, steer, strength, without_interests: as :meth:`recommend`.
+            strict (bool): whether something unknown in ``history`` is an error.
 
         Returns:
             list of dict: one an item, JSON-able: ``item``, ``title``, ``score``, ``rank`` (among what the
@@ -247,7 +251,7 @@ class Bundle:
             raise SettingError("Give items to explain.")
         unknown = [item for item in items if item not in self._number_of]
         self._tell(unknown, "items that are not in the bundle", True, self._number_of)
-        person, phrases = self._person(user, history, part, new_interests)
+        person, phrases = self._person(user, history, part, new_interests, strict)
         wish = self._wish(steer, strength)
         most = None if person.interests is None else len(phrases)
         dropped = told.check_numbers(without_interests, most)
@@ -262,11 +266,11 @@ class Bundle:
         named = zip(found, self._named(asked.numpy()), strict=True)
         return [told.told(each, item, taken, numbers, left) for each, item in named]
 
-    def interests(self, user=None, history=None, part="full", new_interests="live"):
+    def interests(self, user=None, history=None, part="full", new_interests="live", strict=False):
         """The interests of somebody.
 
         Args:
-            user, history, part, new_interests: as :meth:`explain`.
+            user, history, part, new_interests, strict: as :meth:`explain`.
 
         Returns:
             list of dict: number (from 1), phrase (None in a bundle of an earlier version), items (item and
@@ -275,7 +279,7 @@ class Bundle:
         Raises:
             SettingError, UnknownNameError, DataError: as :meth:`explain`.
         """
-        person, phrases = self._person(user, history, part, new_interests)
+        person, phrases = self._person(user, history, part, new_interests, strict)
         if not phrases:
             return []
         rows = person.interests.rows[0, : len(phrases)].long()
@@ -303,17 +307,21 @@ class Bundle:
         similar.check_by(by)
         self._check_k(k)
         items = [items] if isinstance(items, str) else [str(item) for item in items]
+        if not items:
+            raise SettingError("Give items to find others for.")
         unknown = [item for item in items if item not in self._number_of]
         if unknown:
             guess = nearest(unknown[0], self._number_of) if len(unknown) == 1 else ""
             raise UnknownNameError(
                 f"Items that are not in the bundle: {len(unknown):,} ({table_files.listed(unknown)}).{guess}"
             )
-        numbers = torch.tensor([self._number_of[item] for item in items])
+        numbers = torch.tensor([self._number_of[item] for item in items], dtype=torch.int64)
         if by == "text":
             vectors = self._text_vectors()
         else:
             vectors = similar.model_vectors(self._ready().model, self.facts["model"])
+        without = [item for item, says in zip(items, vectors[numbers].any(dim=1), strict=True) if not says]
+        self._tell(without, "items that say nothing, so none is near", False)
         found, cosines = (each.numpy() for each in similar.nearest(vectors, numbers, k))
         frame = self._frame(items, found, cosines)
         return frame.rename(columns={"item": "similar", "score": "similarity", "user": "item"})
@@ -377,6 +385,22 @@ class Bundle:
         with self._lock:
             return self._ready().recall(k)
 
+    def hold(self):
+        """Reads now what an answer would read later, so that the folder may change meanwhile."""
+        self._ready()
+        self._phrases()
+        if self.facts["users"]:
+            self.people.hold()
+        if bundle_files.ITEM_TEXTS in self._files:
+            self._text_vectors()
+        try:
+            if self.facts["encoder"]:
+                self._text_encoder()
+            if self.facts["interests"] and self.facts["interests"]["live"]:
+                self._strangers.hold()
+        except DataError:  # a pretrained encoder that is not here: said to those who need it
+            pass
+
     def _ready(self):
         """The scorer, which loads the model."""
         if self._scorer is None:
@@ -410,10 +434,11 @@ class Bundle:
         if bundle_files.ITEM_TEXTS not in self._files:
             raise DataError(f"{self.facts['model']} as it was trained reads no titles: use --by=model.")
         path = self._files.path(bundle_files.ITEM_TEXTS)
-        vectors = load.ItemTexts(path, self.items).vectors()
-        if self._new_vectors is not None:
-            vectors[self._first_new() :] = torch.from_numpy(self._new_vectors)
-        return vectors
+        if self._texts is None:
+            self._texts = load.ItemTexts(path, self.items).vectors()
+            if self._new_vectors is not None:
+                self._texts[self._first_new() :] = torch.from_numpy(self._new_vectors)
+        return self._texts
 
     def _lent(self, sessions, table, strangers_ask, without_interests):
         """The interests to ask the model with; None for what it has."""
@@ -429,7 +454,7 @@ class Bundle:
                 interests = lending.of_strangers(model, table, len(sessions.users))
             else:
                 interests = lending.of_users(model, sessions.users)
-        told.check_numbers(dropped, int(interests.k.max()))
+        told.check_numbers(dropped, int(interests.k.min()))  # each of them has to have these
         return lending.without(interests, dropped) if dropped else interests
 
     def _wish(self, steer, strength):
@@ -443,7 +468,7 @@ class Bundle:
             )
         return steering.steering(steer, strength, self._text_encoder().encode, self._text_vectors)
 
-    def _person(self, user, history, part, new_interests):
+    def _person(self, user, history, part, new_interests, strict):
         """Somebody (Person) and the phrases of their interests."""
         strangers.check_how(new_interests)
         check_part(part)
@@ -453,7 +478,7 @@ class Bundle:
             _, sessions = self._known([str(user)], part, True)
             table = None
         else:
-            names, sessions, said = self._sessions([history], False)
+            names, sessions, said = self._sessions([history], strict)
             if not names:
                 raise UnknownNameError("The history holds no item that is in the bundle.")
             table = self._interests(said, new_interests)

@@ -35,7 +35,7 @@ def text_encoder(files):
             "no titles."
         )
     if bundle_files.WORDS in files:
-        arrays = {name: array.numpy() for name, array in files.tensors(bundle_files.ENCODER).items()}
+        arrays = {name: array.clone().numpy() for name, array in files.tensors(bundle_files.ENCODER).items()}
         return FittedLSA(made, files.json(bundle_files.WORDS), arrays["idf"], arrays["components"])
     encoder = stage1.text_encoder(settings_of(files))
     if encoder.fingerprint() != made:

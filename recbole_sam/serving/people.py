@@ -71,6 +71,11 @@ class People:
         rows = numbers - 1
         return items, starts[rows], lengths[part][rows]
 
+    def hold(self):
+        """Reads what :meth:`numbers` and :meth:`histories` need."""
+        self.numbers([])
+        self.histories(np.zeros(0, np.int64))
+
     def __len__(self):
         return self._table().metadata.num_rows
 

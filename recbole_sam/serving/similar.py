@@ -22,7 +22,8 @@ def nearest(vectors, items, k):
     """
     units = F.normalize(vectors.float(), dim=1)
     cosines = units[items] @ units.T
-    cosines[:, ~vectors.any(dim=1)] = -torch.inf
+    silent = ~vectors.any(dim=1)
+    cosines[:, silent] = cosines[silent[items]] = -torch.inf
     cosines[:, 0] = -torch.inf
     cosines[torch.arange(len(items)), items] = -torch.inf
     values, index = top(cosines, min(k, len(vectors) - 1))

@@ -69,6 +69,10 @@ class Strangers:
         texts = InterestStore.open(self._files.path(bundle_files.ITEM_TEXTS), ITEM_TEXTS)
         return scale(texts.embeddings[sampled(range(len(texts.phrases)))].astype(np.float32))
 
+    def hold(self):
+        """Reads and computes now what all sessions share."""
+        return self._encoder(), self._generator, self._scale
+
     def interests(self, titles, histories, how):
         """The interests of some sessions.
 

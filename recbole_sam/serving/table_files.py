@@ -55,6 +55,11 @@ def read(path, needed, optional=()):
             raise DataError(f"{path} is {what}, no file.")
         if suffix == ".csv":
             table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+            if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cells for names of rows
+                raise DataError(
+                    f"{path} has rows with more cells than its first line has names: put texts that hold "
+                    "commas between quotes."
+                )
         elif suffix == ".jsonl":
             with open(path, encoding="utf-8-sig") as lines:
                 table = pd.DataFrame([json.loads(line) for line in lines if line.strip()])

@@ -204,6 +204,11 @@ def test_a_search_by_masked_ranking(shop, call):
     Path("ranges/GRU4Rec.hyper").write_text("hidden_size choice [16]\n")
     added = call("--from=run", "--add=GRU4Rec", "--ranges=ranges")  # by the protocol of the run
     assert added.returncode == 0 and len(progress(added)) == 1, added.stderr[-3000:]
+    refused = call("--from=run", "--add=GRU4Rec", "--epochs=5")
+    assert refused.returncode == 2 and "it has epochs=1, which --add keeps" in refused.stderr
+    set_aside = Path("run/trials.json").rename("run/trials.before")  # as a killed process leaves it
+    assert call("--from=run", "--topk=[3]").returncode == 0  # the valid_metric is at another length
+    assert Path("run/trials.json").read_bytes() == set_aside.read_bytes()
     assert set(pd.read_parquet("run/ranks.parquet").model) == {"SASRec", "GRU4Rec"}
     trials = json.loads(Path("run/trials.json").read_text())
     assert [trial["identity"]["epoch chosen by"] for trial in trials] == ["masked", "masked"]
@@ -225,6 +230,9 @@ def test_a_search_by_masked_ranking(shop, call):
         (["--protocol=both"], "--protocol is a list of full, masked, uni100"),
         (["--from=run", "--seeds=2"], "--seeds cannot change a finished run"),
         (["--from=run", "--epochs=9"], "--epochs=9 cannot change a finished run"),
+        (["--from="], "--from is empty"),
+        (["--seeds="], "--seeds is empty"),
+        (["--devices=²"], "--devices is 'cpu' or GPU numbers"),
         (["--from=run", "--add=SASRec", "--models=SAM"], "--models does not go with --add: --add says it"),
         (["--learning_rat=1"], "did you mean 'learning_rate'"),
         (["--models=SASRec,SAM:loss_type=ABC"], "SAM:loss_type=ABC: loss_type is 'ABC'; SAM knows CE, BPR"),
@@ -233,7 +241,8 @@ def test_a_search_by_masked_ranking(shop, call):
         (["--models=SAM,BSARec:final_norm=True"], "BSARec:final_norm=True: BSARec does not read final_norm"),
         (["--models=SASRec:embedding_size=8"], "SASRec does not read embedding_size, a setting of"),
         (["--models=SAM,SAM:repeat=False"], "SAM:repeat=False: the setting 'repeat' is unknown"),
-        (["--models="], "--models names no model"),
+        (["--models="], "--models is empty"),
+        (["--models=,"], "--models names no model"),
         (["--tune=1", "--ranges=nosuch"], "--ranges is a folder of <Model>.hyper files; nosuch is none"),
         (["--train_targets=last"], "SASRec does not read train_targets and would learn from all targets"),
         (["--tune=0"], "--tune is the number of trials a model, from 1, not 0"),

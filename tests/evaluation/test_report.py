@@ -252,6 +252,9 @@ def test_a_long_name_hides_neither_names_nor_numbers():
         for table in (views.main(made, protocol), views.groups(made, protocol, made.metric)):
             for row in table.rows:
                 assert all(cell in shown for cell in row[1:])
+        rows = views.certainty(made, protocol).rows
+        words = set(" ".join(row[-1] for row in rows).split())
+        assert words <= set(shown.split()), "a verdict is cut off"
 
 
 def test_markdown_tables_are_whole(comparison):

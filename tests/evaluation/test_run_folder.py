@@ -54,6 +54,24 @@ def test_gathers_what_ended(tmp_path):
     assert len(ranks) == 2 * 2 * N
 
 
+def test_what_a_killed_process_left_is_gathered(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with folder.locked():
+        folder.begin(a_run(), a_split())
+    finish(folder, "SASRec", 3_141_592_653, [1, 2, 3, 4, 5])  # numpy takes seeds below 2^32
+    with folder.locked(), pytest.raises(SettingError, match="another compare is at work"):
+        RunFolder(folder.path).catch_up()  # there is nothing to show yet
+    assert folder.catch_up() is None and set(folder.ranks().seed) == {3_141_592_653}
+    before = (folder.path / TRIALS).stat().st_mtime_ns
+    assert folder.catch_up() is None and (folder.path / TRIALS).stat().st_mtime_ns == before
+    finish(folder, "SASRec", 2021, [1, 2, 3, 4, 5])
+    with folder.locked():
+        assert "another compare is at work" in RunFolder(folder.path).catch_up()
+    assert len(folder.trials()) == 1
+    folder.catch_up()
+    assert len(folder.trials()) == 2
+
+
 def test_goes_on_from_the_gathered_files_alone(tmp_path):
     whole = RunFolder(tmp_path)
     whole.begin(a_run(), a_split())

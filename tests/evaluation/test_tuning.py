@@ -54,6 +54,12 @@ def test_finds_the_best_on_validation_and_goes_on(job, tmp_path):
     assert len(kept(folder)) == 3 and found["valid"] == 99.0 and found["best"] == trials[0]["settings"]
 
 
+def test_a_search_keeps_its_seed(job, tmp_path):
+    assert tuning.seed_of(tmp_path / "tuning", "2021") == "2021"
+    tuning.start(tmp_path / "tuning", job, RANGES)
+    assert tuning.seed_of(tmp_path / "tuning", "2021") == "2020"
+
+
 @pytest.mark.parametrize(
     "text, sentence",
     [("", "holds no line of the form"), ("n_layers choice [1,2\n", "cannot be read"),

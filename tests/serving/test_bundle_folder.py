@@ -9,9 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+import torch
 from bundle_helpers import bundle, checkpoint, make_shop
-from conftest import ROOT
+from conftest import ROOT, experiment
 
 import recbole_sam
 from recbole_sam.errors import DataError
@@ -131,6 +133,41 @@ def test_what_is_no_checkpoint(tmp_path, content):
     with pytest.raises(DataError, match="There is no checkpoint"):
         write_bundle(tmp_path / "y.pth", tmp_path / "b")
     assert not (tmp_path / "b").exists()
+
+
+def test_other_data_than_in_training_is_refused(tmp_path, caplog):
+    """RecBole numbers users and items in the order of the file: other rows first are other numbers."""
+    make_shop(tmp_path)
+    file, _ = checkpoint(tmp_path, "SASRecText")
+    shop = tmp_path / "dataset" / "shop"
+    interactions, items = shop / "shop.inter", shop / "shop.item"
+    rows, titles = interactions.read_text(), items.read_text()
+    head, *body = rows.splitlines()
+    interactions.write_text("\n".join([head, *reversed(body)]) + "\n")
+    with pytest.raises(DataError, match="users and items of 'shop' .* in another order"):
+        write_bundle(file, tmp_path / "b")
+    interactions.write_text(rows)
+    items.write_text(titles.replace("Rose", "Lily"))
+    experiment("SASRecText", "shop", data_path=f"{tmp_path}/dataset")  # encodes the new titles
+    with pytest.raises(DataError, match="The item texts of 'shop'"):
+        write_bundle(file, tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+    items.write_text(titles)
+    saved = torch.load(file, weights_only=False)
+    saved["config"]["trained_on"] = None  # as an earlier version left it
+    torch.save(saved, file, pickle_protocol=4)
+    write_bundle(file, tmp_path / "b")
+    assert "does not say what it was trained on" in caplog.text
+
+
+def test_parts_of_histories_are_those_of_training_whomever_it_evaluated(root, tmp_path):
+    parts = []
+    for name, settings in (("all", {}), ("some", {"eval_users": 5})):
+        write_bundle(checkpoint(root, "SASRec", **settings)[0], tmp_path / name, with_users=True)
+        parts.append(pq.read_table(tmp_path / name / "users.parquet").to_pydict())
+        facts = json.loads((tmp_path / name / "bundle.json").read_text())
+        assert facts["metrics"]["samples"] == settings.get("eval_users", 40)
+    assert parts[0] == parts[1]
 
 
 @pytest.mark.parametrize("points", POINTS)

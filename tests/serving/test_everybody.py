@@ -14,6 +14,7 @@ from filelock import FileLock
 
 import recbole_sam
 from recbole_sam.errors import DataError, SettingError
+from recbole_sam.serving.fast import everybody
 
 SLOWLY = """
 import sys, time
@@ -41,6 +42,13 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def shop(folder):
     return recbole_sam.load(folder)
+
+
+@pytest.fixture(scope="module")
+def folder_of_titles(tmp_path_factory):
+    root = tmp_path_factory.mktemp("titles")
+    make_shop(root)
+    return recbole_sam.load(bundle(root, "SASRecText", block=2)[0])
 
 
 def start(folder, output):
@@ -114,14 +122,40 @@ def test_blocks_of_another_question_are_not_taken(shop, tmp_path):
     assert pd.read_csv(output).groupby("user").size().tolist() == [3] * 40
 
 
-def test_a_process_killed_after_its_last_step_but_one(shop, tmp_path):
+def test_a_process_killed_after_its_last_step_but_one(shop, tmp_path, monkeypatch):
     output, parts = tmp_path / "top.csv", tmp_path / ".top.csv.parts"
-    shop.recommend_all(output, k=3)
-    before = output.read_bytes()
-    parts.mkdir()
-    (parts / "done").touch()
-    assert shop.recommend_all(output, k=3) == 40
-    assert output.read_bytes() == before and not parts.exists()
+
+    def killed(parts):
+        raise KeyboardInterrupt
+
+    for k, rows in ((3, 3), (5, 5)):  # the same question, and another one
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(everybody, "_remove", killed)
+            shop.recommend_all(output, k=3, overwrite=True)
+        before = output.read_bytes()
+        assert (parts / "done").exists()
+        assert shop.recommend_all(output, k=k, overwrite=k != 3) == 40
+        assert pd.read_csv(output).groupby("user").size().tolist() == [rows] * 40
+        assert (output.read_bytes() == before) == (k == 3) and not parts.exists()
+
+
+def test_blocks_of_new_items_with_other_titles_are_not_mixed(folder_of_titles, tmp_path):
+    output, parts = tmp_path / "top.csv", tmp_path / ".top.csv.parts"
+    first, second = (folder_of_titles.with_items({"n1": title}) for title in ("Rose Hand Cream", "Lip Balm"))
+    assert first.identity != second.identity
+    assert folder_of_titles.with_items({"ab": "Rose", "c": "Lip Balm"}).identity != (
+        folder_of_titles.with_items({"a": "Rose", "bc": "Lip Balm"}).identity
+    )
+
+    def one_block(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        first.recommend_all(output, k=30, progress=one_block)
+    assert len(list(parts.glob("*.csv"))) == 1
+    second.recommend_all(output, k=30)
+    frame = pd.read_csv(output)
+    assert set(frame[frame.item == "n1"].title) == {"Lip Balm"}
 
 
 def test_two_processes_do_not_write_one_output(shop, tmp_path):

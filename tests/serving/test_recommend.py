@@ -262,6 +262,15 @@ def test_similar(shop):
         shop.similar(["i11x"])
     with pytest.raises(SettingError, match="model or text"):
         shop.similar(["i1"], by="title")
+    with pytest.raises(SettingError, match="Give items"):
+        shop.similar([])
+
+
+def test_nothing_is_near_an_item_that_says_nothing(shop, caplog):
+    more = shop.with_items({"n1": "qwzx"})  # a word of no title
+    for by in ("text", "model"):
+        assert more.similar(["n1", "i1"], k=3, by=by)["item"].tolist() == ["i1"] * 3
+    assert "none is near: 1 (n1)" in caplog.text
 
 
 def test_a_bundle_is_only_read(made):
@@ -320,6 +329,7 @@ def test_sessions_of_each_kind_of_file(ending, tmp_path):
         ("session,item,time\na,b,noon\n", "time 'noon'"),
         ("", "no readable CSV"),
         ("session,item\n", "holds no sessions"),
+        ("session,item\na,b,c\n", "more cells than its first line"),
         ('session,item\n"a', "no readable CSV|no item"),
     ),
 )

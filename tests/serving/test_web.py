@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from bundle_helpers import bundle, make_shop
 
+from recbole_sam.errors import SettingError, UnknownNameError
 from recbole_sam.serving.web.limits import BusyError, LateError, Limits
 from recbole_sam.serving.web.shelf import opened
-from recbole_sam.serving.web.together import Together, Wish
+from recbole_sam.serving.web.together import Together, Wish, recommended
 
 testclient = pytest.importorskip("fastapi.testclient")
 
@@ -69,6 +70,55 @@ def test_unknown_items_are_left_out_only_when_asked(web):
     assert answer.status_code == 404 and "nothing" in answer.json()["error"]
     relaxed = web.post("/recommend", json={**asked, "strict": False})
     assert relaxed.json() == web.post("/recommend", json={"items": ["i1"], "k": 2}).json()
+
+
+@pytest.mark.parametrize("address, more", (("/explain", {"item": "i5"}), ("/interests", {})))
+def test_unknown_items_of_a_person_are_left_out_only_when_asked(web, address, more):
+    answer = web.post(address, json={"items": ["i1", "nothing"], **more})
+    assert answer.status_code == 404 and "nothing" in answer.json()["error"]
+    relaxed = web.post(address, json={"items": ["i1", "nothing"], "strict": False, **more})
+    assert relaxed.json() == web.post(address, json={"items": ["i1"], **more}).json()
+
+
+def test_answers_do_not_depend_on_who_else_asks(shop_bundle):
+    counts = {user: len(shop_bundle.interests(user)) for user in (f"u{n}" for n in range(1, 40))}
+    few, many = min(counts, key=counts.get), max(counts, key=counts.get)
+    assert counts[few] < counts[many]
+    how = (("k", 2), ("without_interests", (counts[many],)))
+    with pytest.raises(SettingError, match="numbered from 1 to"):
+        recommended(shop_bundle, [Wish(few, (), how), Wish(many, (), how)])  # then each is asked alone
+    assert recommended(shop_bundle, [Wish(many, (), how)])[0]
+    relaxed = (("k", 2), ("strict", False))
+    unknown, known = recommended(shop_bundle, [Wish(None, ("zzz",), relaxed), Wish(None, ("i1",), relaxed)])
+    assert isinstance(unknown, UnknownNameError) and len(known) == 2
+
+
+def test_files_may_change_while_they_are_served(folders, tmp_path):
+    folder = shutil.copytree(folders[0], tmp_path / "SAM")
+    asked = (
+        ("/recommend", {"items": ["i1", "i2"], "steer": ["rose"]}),
+        ("/recommend", {"user": "u3", "history": "train"}),
+        ("/explain", {"user": "u1", "item": "i5", "steer": ["rose"]}),
+        ("/interests", {"user": "u2"}),
+        ("/interests", {"items": ["i1", "i2"]}),
+        ("/similar", {"item": "i1", "by": "text"}),
+    )
+    with client([folder]) as one, client([folders[0]]) as other:
+        shutil.rmtree(folder)
+        for address, body in asked:
+            answer = one.post(address, json=body)
+            assert answer.status_code == 200, answer.text
+            assert answer.json() == other.post(address, json=body).json()
+
+
+def test_errors_name_no_folder_of_this_machine(folders, tmp_path):
+    here = shutil.copytree(folders[1], tmp_path / "shop")
+    with client([here]) as one:
+        (here / "weights.safetensors").write_bytes(b"x")
+        (here / "bundle.json").write_bytes((folders[0] / "bundle.json").read_bytes())
+        answer = one.post("/reload")
+        assert answer.status_code == 422 and "The bundle shop" in answer.json()["error"]
+        assert str(tmp_path) not in answer.text
 
 
 def test_looking_things_up(web, shop_bundle):

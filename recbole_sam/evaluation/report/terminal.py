@@ -8,6 +8,9 @@ WIDTH = 100
 NAME_WIDTH = 12
 """What a model's name keeps where a table is too wide; a longer one folds."""
 
+OF_TEXTS = ("best other", "verdict")
+"""Columns of names and words, beside the first."""
+
 
 def show(results, console=None):
     """Prints the main tables, the groups of the main metric, costs and failures.
@@ -47,7 +50,7 @@ def _print(console, table):
     )
     texts = table.title == views.FAILED
     for column, name in enumerate(table.head):
-        left = column == 0 or texts
+        left = column == 0 or texts or name in OF_TEXTS
         widest = max((len(row[column]) for row in table.rows), default=0)
         # what is too wide folds: names and heads, never a number
         shown.add_column(

@@ -50,11 +50,14 @@ def write(output, job, sizes, answered, columns, overwrite=False, progress=None)
         table_files.check_free(output, overwrite)
     try:
         with _only_one(parts, output):
-            if (parts / _DONE).exists() and output.exists() and not (parts / _WHOLE).exists():
+            key = _key(job | {"ending": suffix, "blocks": len(sizes)})
+            finished = (parts / _DONE).exists() and output.exists() and not (parts / _WHOLE).exists()
+            if finished and _is_of(parts, key):
                 _remove(parts)  # a process was killed after its last step but one
                 return sum(sizes)
             table_files.check_free(output, overwrite)
-            _same_job(parts, job | {"ending": suffix, "blocks": len(sizes)}, refused)
+            if not _is_of(parts, key):
+                _begin_anew(parts, key, refused)
             names = [parts / f"{index:06d}{suffix}" for index in range(len(sizes))]
             missing = [index for index, name in enumerate(names) if not name.exists()]
             done = sum(sizes) - sum(sizes[index] for index in missing)
@@ -99,24 +102,33 @@ def _only_one(parts, output):
         lock.release()
 
 
-def _same_job(parts, job, refused):
-    """Throws away the blocks of another question."""
-    key = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest().encode()
+def _key(job):
+    """What the folder of parts remembers a question by (bytes)."""
+    return hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest().encode()
+
+
+def _is_of(parts, key):
     file = parts / _JOB
-    if file.exists() and file.read_bytes() == key:
-        return
-    for path in parts.iterdir():
+    return file.exists() and file.read_bytes() == key
+
+
+def _begin_anew(parts, key, refused):
+    """Throws away the blocks of another question."""
+    _empty(parts)
+    with files.replacing(parts / _JOB, refused) as new:
+        new.write(key)
+
+
+def _empty(parts):
+    """Takes away all but the lock, last what says which question it was."""
+    for path in sorted(parts.iterdir(), key=lambda path: path.name == _JOB):
         if path.name != _LOCK:
             path.unlink()
-    with files.replacing(file, refused) as new:
-        new.write(key)
 
 
 def _remove(parts):
     """Takes away the folder, the lock last."""
-    for path in parts.iterdir():
-        if path.name != _LOCK:
-            path.unlink()
+    _empty(parts)
     shutil.rmtree(parts)
 
 

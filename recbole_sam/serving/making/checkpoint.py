@@ -1,6 +1,7 @@
 """A checkpoint of RecBole with its data, as a bundle is made from it. It is a pickle: trusted ones only."""
 
 import pickle
+from logging import getLogger
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from recbole.utils import get_model, init_seed
 
 from recbole_sam.data.histories import runs
 from recbole_sam.errors import DataError
+from recbole_sam.registry import of_some_users
 from recbole_sam.serving.making import supported
 
 
@@ -54,9 +56,10 @@ def read(file):
 
     Raises:
         DataError: the file is no checkpoint, or the model is of a kind that cannot be bundled.
-        RecBoleSAMError: the dataset is not as it was in training.
+        RecBoleSAMError: the users, items or item texts of the dataset are not those of training.
     """
     config, saved = _unpickled(Path(file))
+    before = config["trained_on"]
     supported.check(config)
     if config["benchmark_filename"] is not None:
         raise DataError(
@@ -73,7 +76,10 @@ def read(file):
         found.extend(_whole(dataset, config))  # before the split puts the samples into another order
 
     dataset.data_augmentation = augment_and_note
+    sample, config["eval_users"] = config["eval_users"], None  # what is held out of all users' histories
     train, valid, test = (loader.dataset for loader in data_preparation(config, dataset))
+    config["eval_users"] = sample
+    _check_data(file, before, config)
     model = get_model(config["model"])(config, train).to("cpu")
     try:
         model.load_state_dict(saved["state_dict"])
@@ -93,8 +99,27 @@ def read(file):
         train=(lengths - held_out[0] - held_out[1]).astype(np.int32),
         valid=(lengths - held_out[1]).astype(np.int32),
     )
+    if sample is not None:  # the card says what training did
+        test = of_some_users(test, sample)
     tokens = (dataset.field2id_token[field] for field in (dataset.uid_field, dataset.iid_field))
     return Trained(config, model.eval(), *tokens, histories, test, int(saved.get("epoch", -1)) + 1)
+
+
+def _check_data(file, before, config):
+    """Refuses other data than the checkpoint was trained on: its numbers would mean other users and items."""
+    if before is None:
+        getLogger("recbole_sam").warning(
+            f"{file} does not say what it was trained on, as those of earlier versions: make sure that "
+            f"{config['data_path']} is as it was."
+        )
+        return
+    now = config["trained_on"]
+    differ = [name for name in before | now if before.get(name) != now.get(name)]
+    if differ:
+        raise DataError(
+            f"The {' and '.join(differ)} of '{config['dataset']}' in {config['data_path']} are not those "
+            f"that {file} was trained on, or stand in another order: give it the same files, or train again."
+        )
 
 
 def _unpickled(file):

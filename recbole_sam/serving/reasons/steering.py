@@ -52,9 +52,9 @@ def steering(phrases, strength, encode, item_vectors):
         SettingError: a phrase or the strength makes no sense.
         DataError: no title has a word of a phrase.
     """
-    phrases = (phrases,) if isinstance(phrases, str) else tuple(phrases)
+    phrases = tuple(phrases) if isinstance(phrases, list | tuple) else (phrases,)
     if any(not isinstance(phrase, str) or not phrase.strip() for phrase in phrases):
-        raise SettingError("steer is an empty phrase: type what is wanted, such as 'work gloves'.")
+        raise SettingError("steer is an empty phrase or no text: type what is wanted, such as 'work gloves'.")
     if isinstance(strength, bool) or not isinstance(strength, Real) or not 0 <= strength <= 1000:
         raise SettingError(f"strength is {strength!r}; it must be a number from 0 to 1000.")
     vectors = torch.from_numpy(np.ascontiguousarray(encode(list(phrases)), np.float32))

@@ -74,7 +74,7 @@ def create_app(folders, limits=None, token=None, local=False):
         await run_in_threadpool(shelf.close)
 
     app = FastAPI(title="recbole-sam", version=VERSION, lifespan=lifespan, redoc_url=None)
-    _say_errors(app)
+    _say_errors(app, shelf)
     _add_page(app)
 
     @app.post("/recommend")
@@ -200,13 +200,16 @@ def _file(content, kind):
     return show
 
 
-def _say_errors(app):
-    """Every error is an object with one sentence."""
+def _say_errors(app, shelf):
+    """Every error is an object with one sentence, which names a bundle and not where it lies."""
 
     @app.exception_handler(RecBoleSAMError)
     async def ours(request: Request, error):
         status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 422)
-        return _said(status, str(error))
+        sentence = str(error)
+        for name, folder in shelf.folders.items():
+            sentence = sentence.replace(str(folder), name)
+        return _said(status, sentence)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error):

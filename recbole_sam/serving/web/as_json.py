@@ -41,9 +41,8 @@ def interests(bundle, asked, how):
     Returns:
         dict: ``interests``, a list of dict: number, phrase, items.
     """
-    return {
-        "interests": bundle.interests(asked.user, asked.items, how["history"], how["new_interests"]),
-    }
+    chosen = (how[name] for name in ("history", "new_interests", "strict"))
+    return {"interests": bundle.interests(asked.user, asked.items, *chosen)}
 
 
 def explained(bundle, asked, how):
@@ -57,7 +56,7 @@ def explained(bundle, asked, how):
     Returns:
         dict: as ``Bundle.explain`` gives it.
     """
-    further = {name: value for name, value in how.items() if name not in ("history", "strict")}
+    further = {name: value for name, value in how.items() if name != "history"}
     [found] = bundle.explain(asked.user, asked.items, [asked.item], part=how["history"], **further)
     return found
 

@@ -6,8 +6,6 @@ import os
 from logging import getLogger
 from pathlib import Path
 
-import numpy as np
-
 from recbole_sam.errors import DataError, SettingError, UnknownNameError, nearest
 from recbole_sam.serving.bundle import Bundle
 from recbole_sam.serving.web.search import Search
@@ -107,11 +105,9 @@ def opened(folder):
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.data = tensor.data.clone()  # a mapped file that is cut short would end the process
     bundle._ready().never_record()  # each bundle that is swapped in would leave a record behind
+    bundle.hold()
     token = bundle.items[1]
     bundle.recommend(histories=[[token]], k=1)
-    if bundle.facts["users"]:
-        bundle.people.numbers([""])
-        bundle.people.histories(np.array([1]))
     for by in ("model", "text"):
         try:
             bundle.similar([token], 1, by)

@@ -131,7 +131,7 @@ def recommended(bundle, wishes):
         wishes (list of Wish): all of users or all of sessions, and alike in ``how``.
 
     Returns:
-        list: for each a list of dicts: rank, item, title, score.
+        list: for each a list of dicts: rank, item, title, score; an UnknownNameError for one who is unknown.
 
     Raises:
         RecBoleSAMError: one of them cannot be answered.
@@ -146,6 +146,7 @@ def recommended(bundle, wishes):
     found = {}
     for row in bundle.recommend(**people, **how, as_frame=False):
         found.setdefault(row.pop("user"), []).append(row)
-    if len(wishes) == 1 and not found and not how.get("strict", True):
-        raise UnknownNameError("Nothing in the request is known to the bundle.")
-    return [found.get(name, []) for name in names]
+    if how.get("strict", True):  # then somebody known, to whom no candidate is left
+        return [found.get(name, []) for name in names]
+    unknown = UnknownNameError("Nothing in the request is known to the bundle.")
+    return [found.get(name, unknown) for name in names]
