@@ -15,6 +15,7 @@ from recbole_sam.compat.literals import identifier
 from recbole_sam.config import our_models, setting_names, yaml_files
 from recbole_sam.errors import SettingError
 from recbole_sam.llm.address import server_address
+from recbole_sam.llm.settings import check_key_name
 
 _registered = False
 
@@ -102,6 +103,8 @@ def _register_properties():
         internal, given = self.internal_config_dict, self.external_config_dict
         if given.get("llm_base_url") is not None:
             server_address(given["llm_base_url"])  # RecBole logs the settings of every model
+        if given.get("llm_api_key_env") is not None:
+            check_key_name(given["llm_api_key_env"])
         loss = given.get("loss_type", internal.get("loss_type"))
         if model_class.type == ModelType.SEQUENTIAL:
             _mend_sequential_defaults(internal, given, loss)

@@ -62,7 +62,7 @@ def run(args):
     config = configuration.make_config(configuration.parse_words(args.settings))
     if not our_models.uses_interests(config["model"]):
         if args.action == "build" and not args.dry_run and our_models.uses_item_texts(config):
-            print(stage1.build_item_texts(config))
+            print(stage1.build_item_texts(config, again=args.rebuild))
             return 0
         raise SettingError(f"{config['model']} reads no interests: name a model that does, such as SAM.")
     if args.files and args.action not in ("import", "export"):
@@ -95,7 +95,7 @@ def build(config, args):
                 )
             stage1.build(config, encoder=encoder)
     if our_models.uses_item_texts(config):
-        stage1.build_item_texts(config, encoder)
+        stage1.build_item_texts(config, encoder, args.rebuild)
     store = InterestStore.open(path)
     shown = [row for row in range(store.n_users) if store.offsets[row] < store.offsets[row + 1]]
     lines = [str(path), *store_lines(store, most=0)]

@@ -215,6 +215,21 @@ FORMS = {
     "state": one_of("info", "debug", "warning", "error", "critical", optional=True),
     "gpu_id": Form(_is_gpu, "numbers of GPUs, such as 0 or 0,1; --use_gpu=False takes none", optional=True),
     "seed": Form(lambda value: is_count(value, 0, 2**32 - 1), "a whole number from 0 to 4294967295"),
+    # of Stage 1
+    "interest_seed": Form(lambda value: is_count(value, 0, 2**32 - 1), "a whole number from 0 to 4294967295"),
+    "interest_readout": one_of("max", "mean"),
+    "interest_store": _PATH,
+    "text_cache_dir": _PATH,
+    "text_encoder": Form(is_word, "lsa, or the folder or name of a model; write ./5 for a folder 5"),
+    "item_text_fields": Form(
+        lambda value: is_word(value) or is_words(value) and len(value) > 0,
+        "a list of columns, such as \"['title','brand']\"",
+    ),
+    "llm_model": Form(is_word, "the name of a model; write ./5 for a folder 5", optional=True),
+    "llm_prompt_file": _PATH,
+    "llm_cache_dir": _PATH,
+    "llm_prices_file": _PATH,
+    "llm_price_region": Form(is_word, "a section of the price table", optional=True),
     # columns and files
     "USER_ID_FIELD": _NAME,
     "ITEM_ID_FIELD": _NAME,
@@ -349,6 +364,9 @@ COUNTS = {
     "num_heads": 1,
     "n_layers": 0,
     "num_layers": 1,
+    "text_encoder_dim": 1,
+    "text_max_length": 1,
+    "text_batch_size": 1,
 }
 """Settings that are whole numbers, and their least."""
 
@@ -357,6 +375,10 @@ RANGES = {
     "weight_decay": (0, math.inf),
     "initializer_range": (0, math.inf),
     "layer_norm_eps": (0, math.inf),
+    "alignment_weight": (0, math.inf),
+    "semantic_weight": (0, math.inf),
+    "pvn_weight": (0, math.inf),
+    "text_scale": (0, math.inf),
 }
 """Settings that are numbers between two, both allowed; so is whatever has "dropout" in its name: 0 and 1."""
 

@@ -131,7 +131,8 @@ def _check_count(config, name, value, least):
 
 def _check_range(name, value, default):
     least, most = (0, 1) if "dropout" in name else RANGES.get(name, (-math.inf, math.inf))
-    if name in RANGES and (value is None or isinstance(value, bool)):
+    is_number = isinstance(default, int | float) and not isinstance(default, bool)
+    if isinstance(value, bool) and is_number or value is None and (name in RANGES or "dropout" in name):
         raise SettingError(f"{name} must be a number such as {default}, not {value}.")
     if not isinstance(value, int | float):
         return

@@ -51,6 +51,8 @@ class ItemTextDataset(SequentialDataset):
         for field in self.inter_feat:
             if field != self.uid_field:
                 values = self.inter_feat[field]
+                if field == self.time_field and self.config["time_bias"]:
+                    values = self.sequences.since_the_first(values)  # float32 knows no seconds of today
                 if values.is_floating_point():
                     values = values.float()  # times are float64 while rows are sorted (compat/times.py)
                 histories = HistoryColumn(values, *spans, self.max_item_list_len)
@@ -112,7 +114,7 @@ class ItemTextDataset(SequentialDataset):
             self.item_texts = item_texts.load(self.config, self.field2id_token[self.iid_field])
             for part in splits:
                 part.item_texts = self.item_texts
-            self.config["trained_on"]["item texts"] = self.item_texts.made_of
+            self.config["trained_on"]["item texts"] = self.item_texts.made_of, self.item_texts.encoder
 
 
 class SAMDataset(ItemTextDataset):

@@ -72,7 +72,9 @@ def load(config, tokens):
             f"there are no vectors of the item texts at {file} yet: build them with: "
             f"{store_location.command(config, again=False)}"
         )
-    _check_made_of(InterestStore.open(file, ITEM_TEXTS), config, titles)
+    store = InterestStore.open(file, ITEM_TEXTS)
+    _check_made_of(store, config, titles)
+    store_location.check_encoder(store, config)
     return ItemTexts(file, tokens)
 
 

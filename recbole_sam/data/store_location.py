@@ -11,6 +11,7 @@ from recbole_sam.config.groupings import ROUTING, effective
 from recbole_sam.config.yaml_files import interests_file, llm_file
 from recbole_sam.data.store import InterestStore
 from recbole_sam.data.titles import facts_digest, titles_digest
+from recbole_sam.encoders.changed import has_changed
 from recbole_sam.errors import SettingError, StoreError, StoreMissingError
 
 # Settings that change how the file is reached or read, not what is in it.
@@ -164,6 +165,8 @@ def open_existing(config):
             f"put there in place of the right one. Move it away, or build the interests again with: "
             f"{command(config)}"
         )
+    if not config["interest_store"]:
+        check_encoder(store, config)
     ours, theirs = now.get("titles"), made.get("titles")
     same_fields = made.get("item_text_fields") == now["item_text_fields"]
     if same_fields and None not in (ours, theirs) and ours != theirs:
@@ -172,6 +175,25 @@ def open_existing(config):
             f"'{config['dataset']}' have now; they are used because interest_store names them"
         )
     return store
+
+
+def check_encoder(store, config):
+    """Refuses vectors of a pretrained model whose files are others now.
+
+    Args:
+        store (InterestStore): of interests or item texts.
+        config (Config): names the text encoder.
+
+    Raises:
+        StoreError: what to build again.
+    """
+    name = str(config["text_encoder"])
+    if has_changed(name, store.fingerprint.get("encoder") or {}, store.path):
+        again = command(config, again=False)
+        raise StoreError(
+            f"{store.path} was made with the text encoder {name} before its files changed: put the former "
+            f"ones back, or build all vectors again with: {again} --rebuild"
+        )
 
 
 def command(config, again=True):

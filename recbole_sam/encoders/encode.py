@@ -192,7 +192,7 @@ class TransformersEncoder:
         _import_transformers()  # no use in downloading a model that cannot be run
         self.model_name, self.folder = Path(path).name, find_model(path)
         self._tokenizer, self._model = self._load(device, dtype)
-        self._content = _digest_files(self.folder)
+        self._content = digest_files(self.folder)
 
     def _load(self, device, dtype):
         import torch
@@ -377,7 +377,7 @@ def _digest(texts):
     return sha.hexdigest()
 
 
-def _digest_files(folder):
+def digest_files(folder):
     """SHA-256 over the names and contents of a model folder's files."""
     sha = hashlib.sha256()
     for path in sorted(folder.iterdir()):

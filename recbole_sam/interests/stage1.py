@@ -95,12 +95,13 @@ def unanswered(config):
     return int((store.statuses == store.status_names.index(FAILED)).sum())
 
 
-def build_item_texts(config, encoder=None):
+def build_item_texts(config, encoder=None, again=False):
     """Encodes the titles of a dataset's items and keeps the vectors, unless they are there already.
 
     Args:
         config (Config): of a model that reads item texts.
         encoder (callable, optional): of :func:`one_encoder`, to learn from the titles once.
+        again (bool): whether also if they are there.
 
     Returns:
         pathlib.Path: the file.
@@ -116,7 +117,7 @@ def build_item_texts(config, encoder=None):
     except DataError as error:
         raise DataError(f"{config['model']} reads item texts: {error}{without}") from error
     path = item_texts.path(config, titles)
-    if path.exists():
+    if path.exists() and not again:
         return path
     distinct = catalogue(titles)
     if not distinct:

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import os
 import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -113,11 +114,7 @@ class LLMSettings:
         self._check("max_failed_share", lambda v: 0 <= v <= 1, "a share from 0 to 1")
         if self.extra_body is not None and not isinstance(self.extra_body, dict):
             raise SettingError(f"{PREFIX}extra_body must be a mapping, not {self.extra_body!r}.")
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(self.api_key_env)):
-            raise SettingError(  # which does not repeat the value: it may be a key
-                f"{PREFIX}api_key_env must be the NAME of an environment variable, such as OPENAI_API_KEY, "
-                "and not the key itself: export the key under that name."
-            )
+        check_key_name(self.api_key_env)
         if self.base_url is not None:
             server_address(self.base_url)
         if self.temperature is not None:
@@ -157,6 +154,26 @@ class LLMSettings:
         if self.prices_file:
             return Path(self.prices_file)
         return yaml_files.folder() / "prices.yaml"
+
+
+def check_key_name(name):
+    """Refuses what is no name of an environment variable, or may be the key itself.
+
+    Names are in capitals; others count where such a variable is there. Some keys (``hf_...``) could be names.
+
+    Args:
+        name: the setting ``llm_api_key_env``.
+
+    Raises:
+        SettingError: which does not repeat the value.
+    """
+    name = str(name)
+    known = re.fullmatch(r"[A-Z_][A-Z0-9_]*", name) or name in os.environ
+    if not known or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise SettingError(
+            f"{PREFIX}api_key_env must be the NAME of an environment variable, such as OPENAI_API_KEY, "
+            "and not the key itself: export the key under that name."
+        )
 
 
 IDENTITY = (

@@ -175,7 +175,7 @@ def number_cells(numbers):
     Returns:
         list: int where the value is whole, ``""`` where it is missing, else float.
     """
-    whole = np.isfinite(numbers) & (np.floor(numbers) == numbers)
+    whole = (np.abs(numbers) < 2**63) & (np.floor(numbers) == numbers)
     if whole.all():
         return numbers.astype(np.int64).tolist()
     return [

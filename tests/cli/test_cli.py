@@ -71,7 +71,7 @@ def test_synthetic_data_is_announced_at_both_ends(shop, caplog):
         (["--dataset=shop", "--interst_dim=3"], "interest_dim"),
         (["--dataset=shop", "epochs=1"], "--key=value"),
         (["--dataset=shop", "--interest_k_min=9", "--interest_k_max=3"], "interest_k_min"),
-        (["--dataset=shop", "--n_heads=5", *QUICK], "n_heads"),
+        (["--dataset=shop", "--n_layers=1", "--n_heads=5", *QUICK], "n_heads"),
         (["--dataset=shop", "--nproc=two"], "whole numbers"),
         (["--dataset=shop", "--nproc=0"], "--nproc is the number of processes that train, from 1, not 0"),
         (["--dataset=shop", "--epochs=abc"], "epochs must be a whole number"),

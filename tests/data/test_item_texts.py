@@ -1,14 +1,18 @@
 """Item text vectors: joined by token, built once, never read for other titles, used by models."""
 
+import os
 import pickle
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from conftest import experiment, make_config, write_dataset
 from recbole.data import create_dataset
+from safetensors.torch import load_file, save_file
 from torch import nn
 
+from recbole_sam.cli.main import main
 from recbole_sam.config import our_models
 from recbole_sam.data import item_texts, store_location
 from recbole_sam.data.store import ITEM_TEXTS, InterestStore, write_store
@@ -85,6 +89,31 @@ def test_only_the_file_of_these_titles_is_read(shop):
     path.rename(item_texts.path(config, item_texts.item_titles(config)))
     with pytest.raises(StoreError, match="made from other titles"):
         item_texts.load(config, tokens)
+
+
+def test_another_encoder_in_the_same_folder(shop, bert, tmp_path, capsys):
+    folder = shutil.copytree(bert, tmp_path / "LLMs" / "mine")
+    words = ["interests", "--dataset=shop", "--text_encoder_dim=8", f"--text_encoder={folder}"]
+    assert main(words) == 0
+    config = make_config("SAM", text_encoder=str(folder))
+    create_dataset(config).build()
+    texts = item_texts.path(config, item_texts.item_titles(config))
+    files = texts, store_location.path(config)
+    before = [file.read_bytes() for file in files]
+    weights = load_file(folder / "model.safetensors")
+    others = {name: -values for name, values in weights.items()}
+    save_file(others, folder / "model.safetensors", {"format": "pt"})
+    later = texts.stat().st_mtime + 5
+    os.utime(folder / "model.safetensors", (later, later))
+    for model in ("SAM", "SASRecText"):
+        with pytest.raises(StoreError, match="before its files changed.*--rebuild"):
+            create_dataset(make_config(model, text_encoder=str(folder))).build()
+    assert main([*words, "--rebuild"]) == 0
+    os.utime(folder / "model.safetensors", (later, later + 5))  # newer, but the same
+    create_dataset(config).build()
+    assert all(file.read_bytes() != old for file, old in zip(files, before, strict=True))
+    shutil.rmtree(folder)
+    create_dataset(config).build()  # vectors do without their model
 
 
 def test_interests_are_no_item_texts(shop):

@@ -148,7 +148,7 @@ def test_the_best_of_equal_epochs_is_the_one_that_was_saved(comparison, tmp_path
 
 
 def test_a_user_mistake_becomes_the_reason(comparison, tmp_path):
-    folder = job(comparison, tmp_path / "trial", "SAM", n_heads="7")
+    folder = job(comparison, tmp_path / "trial", "SAM", n_layers="1", n_heads="7")
     build_interests(make_config(text_encoder_dim=8))
     assert trial.main(folder) == trial.FAILED
     assert result_of(folder)["reason"] == "hidden_size (64) must be a multiple of n_heads (7)."

@@ -494,6 +494,19 @@ def test_a_result_file_that_cannot_be_written_is_one_sentence_and_fetched_again(
     assert len(answers) == 5 and len(server.batches) == 1
 
 
+@pytest.mark.parametrize("at_a_line", (False, True))
+def test_a_result_file_that_is_cut_off_is_fetched_again_and_pays_nothing_twice(serve, tmp_path, at_a_line):
+    server = serve()
+    server.batch_faults |= {"cut": 1, "at_a_line": at_a_line}
+    answers, _ = run(tmp_path / "once", make_requests(20))
+    assert {answer.status for answer in answers.values()} == {COMPLETE} and len(server.batches) == 1
+    server.batch_faults["cut"] = 2
+    with pytest.raises(ProviderStopError, match="same command fetches them again"):
+        run(tmp_path / "twice", make_requests(20))
+    answers, _ = run(tmp_path / "twice", make_requests(20))
+    assert len(answers) == 20 and len(server.batches) == 2 and set(server.answered.values()) == {2}
+
+
 def test_request_and_result_files_are_their_owners_alone(serve, tmp_path, monkeypatch):
     modes = {}
 

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from circle import WINDOW, circle_model, shaken
+from conftest import experiment, first_batch
 from torch.nn import functional as F
 
 from recbole_sam.errors import SettingError
@@ -78,6 +79,19 @@ def test_time_spans_fall_into_growing_buckets():
     spans = torch.tensor([0.0, 1.0, -5.0, 5.0, 86400.0, 1e30])
     expected = [0, 0, *[int(math.log(5) / 0.301)] * 2, int(math.log(86400) / 0.301), N_BUCKETS]
     assert time_buckets(spans).tolist() == expected
+
+
+def test_spans_of_seconds_are_exact_at_todays_times(tmp_path):
+    steps = torch.tensor([12, 10, 40, 86_400, 3, 7])
+    times = 1_700_000_000 + steps.cumsum(0)
+    rows = [f"u{u}\ti{(u + n) % 9}\t{time}" for u in range(6) for n, time in enumerate(times.tolist())]
+    folder = tmp_path / "dataset" / "shop"
+    folder.mkdir(parents=True)
+    head = "user_id:token\titem_id:token\ttimestamp:float"
+    (folder / "shop.inter").write_text("\n".join([head, *rows]) + "\n")
+    _, _, _, test, _ = experiment("HSTU")
+    seen = first_batch(test)["timestamp_list"][0, : len(steps) - 1]
+    assert (seen - seen[0]).tolist() == (times[:-1] - times[0]).tolist()
 
 
 def test_without_times_it_scores_by_positions(model_and_batch):

@@ -191,7 +191,7 @@ def test_settings_shape_the_model(shop):
     "wrong, word",
     [
         ({"hidden_act": "step"}, "hidden_act"),
-        ({"hidden_size": 10, "n_heads": 4}, "n_heads"),
+        ({"hidden_size": 10, "n_heads": 4, "n_layers": 1}, "n_heads"),
         ({"history_filter": "on"}, "history_filter is 'on'.*True or False"),
         ({"train_targets": "sequence"}, "history_filter reads a history both ways"),
         ({"compile": True}, "compiled, history_filter's Fourier transforms"),

@@ -6,7 +6,7 @@ import pytest
 
 from recbole_sam.page import drawing
 from recbole_sam.prepare import dataset_page, filters
-from recbole_sam.prepare.conversion import Source, prepare
+from recbole_sam.prepare.conversion import Source, number_cells, prepare
 from recbole_sam.prepare.folder import REPORT, SYNTHETIC_MARKER
 from recbole_sam.prepare.interactions import collect
 from recbole_sam.prepare.items import Item
@@ -109,6 +109,11 @@ def test_numbers():
         "items with a title": "50.0 %",
         "interactions with a title": "66.7 %",
     }
+
+
+def test_whole_numbers_beyond_64_bits_stay_what_they_are():
+    assert number_cells(np.array([3.0, 1e19])) == [3, 1e19]
+    assert number_cells(np.array([-(2.0**62), 2.0**63, np.nan, np.inf])) == [-(2**62), 2.0**63, "", np.inf]
 
 
 @pytest.mark.parametrize("values", [[1], [5] * 9, [1, 10_000], list(range(1, 500)), [0, 0, 3]])

@@ -240,7 +240,20 @@ class LLMServer:
         name = request.match_info["file"]
         if name not in self.files:
             return _not_found(name)
-        return web.Response(body=self.files[name])
+        data = self.files[name]
+        if self.batch_faults.get("cut", 0) > 0:  # without a length, a lost connection looks like the end
+            self.batch_faults["cut"] -= 1
+            response = web.StreamResponse(headers={"Connection": "close"})
+            response.force_close()
+            await response.prepare(request)
+            await response.write(self._cut(data))
+            await response.write_eof()
+            return response
+        return web.Response(body=data)
+
+    def _cut(self, data):
+        half = data[: len(data) // 2]
+        return half[: half.rindex(b"\n") + 1] if self.batch_faults.get("at_a_line") else half
 
     async def _create_batch(self, request):
         body = await request.json()
@@ -316,6 +329,9 @@ class LLMServer:
                 file = f"{kind}-{name}"
                 self.files[file] = ("\n".join(lines) + "\n").encode()
                 batch[kind] = file
+        batch["request_counts"] = {
+            "total": len(good) + len(bad), "completed": len(good), "failed": len(bad)
+        }  # fmt: skip
         batch["status"] = "expired" if self.batch_faults.get("expire") else "completed"
 
 

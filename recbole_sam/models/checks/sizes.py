@@ -46,7 +46,9 @@ def check_transformer(config):
     """
     check(config, "inner_size")
     check(config, "n_layers", least=0)
-    check_heads(config)
+    if config["n_layers"]:
+        check_heads(config)
+    check(config, "hidden_size")
 
 
 def check_heads(config):

@@ -113,7 +113,7 @@ class Additions:
         return score
 
     def add_repeats(self, scores, interaction, items):
-        """Scores [B, M] of some items ([B, M] or [1, M]) with the bias on those of the history."""
+        """Scores [B, M] of some items ([B, M] or [M]) with the bias on those of the history."""
         if self.repeat_bias is None:
             return scores
         return repeats.add_to_some(scores, self.repeat_bias, self.history(interaction), items)

@@ -57,13 +57,13 @@ def add_to_some(scores, bias, item_seq, items):
         scores (torch.Tensor): [B, M].
         bias (torch.Tensor): a scalar.
         item_seq (torch.LongTensor): [B, L].
-        items (torch.LongTensor): [B, M], or [1, M], distinct and the same for all users.
+        items (torch.LongTensor): [B, M], or [M], distinct and the same for all users.
 
     Returns:
         torch.Tensor: [B, M].
     """
-    if len(items) == 1:
-        repeated = _among_shared(item_seq, items[0])
+    if items.dim() == 1:
+        repeated = _among_shared(item_seq, items)
     else:
         repeated = (item_seq.unsqueeze(2) == items.unsqueeze(1)).any(dim=1)
     return scores + bias * (repeated & (items != 0))

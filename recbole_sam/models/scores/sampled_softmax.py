@@ -73,7 +73,7 @@ def sampled_softmax(users, target_vectors, negative_vectors, targets, negatives,
         negatives (torch.LongTensor): [M], distinct.
         log_q (torch.Tensor): [N], log of each item's probability of being among the negatives; finite
             for targets and negatives.
-        adjust (callable, optional): from scores [B, M'] and their items ([B, M'] or [1, M']) to the scores
+        adjust (callable, optional): from scores [B, M'] and their items ([B, M'] or [M']) to the scores
             that count.
 
     Returns:
@@ -82,7 +82,7 @@ def sampled_softmax(users, target_vectors, negative_vectors, targets, negatives,
     positive = (users * target_vectors).sum(dim=-1, keepdim=True)
     negative = users @ negative_vectors.T
     if adjust:
-        positive, negative = adjust(positive, targets.unsqueeze(1)), adjust(negative, negatives.unsqueeze(0))
+        positive, negative = adjust(positive, targets.unsqueeze(1)), adjust(negative, negatives)
     positive, negative = positive - log_q[targets].unsqueeze(1), negative - log_q[negatives]
     negative = negative.masked_fill(negatives == targets.unsqueeze(1), -torch.inf)
     logits = torch.cat([positive, negative], dim=1)  # [B 1+M]

@@ -3,11 +3,11 @@ import pytest
 from recbole_sam.errors import SettingError
 from recbole_sam.models.checks import sizes
 
-FINE = {"hidden_size": 8, "inner_size": 16, "n_heads": 2, "n_layers": 0}
+FINE = {"hidden_size": 8, "inner_size": 16, "n_heads": 2, "n_layers": 1}
 
 
-def test_no_layer_is_fine():
-    sizes.check_transformer(FINE)
+def test_without_layers_nothing_is_split_among_heads():
+    sizes.check_transformer(FINE | {"n_layers": 0, "n_heads": 3})
 
 
 @pytest.mark.parametrize(

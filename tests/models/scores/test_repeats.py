@@ -41,9 +41,13 @@ def test_some_scores_are_entries_of_all():
     everything = repeats.add_to_all(scores.clone(), bias, HISTORY)
     some = repeats.add_to_some(scores.gather(1, items), bias, HISTORY, items)
     torch.testing.assert_close(some, everything.gather(1, items))
-    shared = torch.tensor([[1, 3, 6]])
-    some = repeats.add_to_some(scores[:, shared[0]], bias, HISTORY, shared)
-    torch.testing.assert_close(some, everything[:, shared[0]])
+    shared = torch.tensor([1, 3, 6])
+    some = repeats.add_to_some(scores[:, shared], bias, HISTORY, shared)
+    torch.testing.assert_close(some, everything[:, shared])
+    for row in range(3):  # one user's own items may repeat, too
+        one = slice(row, row + 1)
+        some = repeats.add_to_some(scores[one].gather(1, items[one]), bias, HISTORY[one], items[one])
+        torch.testing.assert_close(some, everything[one].gather(1, items[one]))
 
 
 def test_the_bias_follows_the_data(tmp_path):
