@@ -160,6 +160,16 @@ def test_other_data_than_in_training_is_refused(tmp_path, caplog):
     assert "does not say what it was trained on" in caplog.text
 
 
+def test_what_may_be_published_names_no_folder_of_this_machine(root, bert, tmp_path, monkeypatch):
+    folder, _ = bundle(root, "SASRecText", with_users=False, name="public", text_encoder=str(bert))
+    assert json.loads((folder / "bundle.json").read_text())["settings"]["text_encoder"] == bert.name
+    assert not [file for file in folder.iterdir() if str(bert.parent).encode() in file.read_bytes()]
+    (tmp_path / "LLMs").symlink_to(bert.parent)
+    monkeypatch.chdir(tmp_path)
+    more = recbole_sam.load(folder).with_items({"n1": "red lipstick"})
+    assert more.similar(["n1"], k=3, by="text")["item"].tolist() == ["n1"] * 3
+
+
 def test_parts_of_histories_are_those_of_training_whomever_it_evaluated(root, tmp_path):
     parts = []
     for name, settings in (("all", {}), ("some", {"eval_users": 5})):

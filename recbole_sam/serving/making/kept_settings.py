@@ -1,6 +1,7 @@
 """The settings of a run that a bundle keeps: those that decide what the model is and what was measured."""
 
 import json
+from pathlib import Path
 
 from recbole_sam.config import yaml_files
 
@@ -14,11 +15,12 @@ _PLACES = ("interest_store", "text_cache_dir", "text_batch_size")
 """Where files were on the machine that trained."""
 
 
-def chosen(config):
+def chosen(config, private):
     """The settings that matter, of JSON's types.
 
     Args:
         config (Config): of the run.
+        private (bool): whether paths of this machine may stay: else of the text encoder's only its name does.
 
     Returns:
         dict: name to value.
@@ -39,7 +41,14 @@ def chosen(config):
                 found[key] = json.loads(json.dumps(value))
             except (TypeError, ValueError):
                 found[key] = str(value)
+    if not private and "text_encoder" in found:
+        found["text_encoder"] = _without_folder(found["text_encoder"])
     return found
+
+
+def _without_folder(name):
+    """The name of a model; a hub name (owner/model) is no path of this machine and stays."""
+    return Path(name).name if Path(name).is_dir() else name
 
 
 def _of_recbole(model):

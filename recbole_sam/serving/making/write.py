@@ -94,7 +94,7 @@ def _fill(new, trained, with_users, block):
     from recbole import __version__ as recbole_version
 
     config = trained.config
-    settings = kept_settings.chosen(config)
+    settings = kept_settings.chosen(config, private=with_users)
     titles = _titles(config)
     facts = item_facts(config) if config["interest_generator"] == "keyphrases" and titles else {}
     _write_items(new, trained.item_tokens, titles or {}, facts)
