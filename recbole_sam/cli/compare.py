@@ -138,7 +138,7 @@ def _finished(args):
     words = [f"--{name}={value}" for name, value in before["given"].items() if (name, value) != default]
     for word in args.settings:
         name, _, value = word.removeprefix("--").partition("=")
-        if name in before["given"] and (name, before["given"][name]) != default:
+        if before["given"].get(name, value) != value and (name, before["given"][name]) != default:
             raise SettingError(
                 f"{word} cannot change a finished run: it has {name}={before['given'][name]}, which --add "
                 "keeps."

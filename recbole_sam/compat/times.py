@@ -31,7 +31,7 @@ def exact_times():
         for dataset in (self, *parts):
             dataset.__dict__.pop("_builds", None)
             for field, values in dataset.inter_feat.interaction.items():
-                if values.dtype == torch.float64:
+                if field == self.time_field and values.dtype == torch.float64:
                     dataset.inter_feat.interaction[field] = values.float()
         return parts
 

@@ -131,8 +131,9 @@ def _check_count(config, name, value, least):
 
 def _check_range(name, value, default):
     least, most = (0, 1) if "dropout" in name else RANGES.get(name, (-math.inf, math.inf))
-    is_number = isinstance(default, int | float) and not isinstance(default, bool)
-    if isinstance(value, bool) and is_number or value is None and (name in RANGES or "dropout" in name):
+    of_numbers = name in RANGES or "dropout" in name
+    # RecBole has switches whose default is 0 or 1
+    if isinstance(value, bool) and (of_numbers or isinstance(default, float)) or value is None and of_numbers:
         raise SettingError(f"{name} must be a number such as {default}, not {value}.")
     if not isinstance(value, int | float):
         return

@@ -51,9 +51,8 @@ class ItemTextDataset(SequentialDataset):
         for field in self.inter_feat:
             if field != self.uid_field:
                 values = self.inter_feat[field]
-                if field == self.time_field and self.config["time_bias"]:
-                    values = self.sequences.since_the_first(values)  # float32 knows no seconds of today
-                if values.is_floating_point():
+                exact = field == self.time_field and self.config["time_bias"]
+                if values.is_floating_point() and not exact:
                     values = values.float()  # times are float64 while rows are sorted (compat/times.py)
                 histories = HistoryColumn(values, *spans, self.max_item_list_len)
                 fields[getattr(self, f"{field}_list_field")] = histories
@@ -150,6 +149,7 @@ class SAMDataset(ItemTextDataset):
             f"Interests of {store.path}: generator {made['generator']}, text encoder {made['encoder']}, "
             f"{int((np.diff(store.offsets) > 0).sum()):,} of {store.n_users:,} users have some"
         )
+        self.config["trained_on"]["interests"] = store.digest
         self.interests = InterestTable(store, self.field2id_token[self.uid_field])
         for part in splits:
             part.interests = self.interests

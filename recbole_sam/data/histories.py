@@ -3,7 +3,6 @@
 import hashlib
 
 import numpy as np
-import torch
 
 SEPARATOR = "\x1f"  # ASCII's unit separator: no token of an atomic file holds it
 HASH_BYTES = 16
@@ -41,11 +40,6 @@ class Sequences:
         """
         self.items = items.astype(np.int32)
         self.users, self.starts, self.lengths = runs(users)
-
-    def since_the_first(self, times):
-        """Times (torch.Tensor [interactions]) counted from each user's first."""
-        first = times[torch.from_numpy(self.starts)]
-        return times - first.repeat_interleave(torch.from_numpy(self.lengths))
 
     def training_spans(self, held_out_users, n_users, newest):
         """Where each user's training history is: what is left without the held-out targets at the end.

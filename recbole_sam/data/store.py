@@ -28,6 +28,7 @@ for equal content), and copies when it reads into numpy. Nothing is ever pickled
 """
 
 import functools
+import hashlib
 import json
 import math
 import warnings
@@ -120,6 +121,7 @@ class InterestStore:
         path (Path): the file.
         fingerprint (dict): what the interests were made of, as given to :func:`write_store`.
         status_names (tuple of str): the meaning of the codes in ``statuses``.
+        digest (str): SHA-256 of the checksums of all parts, which a store of an earlier version lacks.
         offsets (numpy.ndarray): int64 [U + 1], see the module.
         phrase_index (numpy.ndarray): int32 or int64 [N].
         history_hashes (numpy.ndarray): uint8 [U, 16].
@@ -130,6 +132,7 @@ class InterestStore:
     def __init__(self, path, fingerprint, status_names, tensors, checksums):
         self.path, self.fingerprint, self.status_names = path, fingerprint, status_names
         self._tensors, self._unchecked = tensors, dict(checksums)
+        self.digest = hashlib.sha256(json.dumps(checksums, sort_keys=True).encode()).hexdigest()
         self.offsets = tensors["offsets"]
         self.phrase_index = tensors["phrase_index"]
         self.history_hashes = tensors["history_hashes"]

@@ -178,21 +178,17 @@ def open_existing(config):
 
 
 def check_encoder(store, config):
-    """Refuses vectors of a pretrained model whose files are others now.
+    """Warns of vectors whose pretrained model has got other files since.
 
     Args:
         store (InterestStore): of interests or item texts.
         config (Config): names the text encoder.
-
-    Raises:
-        StoreError: what to build again.
     """
     name = str(config["text_encoder"])
     if has_changed(name, store.fingerprint.get("encoder") or {}, store.path):
-        again = command(config, again=False)
-        raise StoreError(
-            f"{store.path} was made with the text encoder {name} before its files changed: put the former "
-            f"ones back, or build all vectors again with: {again} --rebuild"
+        getLogger().warning(
+            f"{store.path} was made before files of the text encoder {name} changed. If its weights did, "
+            f"build all vectors again with: {command(config, again=False)} --rebuild"
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import filelock
 import numpy as np
 
-from recbole_sam.errors import DataError, SettingError
+from recbole_sam.errors import DataError, RecBoleSAMError, SettingError
 from recbole_sam.evaluation import json_file, shapes
 from recbole_sam.evaluation import split as splits
 from recbole_sam.evaluation.entries import slug
@@ -121,13 +121,13 @@ class RunFolder:
             RecBoleSAMError: the same, where there is nothing.
         """
         gathered = (self.path / TRIALS).exists()
-        ended = (_result(path) for path in (self.path / EACH_TRIAL).glob(f"*/{RESULT}"))
-        if set(map(_ending, ended)) <= set(map(_ending, self.trials() if gathered else ())):
-            return None
+        before = set(map(_ending, self.trials())) if gathered else set()
         try:
-            with self.locked():
-                self.gather()
-        except SettingError as error:  # another process is at work, or the folder is somebody else's
+            ended = {_ending(_result(path)) for path in (self.path / EACH_TRIAL).glob(f"*/{RESULT}")}
+            if before < ended:  # what was removed to be trained again is still worth showing
+                with self.locked():
+                    self.gather()
+        except RecBoleSAMError as error:  # at work, damaged, or somebody else's
             if not gathered:
                 raise
             return str(error)

@@ -33,7 +33,7 @@ def start(folder, job, ranges):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / OUTCOME).unlink(missing_ok=True)
         (folder / RANGES).write_text(ranges, encoding="utf-8")
-        (folder / JOB).write_text(json.dumps(job, indent=1) + "\n", encoding="utf-8")
+        json_file.write(folder / JOB, job)
 
 
 def seed_of(folder, default):

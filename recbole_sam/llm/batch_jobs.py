@@ -176,27 +176,21 @@ class Jobs:
         """What the result files of a job hold, and the keys without a result."""
         keys = dict.fromkeys(self._cache.call(_keys, job).result())
         results = []
-        for kind, count in (("output_file_id", "completed"), ("error_file_id", "failed")):
-            if isinstance(state.get(kind), str) and state[kind]:
-                path = self._folder / f"{job}.{kind}"
-                self._download(job, state, kind, path, count)
-                results += self._read(path, keys)
-                path.unlink()
-        return results, keys
-
-    def _download(self, job, state, kind, path, count):
-        """A result file with all its lines; asked for twice, as a lost connection can look like its end."""
-        counts = state.get("request_counts")
-        lines = counts.get(count) if isinstance(counts, dict) else None
-        lines = lines if isinstance(lines, int) else 0
-        for _ in range(2):
-            self._service.download(state[kind], path)
-            if _is_whole(path, lines):
-                return
+        for _ in range(2):  # a lost connection can look like the end of a file
+            cut_off = False
+            for kind, count in (("output_file_id", "completed"), ("error_file_id", "failed")):
+                if isinstance(state.get(kind), str) and state[kind]:
+                    path = self._folder / f"{job}.{kind}"
+                    self._service.download(state[kind], path)
+                    results += self._read(path, keys)
+                    cut_off = cut_off or _is_cut_off(path, state.get("request_counts"), count)
+                    path.unlink()
+            if not keys or not cut_off:
+                return results, keys
         raise self._in_doubt(
             job,
-            f"Results of batch job {state.get('id')} are missing from {path}: the same command fetches them "
-            "again, in case the connection was lost.",
+            f"{len(keys):,} results of batch job {state.get('id')} did not arrive: the same command fetches "
+            "them again, in case the connection was lost.",
         )
 
     def _declined_job(self, batch_id, state):
@@ -276,16 +270,18 @@ def _unknown_job(batch_id):
     )
 
 
-def _is_whole(path, least):
-    """Whether a result file has at least as many lines as it should, and the last one to its end."""
-    lines = 0
+def _is_cut_off(path, counts, name):
+    """Whether a result file has fewer lines than the vendor counts under a name, or ends within one."""
+    lines, last = 0, "{}"
     with open(path, encoding="utf-8", errors="replace") as file:
         for line in filter(str.strip, file):
             lines, last = lines + 1, line
+    count = counts.get(name) if isinstance(counts, dict) else None
     try:
-        return lines >= least and (not lines or json.loads(last) is not None)
+        json.loads(last)
     except (ValueError, RecursionError):
-        return False
+        return True
+    return isinstance(count, int) and lines < count
 
 
 def read_line(entry, clean=str, clean_answer=str):

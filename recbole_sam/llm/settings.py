@@ -172,7 +172,8 @@ def check_key_name(name):
     if not known or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise SettingError(
             f"{PREFIX}api_key_env must be the NAME of an environment variable, such as OPENAI_API_KEY, "
-            "and not the key itself: export the key under that name."
+            "and not the key itself: export the key under that name. One that is not in capitals has to be "
+            "there."
         )
 
 

@@ -43,7 +43,8 @@ class RelativeBias(nn.Module):
 
         Args:
             length (int): L, at most W.
-            times (torch.FloatTensor, optional): [B, L], in seconds. Without, time adds nothing.
+            times (torch.DoubleTensor, optional): [B, L], in seconds; float32 cannot hold today's times to the
+                second. Without, time adds nothing.
 
         Returns:
             torch.FloatTensor: [L, L], or [B, L, L] by times; without meaning where the key is later.
@@ -83,7 +84,7 @@ class SequentialTransductionUnit(nn.Module):
 
         Args:
             x (torch.FloatTensor): [B, L, d].
-            times (torch.FloatTensor, optional): [B, L], in seconds.
+            times (torch.DoubleTensor, optional): [B, L], in seconds.
         """
         length = x.size(1)
         gate, value, query, key = F.silu(self.uvqk(self._normed(x))).chunk(4, dim=2)

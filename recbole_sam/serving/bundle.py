@@ -74,6 +74,10 @@ class Bundle:
         new = json.dumps(list(self._new_titles.items())) if self._new_titles else ""
         return self._files.checksum + new + index
 
+    def __contains__(self, item):
+        """bool: whether an item token is known."""
+        return item in self._number_of
+
     def _first_new(self):
         return self.facts["sizes"]["items"]
 
@@ -393,13 +397,10 @@ class Bundle:
             self.people.hold()
         if bundle_files.ITEM_TEXTS in self._files:
             self._text_vectors()
-        try:
-            if self.facts["encoder"]:
-                self._text_encoder()
-            if self.facts["interests"] and self.facts["interests"]["live"]:
-                self._strangers.hold()
-        except DataError:  # a pretrained encoder that is not here: said to those who need it
-            pass
+        if bundle_files.WORDS in self._files:
+            self._text_encoder()
+        if self.facts["interests"] and self.facts["interests"]["live"]:
+            self._strangers.hold()
 
     def _ready(self):
         """The scorer, which loads the model."""
@@ -454,7 +455,7 @@ class Bundle:
                 interests = lending.of_strangers(model, table, len(sessions.users))
             else:
                 interests = lending.of_users(model, sessions.users)
-        told.check_numbers(dropped, int(interests.k.min()))  # each of them has to have these
+        told.check_numbers(dropped, int(interests.k.max()))
         return lending.without(interests, dropped) if dropped else interests
 
     def _wish(self, steer, strength):

@@ -70,8 +70,9 @@ class Strangers:
         return scale(texts.embeddings[sampled(range(len(texts.phrases)))].astype(np.float32))
 
     def hold(self):
-        """Reads and computes now what all sessions share."""
-        return self._encoder(), self._generator, self._scale
+        """Reads and computes now what all sessions share, as far as it is in the bundle."""
+        made_here = {bundle_files.ITEM_TEXTS, bundle_files.WORDS}  # a pretrained encoder lies elsewhere
+        return self._generator, any(name in self._files for name in made_here) and self._scale
 
     def interests(self, titles, histories, how):
         """The interests of some sessions.

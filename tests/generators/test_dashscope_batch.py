@@ -507,6 +507,18 @@ def test_a_result_file_that_is_cut_off_is_fetched_again_and_pays_nothing_twice(s
     assert len(answers) == 20 and len(server.batches) == 2 and set(server.answered.values()) == {2}
 
 
+def test_a_wrong_count_does_not_hide_results_that_are_there(serve, tmp_path, monkeypatch):
+    show = Service.show
+
+    def miscounted(self, batch_id):
+        return {**show(self, batch_id), "request_counts": {"total": 6, "completed": 6, "failed": 0}}
+
+    server = serve()
+    monkeypatch.setattr(Service, "show", miscounted)
+    answers, _ = run(tmp_path, make_requests(5))
+    assert {answer.status for answer in answers.values()} == {COMPLETE} and len(server.batches) == 1
+
+
 def test_request_and_result_files_are_their_owners_alone(serve, tmp_path, monkeypatch):
     modes = {}
 

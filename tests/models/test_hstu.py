@@ -82,8 +82,8 @@ def test_time_spans_fall_into_growing_buckets():
 
 
 def test_spans_of_seconds_are_exact_at_todays_times(tmp_path):
-    steps = torch.tensor([12, 10, 40, 86_400, 3, 7])
-    times = 1_700_000_000 + steps.cumsum(0)
+    steps = torch.tensor([12, 10, 40, 86_400, 100_000_000, 3, 7])
+    times = 1_600_000_000 + steps.cumsum(0)
     rows = [f"u{u}\ti{(u + n) % 9}\t{time}" for u in range(6) for n, time in enumerate(times.tolist())]
     folder = tmp_path / "dataset" / "shop"
     folder.mkdir(parents=True)

@@ -16,8 +16,10 @@ from bundle_helpers import bundle, checkpoint, make_shop
 from conftest import ROOT, experiment
 
 import recbole_sam
+from recbole_sam.cli.main import main
 from recbole_sam.errors import DataError
 from recbole_sam.serving import bundle_files
+from recbole_sam.serving.making import kept_settings
 from recbole_sam.serving.making.write import write_bundle
 
 MAKE = """
@@ -168,6 +170,42 @@ def test_what_may_be_published_names_no_folder_of_this_machine(root, bert, tmp_p
     monkeypatch.chdir(tmp_path)
     more = recbole_sam.load(folder).with_items({"n1": "red lipstick"})
     assert more.similar(["n1"], k=3, by="text")["item"].tolist() == ["n1"] * 3
+
+
+def test_a_language_model_is_named_without_folder_and_server():
+    made = {"name": "openai", "provider": "openai http://10.0.0.7:8000/v1", "model": "/home/me/Qwen3-8B"}
+    expected = {"name": "openai", "provider": "openai", "model": "Qwen3-8B"}
+    assert kept_settings.public(made) == expected
+    assert kept_settings.public({**made, "model": "Qwen/Qwen3-8B"})["model"] == "Qwen/Qwen3-8B"
+    assert kept_settings.public({"name": "keyphrases"}) == {"name": "keyphrases"}
+
+
+@pytest.mark.parametrize("twice", ("save_dataset", "save_dataloaders"))
+def test_a_run_from_saved_data_knows_what_it_was_trained_on(tmp_path, monkeypatch, twice):
+    make_shop(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    words = ["run", "--model=SASRec", "--dataset=shop", "--epochs=1", "--use_gpu=False", f"--{twice}=True"]
+    for _ in range(2):  # the second reads what the first saved
+        shutil.rmtree("saved/runs", ignore_errors=True)
+        assert main(words) == 0
+    newest = max(Path("saved").glob("SASRec-*.pth"), key=os.path.getmtime)
+    inter = tmp_path / "dataset" / "shop" / "shop.inter"
+    head, *rows = inter.read_text().splitlines()
+    inter.write_text("\n".join([head, *reversed(rows)]) + "\n")
+    with pytest.raises(DataError, match="users and items of 'shop'"):
+        write_bundle(newest, tmp_path / "b")
+
+
+def test_interests_that_were_made_again_are_refused(tmp_path, monkeypatch):
+    make_shop(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    given = {"interest_store": f"{tmp_path}/mine.safetensors", "interest_generator": "extractive"}
+    file, _ = checkpoint(tmp_path, "SAM", **given)
+    write_bundle(file, tmp_path / "first")
+    words = ["interests", "--dataset=shop", "--text_encoder_dim=8", "--interest_generator=keyphrases"]
+    assert main([*words, f"--interest_store={given['interest_store']}", "--rebuild"]) == 0
+    with pytest.raises(DataError, match="The interests of 'shop'"):
+        write_bundle(file, tmp_path / "second")
 
 
 def test_parts_of_histories_are_those_of_training_whomever_it_evaluated(root, tmp_path):

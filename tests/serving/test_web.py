@@ -4,7 +4,9 @@ import asyncio
 import json
 import re
 import shutil
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -84,13 +86,31 @@ def test_answers_do_not_depend_on_who_else_asks(shop_bundle):
     counts = {user: len(shop_bundle.interests(user)) for user in (f"u{n}" for n in range(1, 40))}
     few, many = min(counts, key=counts.get), max(counts, key=counts.get)
     assert counts[few] < counts[many]
-    how = (("k", 2), ("without_interests", (counts[many],)))
-    with pytest.raises(SettingError, match="numbered from 1 to"):
-        recommended(shop_bundle, [Wish(few, (), how), Wish(many, (), how)])  # then each is asked alone
-    assert recommended(shop_bundle, [Wish(many, (), how)])[0]
+    wishes = [Wish(user, (), (("k", 2), ("without_interests", (counts[many],)))) for user in (few, many)]
+    place = Together(shop_bundle, Limits())
+
+    async def ask():
+        busy = asyncio.create_task(place.ask(lambda bundle: time.sleep(0.3)))
+        return await asyncio.gather(*map(place.ask, wishes), busy, return_exceptions=True)
+
+    refused, answered, _ = asyncio.run(ask())
+    place.close()
+    assert isinstance(refused, SettingError) and len(answered) == 2
     relaxed = (("k", 2), ("strict", False))
     unknown, known = recommended(shop_bundle, [Wish(None, ("zzz",), relaxed), Wish(None, ("i1",), relaxed)])
     assert isinstance(unknown, UnknownNameError) and len(known) == 2
+    nothing_left = (("among", ("i1",)), ("strict", False))
+    assert recommended(shop_bundle, [Wish(None, ("i1",), nothing_left)]) == [[]]
+
+
+def test_a_pretrained_encoder_is_loaded_when_it_is_needed(tmp_path, bert, monkeypatch):
+    make_shop(tmp_path)
+    folder, _ = bundle(tmp_path, "SASRecText", text_encoder=str(bert))
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    shop = opened(folder)
+    assert len(shop.recommend(users=["u1"], k=3)) == 3
+    with pytest.raises(SettingError, match="transformers"):
+        shop.recommend(users=["u1"], steer="red lipstick")
 
 
 def test_files_may_change_while_they_are_served(folders, tmp_path):

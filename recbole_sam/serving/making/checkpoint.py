@@ -67,6 +67,9 @@ def read(file):
             ".inter file with a split in eval_args."
         )
     config["device"] = torch.device("cpu")
+    for name in ("save_dataset", "save_dataloaders"):  # whole histories are in the files alone
+        config[name] = False
+    config["dataset_save_path"] = config["dataloaders_save_path"] = None
     init_seed(config["seed"], config["reproducibility"])
     dataset = create_dataset(config)
     augment, found = dataset.data_augmentation, []
@@ -79,7 +82,7 @@ def read(file):
     sample, config["eval_users"] = config["eval_users"], None  # what is held out of all users' histories
     train, valid, test = (loader.dataset for loader in data_preparation(config, dataset))
     config["eval_users"] = sample
-    _check_data(file, before, config)
+    _check_data(file, before, train.config)
     model = get_model(config["model"])(config, train).to("cpu")
     try:
         model.load_state_dict(saved["state_dict"])

@@ -20,7 +20,7 @@ def chosen(config, private):
 
     Args:
         config (Config): of the run.
-        private (bool): whether paths of this machine may stay: else of the text encoder's only its name does.
+        private (bool): False takes the folder out of the text encoder's path.
 
     Returns:
         dict: name to value.
@@ -46,9 +46,25 @@ def chosen(config, private):
     return found
 
 
+def public(generator):
+    """What a published bundle may say of who wrote the phrases: no folder and no server of the maker's.
+
+    Args:
+        generator (dict or None): a fingerprint.
+
+    Returns:
+        dict or None
+    """
+    if not generator or "model" not in generator:
+        return generator
+    provider, model = generator.get("provider", "").split(" ")[0], generator["model"]
+    return {**generator, "provider": provider, "model": _without_folder(model)}
+
+
 def _without_folder(name):
-    """The name of a model; a hub name (owner/model) is no path of this machine and stays."""
-    return Path(name).name if Path(name).is_dir() else name
+    """The name of a model; a hub name (owner/model) is no path of a machine and stays."""
+    path = Path(str(name))
+    return path.name if path.is_absolute() or path.is_dir() else name
 
 
 def _of_recbole(model):

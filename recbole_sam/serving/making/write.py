@@ -108,6 +108,8 @@ def _fill(new, trained, with_users, block):
         made = _interests(config)
         parts["interest_width"] = trained.model.phrase_embeddings.shape[1]
         made["width"] = parts["interest_width"]
+        if not with_users:
+            made["generator"] = kept_settings.public(made["generator"])
         if with_users:
             _save(new / bundle_files.INTERESTS, _tables(trained.model))
             _write_phrases(new, config)

@@ -27,6 +27,11 @@ class Wish(NamedTuple):
     how: tuple
     """Sorted pairs: further arguments of ``Bundle.recommend``, hashable."""
 
+    @property
+    def alone(self):
+        """bool: whether nobody else may be asked for beside; others have other interests."""
+        return "without_interests" in dict(self.how)
+
 
 class Together:
     """Answers with a bundle that can be replaced at any time.
@@ -83,7 +88,7 @@ class Together:
     def _do(self, some):
         groups = {}
         for one in some:
-            alone = not isinstance(one.work, Wish)
+            alone = not isinstance(one.work, Wish) or one.work.alone
             key = object() if alone else (one.work.user is None, one.work.how)
             groups.setdefault(key, []).append(one)
         bundle = self.bundle
@@ -146,7 +151,6 @@ def recommended(bundle, wishes):
     found = {}
     for row in bundle.recommend(**people, **how, as_frame=False):
         found.setdefault(row.pop("user"), []).append(row)
-    if how.get("strict", True):  # then somebody known, to whom no candidate is left
-        return [found.get(name, []) for name in names]
     unknown = UnknownNameError("Nothing in the request is known to the bundle.")
-    return [found.get(name, unknown) for name in names]
+    some = [wish.user is not None or any(item in bundle for item in wish.items) for wish in wishes]
+    return [found.get(name, []) if known else unknown for name, known in zip(names, some, strict=True)]
