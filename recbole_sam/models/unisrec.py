@@ -26,12 +26,10 @@ class WhiteningExperts(nn.Module):
         n_experts (int): G.
         dropout (float): of the text vectors.
         std (float): of the normal distribution that W starts from.
-        scale (float): what the text vectors, of length 1 on average, are multiplied by.
     """
 
-    def __init__(self, width, size, n_experts, dropout, std, scale):
+    def __init__(self, width, size, n_experts, dropout, std):
         super().__init__()
-        self.scale = scale
         self.shift = nn.Parameter(torch.zeros(n_experts, 1, width))
         self.whitening = nn.Parameter(torch.empty(n_experts, width, size).normal_(std=std))
         self.gate = nn.Parameter(torch.zeros(width, n_experts))
@@ -40,7 +38,6 @@ class WhiteningExperts(nn.Module):
 
     def forward(self, texts):
         """Text vectors [N, H] to [N, d]."""
-        texts = self.scale * texts
         gates = texts @ self.gate
         if self.training:
             gates = gates + torch.randn_like(gates) * (F.softplus(texts @ self.gate_noise) + 0.01)
@@ -73,10 +70,8 @@ class UniSRec(SASRecText):
 
     def text_adaptor(self, config, width):
         sizes.check(config, "n_experts")
-        return WhiteningExperts(
-            width, self.hidden_size, config["n_experts"], config["adaptor_dropout_prob"],
-            self.initializer_range, config["text_scale"],
-        )  # fmt: skip
+        dropout = config["adaptor_dropout_prob"]
+        return WhiteningExperts(width, self.hidden_size, config["n_experts"], dropout, self.initializer_range)
 
     def match_all(self, user, items):
         return F.normalize(user, dim=-1) @ F.normalize(items, dim=-1).T / self.temperature

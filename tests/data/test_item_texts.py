@@ -178,6 +178,7 @@ def test_standard():
     out = Standard.of(texts, known)(texts)
     torch.testing.assert_close(out[4:].mean(0), torch.zeros(6), atol=1e-5, rtol=0)
     torch.testing.assert_close(out[4:].norm(dim=1).mean(), torch.tensor(1.0))
+    torch.testing.assert_close(Standard.of(texts, known, length=4)(texts), 4 * out)
     moved = texts * 3 - 7
     torch.testing.assert_close(Standard.of(moved, known)(moved), out)  # neither shift nor scale matters
     one = Standard.of(torch.ones(2, 6), torch.tensor([False, True]))(torch.ones(2, 6))
@@ -215,6 +216,15 @@ def test_texts_are_standardised_where_they_are(silent):
     expected = Standard.of(given, Texts.known)(given)
     expected[silent] = 0
     assert torch.equal(texts.texts, expected)
+
+
+def test_text_scale_is_the_length_of_the_titles(shop):
+    for model in ("SASRecText", "UniSRec", "SAM", "ComiRec"):
+        for given, expected in ((4, 4.0), (None, 15.0 if model == "UniSRec" else 1.0)):
+            length = {} if given is None else {"text_scale": given}
+            made = experiment(model, item_text=True, **length)[-1]
+            mean = made.item_text.texts[1:].norm(dim=1).mean()
+            torch.testing.assert_close(mean, torch.tensor(expected), rtol=1e-3, atol=0)
 
 
 def test_texts_are_not_saved_with_the_weights():

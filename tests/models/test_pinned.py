@@ -66,6 +66,7 @@ STAGE_1 = {"interest_grouping": "routing", "interest_generator": "extractive"}
 FIRST = {
     "SAM": {"interest_readout": "mean", "learned_queries": 0, "n_layers": 1, **CAUSAL, **STAGE_1},
     "EIMF": STAGE_1,
+    "UniSRec": {"text_scale": 1.0},
 }
 """Settings of the first version that are no defaults any more."""
 

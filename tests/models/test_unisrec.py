@@ -11,12 +11,11 @@ from recbole_sam.models.unisrec import WhiteningExperts
 
 def test_experts_equal_a_loop():
     torch.manual_seed(0)
-    experts = WhiteningExperts(width=5, size=3, n_experts=4, dropout=0.2, std=1.0, scale=2.0).eval()
+    experts = WhiteningExperts(width=5, size=3, n_experts=4, dropout=0.2, std=1.0).eval()
     for parameter in experts.parameters():
         parameter.data.normal_()
     texts = torch.randn(6, 5)
     out = experts(texts)
-    texts = 2.0 * texts
     for n in range(6):
         gates = (texts[n] @ experts.gate).softmax(0)
         parts = [(texts[n] - experts.shift[k, 0]) @ experts.whitening[k] for k in range(4)]
@@ -25,7 +24,7 @@ def test_experts_equal_a_loop():
 
 def test_noise_and_dropout_are_for_training_only():
     torch.manual_seed(0)
-    experts = WhiteningExperts(5, 3, 4, 0.2, 1.0, 1.0)
+    experts = WhiteningExperts(5, 3, 4, 0.2, 1.0)
     texts = torch.randn(6, 5)
     assert not torch.equal(experts(texts), experts(texts))
     experts.eval()

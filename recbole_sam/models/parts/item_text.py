@@ -20,10 +20,10 @@ class Standard(NamedTuple):
     centre: torch.Tensor
     """[H], their mean."""
     scale: torch.Tensor
-    """A number, their mean distance from it; 1 if that is 0."""
+    """A number, their mean distance from it by the length that they are to have; 1 if the distance is 0."""
 
     @classmethod
-    def of(cls, embeddings, known):
+    def of(cls, embeddings, known, length=1.0):
         """That of text vectors [N, H], of which the rows ``known`` ([N], bool) are of a real text."""
         if not known.any():
             texts = torch.zeros_like(embeddings[:1])
@@ -33,10 +33,10 @@ class Standard(NamedTuple):
             texts = embeddings[known]
         centre = texts.mean(dim=0)
         scale = torch.cat([(some - centre).norm(dim=1) for some in texts.split(AT_ONCE)]).mean()
-        return cls(centre, torch.where(scale > 0, scale, 1))  # a single title is all that is shared
+        return cls(centre, torch.where(scale > 0, scale / length, 1))  # a single title is all that is shared
 
     def __call__(self, vectors):
-        """Vectors [..., H] of texts of the same encoder without it: titles then have length 1 on average."""
+        """Vectors [..., H] of texts of the same encoder without it."""
         return (vectors - self.centre).div_(self.scale)
 
     def apply_(self, vectors):
@@ -50,12 +50,13 @@ class ProjectedTexts(nn.Module):
     Args:
         item_texts (ItemTexts): of the dataset.
         adaptor (nn.Module): from text vectors [N, H] to [N, d].
+        length (float): of the vectors that it reads, on average.
     """
 
-    def __init__(self, item_texts, adaptor):
+    def __init__(self, item_texts, adaptor, length=1.0):
         super().__init__()
         texts, known = item_texts.vectors(), item_texts.known.unsqueeze(1)
-        standard = Standard.of(texts, item_texts.known)
+        standard = Standard.of(texts, item_texts.known, length)
         standard.apply_(texts).masked_fill_(~known, 0)  # in place: no copy here either
         buffers = {"texts": texts, "known": known, **standard._asdict()}
         for name, buffer in buffers.items():

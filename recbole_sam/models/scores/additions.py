@@ -41,7 +41,8 @@ class Additions:
         self.item_text = None
         if our_models.has_item_text(config):
             texts = dataset.item_texts
-            self.item_text = ProjectedTexts(texts, self.text_adaptor(config, texts.width))
+            length = 1.0 if config["text_scale"] is None else config["text_scale"]  # None: of older times
+            self.item_text = ProjectedTexts(texts, self.text_adaptor(config, texts.width), length)
 
     def text_adaptor(self, config, width):
         """A new module from text vectors [N, width] to [N, d]."""
