@@ -41,7 +41,7 @@ class Additions:
         self.item_text = None
         if our_models.has_item_text(config):
             texts = dataset.item_texts
-            length = 1.0 if config["text_scale"] is None else config["text_scale"]  # None: of older times
+            length = 1.0 if config["text_scale"] is None else config["text_scale"]  # None: an older checkpoint
             self.item_text = ProjectedTexts(texts, self.text_adaptor(config, texts.width), length)
 
     def text_adaptor(self, config, width):
