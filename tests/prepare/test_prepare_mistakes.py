@@ -1,6 +1,5 @@
 """Options of `prepare` that would do nothing or something else, odd files, ids of spreadsheets."""
 
-import argparse
 import gzip
 import os
 import tracemalloc
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recbole_sam.cli import prepare as command
+from recbole_sam.cli.main import _main
 from recbole_sam.errors import DataError, RecBoleSAMError, SettingError
 from recbole_sam.prepare import atomic
 from recbole_sam.prepare.card import read_card
@@ -26,9 +25,7 @@ LOG = table("user,item,time\n")
 
 
 def run(*options):
-    parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers(), "makes a dataset")
-    return command.run(parser.parse_args(["prepare", *options]))
+    return _main(["prepare", *options])
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ ADD = ["compare", "--from=run", "--add=SINE", "--devices=cpu"]
 
 WORDS = [
     ([], ["--models=SASRecc"], "Did you mean SASRec"),
-    ([], ["--models="], "--models names no model"),
+    ([], ["--models="], "--models is empty"),
     ([], ["--models=,"], "--models names no model"),
     ([], ["--models=BPR"], "is a general model of RecBole"),
     ([], ["--models=../SASRec"], "there is no model named"),
@@ -189,7 +189,7 @@ AGAIN = [
     (["compare", "--from=run", "--add=SINEE"], [], "Did you mean SINE"),
     (["compare", "--from=run", "--add=SINE:epochs=3"], [], "must be the same for all models"),
     (ADD, ["--learning_rate=0.1"], "other settings"),
-    (ADD, ["--epochs=2"], "--epochs is given twice"),
+    (ADD, ["--epochs=2"], "it has epochs=1, which --add keeps"),
     (TRAIN, ["--learning_rate=0.1"], "other settings"),
 ]
 
@@ -207,6 +207,16 @@ def text(name, content):
         (run / name).write_bytes(data)
 
     return change
+
+
+def alone(change):
+    """The same without the trials' own folders, from which the rest would be made again."""
+
+    def both(run):
+        shutil.rmtree(run / "trials")
+        change(run)
+
+    return both
 
 
 def changed(name, key, value):
@@ -356,8 +366,8 @@ BROKEN = [
         )
     ],
     (DRAW, special(TRIALS, os.mkdir), TRIALS),
-    (DRAW, lambda run: (run / TRIALS).unlink(), "trials.json is missing"),
-    (DRAW, text(TRIALS, "[]"), "do not belong together"),
+    (DRAW, alone(lambda run: (run / TRIALS).unlink()), "trials.json is missing"),
+    (DRAW, alone(text(TRIALS, "[]")), "do not belong together"),
     # ranks.parquet
     *[
         (DRAW, text(PER_USER, wrong), PER_USER)
@@ -412,7 +422,7 @@ BROKEN = [
     (ADD, changed(RUN, "given", {"dataset": "gone"}), "there is no dataset 'gone'"),
     (ADD, changed(RUN, "given", {"model": "SAM"}), "--model is for a single run"),
     (ADD, changed(RUN, "budget", {"epochs": 1, "stopping_step": 10, "eval_step": 1, "tuning": "x"}), RUN),
-    (ADD, text(TRIALS, "[]"), "give --seeds=N"),
+    (ADD, alone(text(TRIALS, "[]")), "give --seeds=N"),
     (ADD, text(TRIALS, "3"), TRIALS),
 ]
 

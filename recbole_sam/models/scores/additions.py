@@ -41,7 +41,8 @@ class Additions:
         self.item_text = None
         if our_models.has_item_text(config):
             texts = dataset.item_texts
-            length = 1.0 if config["text_scale"] is None else config["text_scale"]  # None: an older checkpoint
+            length = config["text_scale"]
+            length = 1.0 if length is None else length  # an older checkpoint has none
             self.item_text = ProjectedTexts(texts, self.text_adaptor(config, texts.width), length)
 
     def text_adaptor(self, config, width):
