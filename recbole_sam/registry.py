@@ -234,14 +234,12 @@ def _register_dataset_checks():
         with mistakes.preparing(self.config):
             splits = build(self)
         check.has_training_samples(splits, self.config)
-        self.config["trained_on"] = check.numbering(self)
         return splits
 
     @functools.wraps(data_collect)
     def collect_of_enough_items(self, train_data):  # before the first epoch
         mistakes.check_topk(self.config, train_data._dataset.item_num)
-        # a saved dataset has a configuration of its own; a checkpoint keeps the run's
-        self.config["trained_on"] = train_data._dataset.config["trained_on"]
+        self.config["trained_on"] = check.trained_on(train_data._dataset)  # a checkpoint keeps its settings
         data_collect(self, train_data)
 
     @functools.wraps(get_dataloader)

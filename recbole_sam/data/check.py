@@ -215,20 +215,27 @@ def _shown(header):
     return "".join(letter if letter.isprintable() or letter == "\t" else "?" for letter in header[:160])
 
 
-def numbering(dataset):
-    """What the numbers of users and items stand for in a model that was trained on a dataset.
+def trained_on(dataset):
+    """What a model that is trained on a dataset has to find again.
 
-    RecBole numbers them as they come in the file: the same rows in another order are other numbers.
+    RecBole numbers users and items as they come in the file: other numbers if its rows are in another order.
 
     Args:
-        dataset (Dataset): loaded.
+        dataset (Dataset): a part of a split.
 
     Returns:
-        dict: SHA-256 of ``users`` and of ``items``.
+        dict: ``users``, ``items`` and, if the model reads them, ``item texts`` and ``interests`` to what
+        identifies them.
     """
     tokens = dataset.field2id_token
     fields = {"users": dataset.uid_field, "items": dataset.iid_field}
-    return {name: _digest(tokens[field]) for name, field in fields.items() if field in tokens}
+    found = {name: _digest(tokens[field]) for name, field in fields.items() if field in tokens}
+    texts, interests = getattr(dataset, "item_texts", None), getattr(dataset, "interests", None)
+    if texts is not None:
+        found["item texts"] = texts.made_of, texts.encoder
+    if interests is not None:
+        found["interests"] = interests.digest
+    return found
 
 
 def _digest(tokens):

@@ -113,7 +113,6 @@ class ItemTextDataset(SequentialDataset):
             self.item_texts = item_texts.load(self.config, self.field2id_token[self.iid_field])
             for part in splits:
                 part.item_texts = self.item_texts
-            self.config["trained_on"]["item texts"] = self.item_texts.made_of, self.item_texts.encoder
 
 
 class SAMDataset(ItemTextDataset):
@@ -149,7 +148,6 @@ class SAMDataset(ItemTextDataset):
             f"Interests of {store.path}: generator {made['generator']}, text encoder {made['encoder']}, "
             f"{int((np.diff(store.offsets) > 0).sum()):,} of {store.n_users:,} users have some"
         )
-        self.config["trained_on"]["interests"] = store.digest
         self.interests = InterestTable(store, self.field2id_token[self.uid_field])
         for part in splits:
             part.interests = self.interests

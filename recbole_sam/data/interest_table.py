@@ -20,6 +20,7 @@ class InterestTable:
         user_k (torch.LongTensor): [users], how many interests each user has.
         width (int): H.
         encoder (dict): the fingerprint of the text encoder, None when the store does not say.
+        digest (str): of the store (:class:`~recbole_sam.data.store.InterestStore`).
     """
 
     def __init__(self, store, tokens):
@@ -41,6 +42,7 @@ class InterestTable:
         self.user_k = torch.from_numpy(k.astype(np.int64))
         self.embeddings = store.embedding_tensor()
         self.width, self.encoder = store.width, store.fingerprint.get("encoder")
+        self.digest = store.digest
 
     def __reduce__(self):
         return _reopen, (self._path, self._tokens, self._histories)

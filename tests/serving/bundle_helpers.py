@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from conftest import experiment, random_sequences, write_dataset
 
+from recbole_sam.data import check
 from recbole_sam.serving.making.write import write_bundle
 
 OURS = (
@@ -30,6 +31,7 @@ def checkpoint(root, model="SAM", **settings):
     places = {"data_path": f"{root}/dataset", "checkpoint_dir": f"{root}/saved"}
     made = experiment(model, "shop", **places, **settings)
     config, model = made[0], made[-1]
+    config["trained_on"] = check.trained_on(made[1].dataset)
     with torch.no_grad():
         for parameter in model.parameters():  # scores that differ enough to be ranked
             parameter.add_(0.3 * torch.randn_like(parameter))

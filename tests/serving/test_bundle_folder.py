@@ -155,7 +155,7 @@ def test_other_data_than_in_training_is_refused(tmp_path, caplog):
         write_bundle(file, tmp_path / "b")
     assert not (tmp_path / "b").exists()
     items.write_text(titles)
-    saved = torch.load(file, weights_only=False)
+    saved = torch.load(file, weights_only=False)  # RecBole's checkpoint, written by this test
     saved["config"]["trained_on"] = None  # as an earlier version left it
     torch.save(saved, file, pickle_protocol=4)
     write_bundle(file, tmp_path / "b")

@@ -11,6 +11,7 @@ from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.utils import get_model, init_seed
 
+from recbole_sam.data import check
 from recbole_sam.data.histories import runs
 from recbole_sam.errors import DataError
 from recbole_sam.registry import of_some_users
@@ -59,7 +60,6 @@ def read(file):
         RecBoleSAMError: the users, items or item texts of the dataset are not those of training.
     """
     config, saved = _unpickled(Path(file))
-    before = config["trained_on"]
     supported.check(config)
     if config["benchmark_filename"] is not None:
         raise DataError(
@@ -82,7 +82,7 @@ def read(file):
     sample, config["eval_users"] = config["eval_users"], None  # what is held out of all users' histories
     train, valid, test = (loader.dataset for loader in data_preparation(config, dataset))
     config["eval_users"] = sample
-    _check_data(file, before, train.config)
+    _check_data(file, config, check.trained_on(train))
     model = get_model(config["model"])(config, train).to("cpu")
     try:
         model.load_state_dict(saved["state_dict"])
@@ -108,15 +108,15 @@ def read(file):
     return Trained(config, model.eval(), *tokens, histories, test, int(saved.get("epoch", -1)) + 1)
 
 
-def _check_data(file, before, config):
+def _check_data(file, config, now):
     """Refuses other data than the checkpoint was trained on: its numbers would mean other users and items."""
+    before = config["trained_on"]
     if before is None:
         getLogger("recbole_sam").warning(
             f"{file} does not say what it was trained on, as those of earlier versions: make sure that "
             f"{config['data_path']} is as it was."
         )
         return
-    now = config["trained_on"]
     differ = [name for name in before | now if before.get(name) != now.get(name)]
     if differ:
         raise DataError(

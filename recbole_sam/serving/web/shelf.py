@@ -1,5 +1,6 @@
 """The bundles of a server, by name; each can be swapped for what its folder holds now."""
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -108,9 +109,6 @@ def opened(folder):
     bundle.hold()
     token = bundle.items[1]
     bundle.recommend(histories=[[token]], k=1)
-    for by in ("model", "text"):
-        try:
-            bundle.similar([token], 1, by)
-        except DataError:  # a model without such vectors
-            continue
+    with contextlib.suppress(DataError):  # a model without a vector for each item
+        bundle.similar([token], 1)
     return bundle
