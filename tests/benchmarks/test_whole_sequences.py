@@ -24,7 +24,8 @@ def in_shop(shop, monkeypatch):
 def test_both_kinds_learn_from_the_same_targets():
     args = Namespace(dataset="shop", data_path="dataset")
     (entry,) = entries.parse(MODEL)
-    single, whole = (whole_sequences.Training(entry, args, kind, 16).batches for kind in whole_sequences.KINDS)
+    made = [whole_sequences.Training(entry, args, kind, 16) for kind in whole_sequences.KINDS]
+    single, whole = (training.batches for training in made)
     counted = sum(int((batch[targets_field("item_id")] > 0).sum()) for batch in whole)
     assert counted == len(single.dataset) > len(whole.dataset)
 
