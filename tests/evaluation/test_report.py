@@ -330,6 +330,18 @@ def test_figures_show_the_numbers(comparison):
     assert lines[0].get_xdata().tolist() == [1, 3] and lines[0].get_ydata().tolist() == [0.01, 0.03]
 
 
+def test_figures_have_room_for_many_long_names():
+    many = {f"SAM:history_filter=False:newest_item=True:learned_queries={n}": n / 50 for n in range(25)}
+    drawn = plots.figures(a_comparison(strength=many, protocols=("full",)))
+    for name in ("full-groups", "curves"):
+        figure = drawn[name].figure
+        figure.canvas.draw()  # a figure too low for its legend is drawn without layout, with a UserWarning
+        (axes,), legend = figure.axes, figure.axes[0].get_legend()
+        box, edge = legend.get_window_extent(), figure.bbox
+        assert box.y0 >= edge.y0 and box.y1 <= edge.y1, name
+        assert axes.get_position().width > 0.3, name
+
+
 def test_a_figure_says_the_first_command_and_the_report_all():
     result = a_comparison(command="compare --a && compare --b && compare --c")
     footer = plots.figures(result)["full-bars"].figure.get_supxlabel()

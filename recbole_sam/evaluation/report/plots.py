@@ -13,6 +13,8 @@ from recbole_sam.evaluation.statistics.metrics import shown
 
 COLOURS = ("#2f6690", "#d1495b", "#edae49", "#66a182", "#8d6a9f", "#3a7d44", "#c97b63", "#5b5f97", "#a0a0a0")
 """A colour a model, in the order of the table; with more models they repeat, lines dashed."""
+LEGEND_WIDTH, LEGEND_LINE = 28, 0.16
+"""Letters of a line of the legend, and its height in inches."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ def figures(results):
     """
     drawn = {}
     metric = shown(results.metric)
+    names = [_wrapped(results.name(label), LEGEND_WIDTH) for label in results.models()]
+    beside_legend = max(4.6, LEGEND_LINE * len("\n".join(names).splitlines()))
     for protocol in results.protocols:
         title = f"{metric}, {NAMES[protocol]}"
         tall = max(2.4, 0.36 * len(results.models(protocol)))
@@ -49,12 +53,14 @@ def figures(results):
         )
         drawn[f"{protocol}-groups"] = (
             f"{title}, in groups of users by history and by popularity of the target.",
-            _figure(results, title, lambda axes, protocol=protocol: groups(axes, results, protocol), 4.6),
+            _figure(
+                results, title, lambda axes, protocol=protocol: groups(axes, results, protocol), beside_legend
+            ),
         )
     title = f"{shown(results.run['valid_metric'])} on validation, {provenance.chooser(results)}"
     drawn["curves"] = (
         f"{title}, after each epoch; a thin line a seed.",
-        _figure(results, title, lambda axes: curves(axes, results), 4.6),
+        _figure(results, title, lambda axes: curves(axes, results), beside_legend),
     )
     return {name: Plot(*made) for name, made in drawn.items()}
 
@@ -114,7 +120,9 @@ def groups(axes, results, protocol):
     width = 0.8 / len(labels)
     for number, (label, colour) in enumerate(zip(labels, _colours(results, labels), strict=True)):
         places = np.arange(len(names)) + (number - (len(labels) - 1) / 2) * width
-        axes.bar(places, values[:, number], width, color=colour, label=_wrapped(results.name(label), 28))
+        axes.bar(
+            places, values[:, number], width, color=colour, label=_wrapped(results.name(label), LEGEND_WIDTH)
+        )
     axes.set_xticks(range(len(names)), names, fontsize=8)
     axes.set(ylabel=shown(results.metric), ylim=(0, None))
     _legend(axes)
@@ -131,7 +139,14 @@ def curves(axes, results):
             axes.plot(epochs, scores, style, color=colour, linewidth=0.7, alpha=0.35)
         shared = sorted(set.intersection(*(set(epochs) for epochs, _ in runs)))
         means = [np.mean([dict(zip(*run, strict=True))[epoch] for run in runs]) for epoch in shared]
-        axes.plot(shared, means, style, color=colour, linewidth=1.8, label=_wrapped(results.name(label), 28))
+        axes.plot(
+            shared,
+            means,
+            style,
+            color=colour,
+            linewidth=1.8,
+            label=_wrapped(results.name(label), LEGEND_WIDTH),
+        )
     axes.set(xlabel="epoch", ylabel=f"{shown(results.run['valid_metric'])}, validation", ylim=(0, None))
     axes.xaxis.get_major_locator().set_params(integer=True)
     _legend(axes)
@@ -163,7 +178,7 @@ def _footer(results):
     if later:  # a page of text otherwise; the report has them all
         command += f"; went on {len(later)} times, see report.md"
     parts += [told["Budget"], f"{told['Versions']}; {run['date']}", command]
-    return "\n".join(textwrap.fill(part, 190) for part in parts)
+    return "\n".join(textwrap.fill(part, 175) for part in parts)
 
 
 def _wrapped(name, width):
