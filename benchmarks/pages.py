@@ -193,6 +193,7 @@ TABLES = {
     "beauty-masked": Table(f"{BEAUTY}-masked", "SAM"),
     "office-masked": Table("amazon-office-products-late-masked", "SAM"),
     "tuned-masked": Table("tuned-masked", "SAM"),
+    "redrawn-masked": Table("redrawn-masked", "SAM"),
     "ablation-masked": Table("ablation-masked", f"SAM{OLD_RATE}"),
     "ablation": Table("ablation", "SAM", ABLATION),
     "ablation-before": Table("ablation", BEFORE, ABLATION_BEFORE),
