@@ -80,6 +80,7 @@ NAMES = {
         for given in (NO_SEMANTICS, f"{NO_SEMANTICS}:text_encoder_dim=128")
     },
     SEQUENCE: "SASRec, whole sequences, 64 a batch",
+    "SASRecText:item_text=False": "SASRec, RecBole's samples",
     f"{ROUTED}:interest_readout=mean:learned_queries=0:n_layers=1{OLD_RATE}": "Early SAM",
     "SAM:history_filter=False": "SAM without filters: `history_filter=False`",
     EARLIER: "SAM, newest item instead of filters: `history_filter=False:newest_item=True`",
