@@ -1,6 +1,6 @@
 """How much faster is an epoch by whole sequences?
 
-    python -m benchmarks.whole_sequences --dataset=amazon-beauty-2014 \\
+    python -m benchmarks.sequence_epochs --dataset=amazon-beauty-2014 \\
         --models=SASRecText,SAM:history_filter=False:newest_item=True:loss_type=SSM
 
 Training steps with ``train_targets`` ``all`` and ``sequence`` take turns in one process on one thread, with

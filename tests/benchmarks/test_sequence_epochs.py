@@ -6,7 +6,7 @@ from argparse import Namespace
 import pytest
 import torch
 
-from benchmarks import whole_sequences
+from benchmarks import sequence_epochs
 from recbole_sam.data.windows import targets_field
 from recbole_sam.evaluation import entries
 
@@ -24,7 +24,7 @@ def in_shop(shop, monkeypatch):
 def test_both_kinds_learn_from_the_same_targets():
     args = Namespace(dataset="shop", data_path="dataset")
     (entry,) = entries.parse(MODEL)
-    made = [whole_sequences.Training(entry, args, kind, 16) for kind in whole_sequences.KINDS]
+    made = [sequence_epochs.Training(entry, args, kind, 16) for kind in sequence_epochs.KINDS]
     single, whole = (training.batches for training in made)
     counted = sum(int((batch[targets_field("item_id")] > 0).sum()) for batch in whole)
     assert counted == len(single.dataset) > len(whole.dataset)
@@ -32,7 +32,7 @@ def test_both_kinds_learn_from_the_same_targets():
 
 def test_a_row_gives_both_times_and_their_ratio(capsys):
     words = ["--dataset=shop", "--rounds=2", "--targets=64", f"--models={MODEL}"]
-    assert whole_sequences.main(words) == 0
+    assert sequence_epochs.main(words) == 0
     row = capsys.readouterr().out.splitlines()[-1]
     every, sequence, ratio = map(float, re.match(rf"{MODEL} +(\S+) s +(\S+) s +(\S+)$", row).groups())
     assert sequence > 0 and ratio == pytest.approx(every / sequence, rel=0.02)
