@@ -17,7 +17,7 @@ def unique_names():
         import datetime
         import secrets  # which leaves the seeded generators alone
 
-        return f"{datetime.datetime.now():%b-%d-%Y_%H-%M-%S}-{secrets.token_hex(3)}"
+        return f"{datetime.datetime.now():%b-%d-%Y_%H-%M-%S}-{secrets.token_hex(5)}"
 
     get_local_time.__code__ = now.__code__  # RecBole's modules hold this function, not its name
 

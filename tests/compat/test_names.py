@@ -30,8 +30,8 @@ def new_logging():
 def test_every_time_is_another_name_for_all_of_recbole():
     for module in (utils, trainer, logger):
         assert module.get_local_time is get_local_time
-    names = {get_local_time() for _ in range(100)}
-    assert len(names) == 100 and all(":" not in name and "/" not in name for name in names)
+    names = {get_local_time() for _ in range(1000)}
+    assert len(names) == 1000 and all(":" not in name and "/" not in name for name in names)
 
 
 def test_runs_of_one_model_keep_their_own_files(shop):
