@@ -51,52 +51,45 @@ def main(words=None):
 
 def epochs(entry, args):
     """The CPU seconds of an epoch by each kind of targets."""
-    single = Training(entry, args, "all", args.targets)
-    windows = len(Training(entry, args, "sequence", args.targets).batches.dataset)
-    a_step = max(1, round(args.targets * windows / len(single.batches.dataset)))
-    trainings = {"all": single, "sequence": Training(entry, args, "sequence", a_step)}
-    steps = {kind: training.step for kind, training in trainings.items()}
-    times = take_turns(steps, Setup(folder=None, rounds=args.rounds))
-    return {kind: seconds * len(trainings[kind].batches) for kind, seconds in times.items()}
+    every = batches(entry, args, "all", args.targets)
+    windows = len(batches(entry, args, "sequence", args.targets).dataset)
+    a_step = max(1, round(args.targets * windows / len(every.dataset)))
+    loaders = {"all": every, "sequence": batches(entry, args, "sequence", a_step)}
+    times = take_turns(
+        {kind: step(loader) for kind, loader in loaders.items()}, Setup(None, rounds=args.rounds)
+    )
+    return {kind: seconds * len(loaders[kind]) for kind, seconds in times.items()}
 
 
-class Training:
-    """A model in training.
+def batches(entry, args, kind, batch_size):
+    """RecBole's loader of training batches for one kind of targets."""
+    from recbole.data import create_dataset, data_preparation
+    from recbole.utils import init_seed
 
-    Args:
-        entry (Entry): the model and its settings.
-        args (argparse.Namespace): of the command line.
-        kind (str): of targets.
-        batch_size (int): samples of a step.
-    """
+    given = {
+        "model": entry.model,
+        "dataset": args.dataset,
+        "data_path": args.data_path,
+        "train_targets": kind,
+        "train_batch_size": str(batch_size),
+        "use_gpu": "False",
+        "show_progress": "False",
+    }
+    config = make_config({**given, **entry.given})
+    build_missing(config)
+    init_seed(config["seed"], True)
+    return data_preparation(config, create_dataset(config))[0]
 
-    def __init__(self, entry, args, kind, batch_size):
-        from recbole.data import create_dataset, data_preparation
-        from recbole.trainer import Trainer
-        from recbole.utils import get_model, init_seed
 
-        config = make_config(
-            {
-                "model": entry.model,
-                "dataset": args.dataset,
-                "data_path": args.data_path,
-                "train_targets": kind,
-                "train_batch_size": str(batch_size),
-                "use_gpu": "False",
-                "show_progress": "False",
-                **entry.given,
-            }
-        )
-        build_missing(config)
-        init_seed(config["seed"], True)
-        self.batches, _, _ = data_preparation(config, create_dataset(config))
-        model = get_model(entry.model)(config, self.batches.dataset)
-        self.trainer = Trainer(config, model)
-        self._next = cycle(self.batches)
+def step(loader):
+    """A function that trains a new model on the next batch by RecBole's own step."""
+    from recbole.trainer import Trainer
+    from recbole.utils import get_model
 
-    def step(self):
-        """RecBole's own step: loss, NaN check, backward, Adam."""
-        self.trainer._train_epoch([next(self._next)], 0)
+    config = loader.dataset.config
+    trainer = Trainer(config, get_model(config["model"])(config, loader.dataset))
+    upcoming = cycle(loader)
+    return lambda: trainer._train_epoch([next(upcoming)], 0)
 
 
 if __name__ == "__main__":

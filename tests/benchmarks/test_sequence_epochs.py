@@ -24,8 +24,7 @@ def in_shop(shop, monkeypatch):
 def test_both_kinds_learn_from_the_same_targets():
     args = Namespace(dataset="shop", data_path="dataset")
     (entry,) = entries.parse(MODEL)
-    made = [sequence_epochs.Training(entry, args, kind, 16) for kind in sequence_epochs.KINDS]
-    single, whole = (training.batches for training in made)
+    single, whole = (sequence_epochs.batches(entry, args, kind, 16) for kind in sequence_epochs.KINDS)
     counted = sum(int((batch[targets_field("item_id")] > 0).sum()) for batch in whole)
     assert counted == len(single.dataset) > len(whole.dataset)
 
