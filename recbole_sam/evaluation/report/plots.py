@@ -42,8 +42,8 @@ def figures(results):
     """
     drawn = {}
     metric = shown(results.metric)
-    names = [_wrapped(results.name(label), LEGEND_WIDTH) for label in results.models()]
-    beside_legend = max(4.6, LEGEND_LINE * len("\n".join(names).splitlines()))
+    lines = sum(len(_in_legend(results, label).splitlines()) for label in results.models())
+    tall_legend = max(4.6, LEGEND_LINE * lines)
     for protocol in results.protocols:
         title = f"{metric}, {NAMES[protocol]}"
         tall = max(2.4, 0.36 * len(results.models(protocol)))
@@ -54,13 +54,13 @@ def figures(results):
         drawn[f"{protocol}-groups"] = (
             f"{title}, in groups of users by history and by popularity of the target.",
             _figure(
-                results, title, lambda axes, protocol=protocol: groups(axes, results, protocol), beside_legend
+                results, title, lambda axes, protocol=protocol: groups(axes, results, protocol), tall_legend
             ),
         )
     title = f"{shown(results.run['valid_metric'])} on validation, {provenance.chooser(results)}"
     drawn["curves"] = (
         f"{title}, after each epoch; a thin line a seed.",
-        _figure(results, title, lambda axes: curves(axes, results), beside_legend),
+        _figure(results, title, lambda axes: curves(axes, results), tall_legend),
     )
     return {name: Plot(*made) for name, made in drawn.items()}
 
@@ -120,9 +120,7 @@ def groups(axes, results, protocol):
     width = 0.8 / len(labels)
     for number, (label, colour) in enumerate(zip(labels, _colours(results, labels), strict=True)):
         places = np.arange(len(names)) + (number - (len(labels) - 1) / 2) * width
-        axes.bar(
-            places, values[:, number], width, color=colour, label=_wrapped(results.name(label), LEGEND_WIDTH)
-        )
+        axes.bar(places, values[:, number], width, color=colour, label=_in_legend(results, label))
     axes.set_xticks(range(len(names)), names, fontsize=8)
     axes.set(ylabel=shown(results.metric), ylim=(0, None))
     _legend(axes)
@@ -139,14 +137,7 @@ def curves(axes, results):
             axes.plot(epochs, scores, style, color=colour, linewidth=0.7, alpha=0.35)
         shared = sorted(set.intersection(*(set(epochs) for epochs, _ in runs)))
         means = [np.mean([dict(zip(*run, strict=True))[epoch] for run in runs]) for epoch in shared]
-        axes.plot(
-            shared,
-            means,
-            style,
-            color=colour,
-            linewidth=1.8,
-            label=_wrapped(results.name(label), LEGEND_WIDTH),
-        )
+        axes.plot(shared, means, style, color=colour, linewidth=1.8, label=_in_legend(results, label))
     axes.set(xlabel="epoch", ylabel=f"{shown(results.run['valid_metric'])}, validation", ylim=(0, None))
     axes.xaxis.get_major_locator().set_params(integer=True)
     _legend(axes)
@@ -184,6 +175,10 @@ def _footer(results):
 def _wrapped(name, width):
     """A model's name in lines, broken between settings where there are some, and no formula to matplotlib."""
     return textwrap.fill(name.replace(":", ": "), width).replace(": ", ":").replace("$", r"\$")
+
+
+def _in_legend(results, label):
+    return _wrapped(results.name(label), LEGEND_WIDTH)
 
 
 def _colours(results, labels):
