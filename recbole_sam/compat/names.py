@@ -17,7 +17,8 @@ def unique_names():
         import datetime
         import secrets  # which leaves the seeded generators alone
 
-        return f"{datetime.datetime.now():%b-%d-%Y_%H-%M-%S}-{secrets.token_hex(5)}"
+        letters = "".join(secrets.choice("0123456789abcdefghijklmnopqrstuvwxyz") for _ in range(6))
+        return f"{datetime.datetime.now():%b-%d-%Y_%H-%M-%S}-{letters}"
 
     get_local_time.__code__ = now.__code__  # RecBole's modules hold this function, not its name
 
