@@ -117,7 +117,7 @@ def main(words=None):
     with torch.no_grad():
         for token in tokens:
             person, _ = shop._person(token, None, "full", "live")
-            item = torch.tensor([shop._number_of[top[token]]])
+            item = torch.tensor([shop.catalogue.number_of[top[token]]])
             says, found = explanations(scorer, person, item, texts, rng)
             for name, values in says.items():
                 rho = spearmanr(values, says["leave one out"])[0] if np.ptp(values) > 0 else 0.0

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from recbole_sam.config.values import is_count
-from recbole_sam.errors import DataError, SettingError, UnknownNameError, nearest
+from recbole_sam.errors import DataError, SettingError, UnknownNameError
 from recbole_sam.models.parts.interest_reader import InterestReader
 from recbole_sam.prepare.text import clean_title
 from recbole_sam.serving import bundle_files, load, similar, strangers, table_files
+from recbole_sam.serving.catalogue import Catalogue, leave_out
 from recbole_sam.serving.encoder import text_encoder
 from recbole_sam.serving.fast import everybody
 from recbole_sam.serving.fast.faiss_index import SAMPLE, IndexScorer
@@ -22,8 +23,6 @@ from recbole_sam.serving.reasons import explanation, lending, steering, told
 from recbole_sam.serving.reasons.standing import Person
 from recbole_sam.serving.scores import Scorer, Sessions
 
-COLUMNS = ("user", "rank", "item", "title", "score")
-"""Of every table of recommendations."""
 ENGINES = ("local", "ray")
 
 
@@ -37,8 +36,7 @@ class Bundle:
 
     Attributes:
         facts (dict): what ``bundle.json`` says: model, settings, data, metrics, versions.
-        items (numpy.ndarray): str [N], item tokens by number; the first is padding.
-        titles (numpy.ndarray): str or None [N].
+        catalogue (Catalogue): the items.
         people (People): the users.
 
     Raises:
@@ -48,24 +46,29 @@ class Bundle:
     def __init__(self, folder):
         self._files = bundle_files.BundleFiles(folder)
         self.facts = self._files.facts
-        self.items, self.titles = load.item_table(self._files)
+        self.catalogue = Catalogue(*load.item_table(self._files))
         self.people = People(self._files)
         self._new_vectors = self._lists = None
         self._new_titles = {}
         self._start()
 
     def _start(self):
-        import pandas as pd
-
-        # typed once: pandas would look at every value of every answer
-        self._columns = [pd.Series(column.tolist()).array for column in (self.items, self.titles)]
-        self._number_of = {token: number for number, token in enumerate(self.items) if number}
         self._scorer = self._encoder = self._words = self._texts = None
         self._lock = threading.Lock()  # strangers' interests are lent to the model
 
     @functools.cached_property
     def _strangers(self):
         return strangers.Strangers(self._files, self._text_encoder)
+
+    @property
+    def items(self):
+        """numpy.ndarray: str [N], item tokens by number; the first is padding."""
+        return self.catalogue.items
+
+    @property
+    def titles(self):
+        """numpy.ndarray: str or None [N], as ``items``."""
+        return self.catalogue.titles
 
     @property
     def identity(self):
@@ -76,10 +79,7 @@ class Bundle:
 
     def __contains__(self, item):
         """bool: whether an item token is known."""
-        return item in self._number_of
-
-    def _first_new(self):
-        return self.facts["sizes"]["items"]
+        return item in self.catalogue.number_of
 
     def recommend(
         self,
@@ -134,14 +134,14 @@ class Bundle:
         self._check_k(k)
         if (users is None) == (histories is None):
             raise SettingError("Give either users or histories.")
-        allowed = self._candidates(among, without, strict)
+        allowed = self.catalogue.candidates(among, without, strict)
         if users is not None:
             names, sessions = self._known(users, history, strict)
             table = None
         else:
-            names, sessions, said = self._sessions(histories, strict)
+            names, sessions, said = self.catalogue.sessions(histories, strict)
             table = self._interests(said, new_interests) if names else None
-        answer = self._frame if as_frame else self._rows
+        answer = self.catalogue.frame if as_frame else self.catalogue.rows
         if not names:
             return answer(names, np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32))
         scorer = self._ready()
@@ -182,7 +182,7 @@ class Bundle:
             raise SettingError(f"engine is {engine!r}; it must be {' or '.join(ENGINES)}.")
         if not is_count(workers, 1):
             raise SettingError(f"workers is {workers!r}; it must be a whole number from 1.")
-        allowed = self._candidates(among, without, strict)
+        allowed = self.catalogue.candidates(among, without, strict)
         candidates = None if allowed is None else allowed.tolist()
         job = {"bundle": self.identity, "k": k, "history": history, "exclude_seen": exclude_seen,
                "candidates": candidates}  # fmt: skip
@@ -199,8 +199,8 @@ class Bundle:
             for index in missing:
                 yield index, self._block(job, suffix, index)
 
-        columns = [*COLUMNS, "new"] if self._new_vectors is not None else COLUMNS
-        return everybody.write(output, job, self.people.block_sizes(), answered, columns, overwrite, progress)
+        sizes, columns = self.people.block_sizes(), self.catalogue.columns
+        return everybody.write(output, job, sizes, answered, columns, overwrite, progress)
 
     def _block(self, job, suffix, index):
         """The bytes of one block of everybody's recommendations."""
@@ -213,7 +213,7 @@ class Bundle:
             allowed = None if job["candidates"] is None else torch.tensor(job["candidates"])
             with self._lock:
                 answer = self._ready().best(sessions, job["k"], job["exclude_seen"], allowed)
-        return table_files.encoded(self._frame(tokens[some], *answer), suffix)
+        return table_files.encoded(self.catalogue.frame(tokens[some], *answer), suffix)
 
     def explain(
         self,
@@ -253,8 +253,7 @@ class Bundle:
         items = [items] if isinstance(items, str) else [str(item) for item in items]
         if not items:
             raise SettingError("Give items to explain.")
-        unknown = [item for item in items if item not in self._number_of]
-        self._tell(unknown, "items that are not in the bundle", True, self._number_of)
+        asked = self.catalogue.numbers(items)
         person, phrases = self._person(user, history, part, new_interests, strict)
         wish = self._wish(steer, strength)
         most = None if person.interests is None else len(phrases)
@@ -263,11 +262,10 @@ class Bundle:
             person = person._replace(interests=lending.without(person.interests, dropped))
         numbers = [number for number in range(1, len(phrases) + 1) if number not in dropped]
         with self._lock, torch.no_grad():
-            asked = torch.tensor([self._number_of[item] for item in items])
             found = explanation.explain(self._ready(), person, asked, wish)
-        taken = self._named(person.items)
+        taken = self.catalogue.named(person.items)
         left = [phrases[number - 1] for number in numbers]
-        named = zip(found, self._named(asked.numpy()), strict=True)
+        named = zip(found, self.catalogue.named(asked.numpy()), strict=True)
         return [told.told(each, item, taken, numbers, left) for each, item in named]
 
     def interests(self, user=None, history=None, part="full", new_interests="live", strict=False):
@@ -291,7 +289,7 @@ class Bundle:
         if bundle_files.ITEM_TEXTS in self._files:
             texts = self._text_vectors()[torch.from_numpy(person.items.astype(np.int64))]
         vectors = person.interests.embeddings[rows]
-        return told.described(phrases, vectors, self._named(person.items), texts)
+        return told.described(phrases, vectors, self.catalogue.named(person.items), texts)
 
     def similar(self, items, k=10, by="model"):
         """The items nearest to some items.
@@ -313,21 +311,15 @@ class Bundle:
         items = [items] if isinstance(items, str) else [str(item) for item in items]
         if not items:
             raise SettingError("Give items to find others for.")
-        unknown = [item for item in items if item not in self._number_of]
-        if unknown:
-            guess = nearest(unknown[0], self._number_of) if len(unknown) == 1 else ""
-            raise UnknownNameError(
-                f"Items that are not in the bundle: {len(unknown):,} ({table_files.listed(unknown)}).{guess}"
-            )
-        numbers = torch.tensor([self._number_of[item] for item in items], dtype=torch.int64)
+        numbers = self.catalogue.numbers(items)
         if by == "text":
             vectors = self._text_vectors()
         else:
             vectors = similar.model_vectors(self._ready().model, self.facts["model"])
         without = [item for item, says in zip(items, vectors[numbers].any(dim=1), strict=True) if not says]
-        self._tell(without, "items that say nothing, so none is near", False)
+        leave_out(without, "items that say nothing, so none is near", False)
         found, cosines = (each.numpy() for each in similar.nearest(vectors, numbers, k))
-        frame = self._frame(items, found, cosines)
+        frame = self.catalogue.frame(items, found, cosines)
         return frame.rename(columns={"item": "similar", "score": "similarity", "user": "item"})
 
     def with_items(self, titles, strict=False):
@@ -343,15 +335,15 @@ class Bundle:
         Raises:
             DataError: the model reads no titles, or nothing is new.
         """
-        known = [token for token in titles if token in self._number_of]
-        self._tell(known, "new items that are in the bundle already", strict)
-        new = {str(token): clean_title(title) for token, title in titles.items() if token not in known}
+        titles = {str(token): title for token, title in titles.items()}
+        known = [token for token in titles if token in self]
+        leave_out(known, "new items that are in the bundle already", strict)
+        new = {token: clean_title(title) for token, title in titles.items() if token not in self}
         if not new:
             raise DataError("None of the new items is new: the bundle has them all.")
         other = copy.copy(self)
         other._new_titles = self._new_titles | new
-        other.items = np.append(self.items, np.array([*new, None], object)[:-1])
-        other.titles = np.append(self.titles, np.array([*new.values(), None], object)[:-1])
+        other.catalogue = self.catalogue.with_more(new, self.facts["sizes"]["items"])
         vectors = self._text_encoder().encode(list(new.values()))
         other._new_vectors = vectors if self._new_vectors is None else np.r_[self._new_vectors, vectors]
         other._start()
@@ -438,7 +430,7 @@ class Bundle:
         if self._texts is None:
             self._texts = load.ItemTexts(path, self.items).vectors()
             if self._new_vectors is not None:
-                self._texts[self._first_new() :] = torch.from_numpy(self._new_vectors)
+                self._texts[self.catalogue.first_new :] = torch.from_numpy(self._new_vectors)
         return self._texts
 
     def _lent(self, sessions, table, strangers_ask, without_interests):
@@ -479,7 +471,7 @@ class Bundle:
             _, sessions = self._known([str(user)], part, True)
             table = None
         else:
-            names, sessions, said = self._sessions([history], strict)
+            names, sessions, said = self.catalogue.sessions([history], strict)
             if not names:
                 raise UnknownNameError("The history holds no item that is in the bundle.")
             table = self._interests(said, new_interests)
@@ -503,49 +495,20 @@ class Bundle:
             self._words = self._files.parquet(bundle_files.PHRASES).read()["phrase"].to_pylist()
         return self._words
 
-    def _named(self, numbers):
-        return [{"item": str(self.items[number]), "title": self.titles[number]} for number in numbers]
-
     def _known(self, users, history, strict):
         """Names and sessions of the users that are known and have a history."""
         users = [users] if isinstance(users, str) else [str(user) for user in users]
         numbers = self.people.numbers(users)
-        self._tell([user for user, number in zip(users, numbers, strict=True) if not number],
-                   "users that are not in the bundle", strict)  # fmt: skip
+        unknown = [user for user, number in zip(users, numbers, strict=True) if not number]
+        leave_out(unknown, "users that are not in the bundle", strict)
         names = [user for user, number in zip(users, numbers, strict=True) if number]
         numbers = numbers[numbers > 0]
         items, starts, lengths = self.people.histories(numbers, history)
         some = lengths > 0
-        self._tell([name for name, has in zip(names, some, strict=True) if not has],
-                   f"users without a '{history}' history", strict)  # fmt: skip
+        without = [name for name, has in zip(names, some, strict=True) if not has]
+        leave_out(without, f"users without a '{history}' history", strict)
         names = [name for name, has in zip(names, some, strict=True) if has]
         return names, Sessions(numbers[some], items, starts[some], lengths[some])
-
-    def _sessions(self, histories, strict):
-        """Names, sessions and item tokens of the histories in which something is known."""
-        if isinstance(histories, str):
-            raise SettingError("histories is one text: give a list of lists of items.")
-        named = histories.items() if isinstance(histories, dict) else enumerate(histories)
-        names, said, flat, lengths, unknown, empty = [], [], [], [], {}, []
-        for name, history in named:
-            if isinstance(history, str):
-                raise SettingError("A history is a list of items, not one text.")
-            history = [str(item) for item in history]
-            known = [item for item in history if item in self._number_of]
-            unknown |= dict.fromkeys(item for item in history if item not in self._number_of)
-            if not known:
-                empty.append(str(name))
-                continue
-            names.append(str(name))
-            said.append(known)
-            lengths.append(len(known))
-            flat += [self._number_of[item] for item in known]
-        self._tell(list(unknown), "items of histories that are not in the bundle", strict, self._number_of)
-        self._tell(empty, "sessions without any known item, left out", strict)
-        lengths = np.array(lengths, np.int64)
-        starts = lengths.cumsum() - lengths
-        sessions = Sessions(np.zeros(len(names), np.int64), np.array(flat, np.int32), starts, lengths)
-        return names, sessions, said
 
     def _interests(self, said, how):
         if not isinstance(self._ready().model, InterestReader):
@@ -555,73 +518,13 @@ class Bundle:
                 "The interests of this bundle were made elsewhere: new people are answered without any."
             )
             return None
-        titles = {token: self.titles[self._number_of[token]] for history in said for token in history}
+        number_of = self.catalogue.number_of
+        titles = {token: self.titles[number_of[token]] for history in said for token in history}
         return self._strangers.interests(titles, said, how)
-
-    def _candidates(self, among, without, strict):
-        """Item numbers of the candidates, ascending; None for all."""
-        if among is None and without is None:
-            return None
-        allowed = np.ones(len(self.items), bool) if among is None else np.zeros(len(self.items), bool)
-        for tokens, what in ((among, True), (without, False)):
-            if tokens is None:
-                continue
-            tokens = [tokens] if isinstance(tokens, str) else [str(token) for token in tokens]
-            unknown = [token for token in tokens if token not in self._number_of]
-            name = "among" if what else "without"
-            self._tell(unknown, f"items of {name} that are not in the bundle", strict, self._number_of)
-            allowed[[self._number_of[token] for token in tokens if token in self._number_of]] = what
-        allowed[0] = False
-        if not allowed.any():
-            raise SettingError("among and without leave no candidate.")
-        return torch.from_numpy(np.flatnonzero(allowed))
 
     def _check_k(self, k):
         if not is_count(k, 1):
             raise SettingError(f"k is {k!r}; it must be a whole number from 1.")
-
-    def _tell(self, names, what, strict, known=()):
-        """Logs what is left out, or refuses it."""
-        if not names:
-            return
-        guess = nearest(str(names[0]), known) if len(names) == 1 else ""
-        sentence = f"{what[0].upper()}{what[1:]}: {len(names):,} ({table_files.listed(names)}).{guess}"
-        if strict:
-            raise UnknownNameError(sentence)
-        getLogger("recbole_sam").warning(sentence)
-
-    def _frame(self, names, found, scores):
-        """The table of answers; places without an item are left out."""
-        import pandas as pd
-
-        n, k = found.shape
-        real = found.ravel() > 0
-        numbers = found.ravel()[real]
-        users = pd.array(names, dtype=self._columns[0].dtype)
-        columns = {
-            "user": users.take(np.repeat(np.arange(n), k)[real]),
-            "rank": np.tile(np.arange(1, k + 1), n)[real],
-            "item": self._columns[0].take(numbers),
-            "title": self._columns[1].take(numbers),
-            "score": scores.ravel()[real],
-        }
-        if self._new_vectors is not None:
-            columns["new"] = numbers >= self._first_new()
-        return pd.DataFrame(columns, copy=False)
-
-    def _rows(self, names, found, scores):
-        """The same as :meth:`_frame` in plain rows, a list of dict."""
-        rows = []
-        for name, numbers, values in zip(names, found.tolist(), scores.tolist(), strict=True):
-            for rank, (number, score) in enumerate(zip(numbers, values, strict=True), 1):
-                if not number:
-                    break
-                row = {"user": name, "rank": rank, "item": self.items[number]}
-                row |= {"title": self.titles[number], "score": score}
-                if self._new_vectors is not None:
-                    row["new"] = number >= self._first_new()
-                rows.append(row)
-        return rows
 
 
 def _blocks_of(folder, titles, lists, job, suffix):

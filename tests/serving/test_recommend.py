@@ -229,7 +229,7 @@ def test_interests_of_strangers_are_lent_and_taken_back(shop):
 
 
 def test_new_items_are_scored_by_their_titles(shop):
-    twin = shop.titles[shop._number_of["i4"]]
+    twin = shop.titles[shop.catalogue.number_of["i4"]]
     more = shop.with_items({"new1": twin, "new2": "Quantum chromodynamics", "i3": "known"})
     frame = more.recommend(histories=[["i1"]], k=100)
     assert frame["new"].sum() == 2 and set(frame.loc[frame["new"], "item"]) == {"new1", "new2"}
@@ -239,7 +239,7 @@ def test_new_items_are_scored_by_their_titles(shop):
     np.testing.assert_allclose(old["score"], plain["score"], rtol=1e-5, atol=1e-6)
     near = more.similar(["new1"], k=1, by="text")
     assert near["similar"][0] == "i4" and near["similarity"][0] == pytest.approx(1, abs=1e-3)
-    model, number = more._ready().model, more._number_of
+    model, number = more._ready().model, more.catalogue.number_of
     texts = model.item_text()  # the same title adds the same to both
     assert torch.allclose(texts[number["new1"]], texts[number["i4"]], atol=1e-4)
     assert not model.item_embedding.weight[number["new1"]].any()
@@ -248,13 +248,21 @@ def test_new_items_are_scored_by_their_titles(shop):
         shop.with_items({"i3": "known"})
 
 
+def test_a_new_item_may_be_named_by_a_number(shop):
+    more = shop.with_items({7: "Rose Lip Balm"})
+    assert "7" in more
+    with pytest.raises(DataError, match="None of the new items is new"):
+        more.with_items({7: "Lip Balm"})
+    assert more.similar([7], k=1)["item"][0] == "7"
+
+
 def test_similar(shop):
     pd.testing.assert_frame_equal(shop.similar("i1", k=3), shop.similar(["i1"], k=3))
     frame = shop.similar(["i1", "i2"], k=3)
     assert list(frame.columns) == ["item", "rank", "similar", "title", "similarity"]
     vectors = shop._ready().model.item_vectors()
     cosines = torch.nn.functional.normalize(vectors, dim=1)
-    number = shop._number_of["i1"]
+    number = shop.catalogue.number_of["i1"]
     cosines = (cosines @ cosines[number])[1:]
     cosines[number - 1] = -2
     assert frame["similar"][0] == shop.items[int(cosines.argmax()) + 1]
