@@ -73,9 +73,9 @@ class BSARec(NextItemModel):
     NOTE:
         Histories are moved to the right end of the window first: the Fourier transform runs over
         the whole window, and the newest item has to stand in the same place for every user. As in
-        the paper the padding before it is no silence: it carries the learned position vectors. The
-        window is always ``MAX_ITEM_LIST_LENGTH`` long, so scores do not depend on how far RecBole
-        padded a batch.
+        the authors' code the padding before it takes part: it carries the learned position vectors
+        and attends to the whole window, which the next block's filter spreads. The window is always
+        ``MAX_ITEM_LIST_LENGTH`` long, so scores do not depend on how far RecBole padded a batch.
     """
 
     def __init__(self, config, dataset):
@@ -114,5 +114,7 @@ class BSARec(NextItemModel):
         item_seq = left_pad(item_seq, item_seq_len, self.max_seq_length)
         x = self.look_up(item_seq, item_vectors) + self.position_embedding.weight
         x = self.dropout(self.LayerNorm(x))
-        mask = causal_mask(item_seq != 0)
+        real = item_seq != 0
+        # the authors add -10000 to what is not to be seen: where that is everything, it changes nothing
+        mask = causal_mask(real).masked_fill(~real[:, None, :, None], 0)
         return at_newest_item(self.blocks, x, mask)  # [B H]

@@ -125,7 +125,7 @@ class TedRec(NextItemModel):
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)
         self.position_embedding = nn.Embedding(window, self.hidden_size)
         texts = dataset.item_texts
-        self.titles = ProjectedTexts(texts, nn.Identity())
+        self.titles = ProjectedTexts(texts, nn.Identity(), config["text_scale"])
         self.experts = PositionalExperts(
             texts.width, self.hidden_size, config["n_experts"], window, config["adaptor_dropout_prob"], std
         )

@@ -40,12 +40,13 @@ def literal_low_pass(x, cutoff):
 
 
 def literal_attention(layer, x, first):
-    """Position by position; each sees itself and the items before it, which begin at ``first``."""
+    """Position by position; an item sees itself and the items before it, which begin at ``first``, and padding
+    sees the whole window."""
     heads, size = layer.num_attention_heads, layer.attention_head_size
     q, k, v = layer.query(x), layer.key(x), layer.value(x)
     out = torch.zeros_like(x)
     for t in range(len(x)):
-        seen = sorted({*range(first, t), t})
+        seen = range(first, t + 1) if t >= first else range(len(x))
         for head in range(heads):
             part = slice(head * size, (head + 1) * size)
             weights = [math.exp(q[t, part] @ k[s, part] / math.sqrt(size)) for s in seen]
