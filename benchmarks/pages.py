@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.paired import cell, differences, group_of
-from recbole_sam.config import our_models, yaml_files
+from recbole_sam.config import our_models
 from recbole_sam.evaluation import entries
 from recbole_sam.evaluation.report.views import number
 from recbole_sam.evaluation.run_folder import RunFolder
@@ -108,10 +108,6 @@ MARKS = {
     **{model: " (RecBole)" for model in ("SASRec", "GRU4Rec", "SINE")},
 }  # fmt: skip
 """Remarks behind a model's name."""
-
-
-READS = {"item_text": "titles", "repeat_bias": "bias", "item_knn": "neighbours"}
-"""Settings by which a model reads more than item IDs, and the words for it."""
 
 
 class Table(NamedTuple):
@@ -360,12 +356,7 @@ def _starred(mean, relative, p):
 def reads(label):
     """What a model of a comparison uses besides item IDs, such as "titles, bias" (str)."""
     entry = entries.parse(label)[0]
-    ours = entry.model in yaml_files.model_names()
-    settings = (yaml_files.content(yaml_files.model_file(entry.model)) if ours else {}) | entry.given
-    found = [word for name, word in READS.items() if settings.get(name) in (True, "True")]
-    if ours and our_models.uses_interests(entry.model) and settings.get("interest_control") != "constant":
-        found.append("interests")
-    return ", ".join(found) or "none"
+    return ", ".join(our_models.besides_ids(entry.model, entry.given)) or "none"
 
 
 def _marked(relative, p):

@@ -253,8 +253,7 @@ def _register_dataset_checks():
 
     @functools.wraps(batch_collect)
     def collect_numbers(self, scores_tensor, *args):
-        if scores_tensor.numel() and scores_tensor.max().isnan():  # max keeps NaN, and needs no memory
-            raise mistakes.not_a_number(self.config)
+        mistakes.check_scores(scores_tensor, self.config)
         batch_collect(self, scores_tensor, *args)
 
     @functools.wraps(save_checkpoint)

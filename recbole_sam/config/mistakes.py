@@ -118,6 +118,20 @@ def raise_memory(error, config):
     ) from error
 
 
+def check_scores(scores, config):
+    """Refuses scores that are no numbers: they would rank as the best.
+
+    Args:
+        scores (torch.Tensor): of any shape.
+        config (Config): of the run.
+
+    Raises:
+        TrainingError: there is a NaN.
+    """
+    if scores.numel() and scores.max().isnan():  # max keeps NaN, and needs no memory
+        raise not_a_number(config)
+
+
 def not_a_number(config):
     """The error for a loss or scores that are no numbers.
 

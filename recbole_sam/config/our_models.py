@@ -9,6 +9,9 @@ import importlib
 
 from recbole_sam.config import yaml_files
 
+BESIDES_IDS = {"item_text": "titles", "repeat_bias": "bias", "item_knn": "neighbours"}
+"""Settings by which a model uses more than the IDs of items, and the words for it."""
+
 
 def model_class(name):
     """The plugin's model class of that name, one and the same wherever it is reached from.
@@ -58,6 +61,24 @@ def has_item_text(config):
     """
     value = config["item_text"]
     return _says(config["model"], "had_item_text") if value is None else value
+
+
+def besides_ids(name, given):
+    """What a model uses besides the IDs of items.
+
+    Args:
+        name (str): of the model, ours or RecBole's.
+        given (dict): settings that are not its own YAML's, of str or plain values.
+
+    Returns:
+        list of str: of ``titles``, ``bias``, ``neighbours`` and ``interests``; of a model of RecBole none.
+    """
+    if name not in yaml_files.model_names():
+        return []
+    settings = yaml_files.content(yaml_files.model_file(name)) | given
+    found = [word for setting, word in BESIDES_IDS.items() if settings.get(setting) in (True, "True")]
+    own = uses_interests(name) and settings.get("interest_control") in (None, "None", "shuffled")
+    return [*found, "interests"] if own else found
 
 
 def _says(name, attribute):

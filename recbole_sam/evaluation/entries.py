@@ -8,8 +8,12 @@ from recbole_sam.config import setting_names
 from recbole_sam.config.configuration import parse_words
 from recbole_sam.errors import SettingError
 
-DEFAULT = "SAM,SASRec,GRU4Rec,SINE,BSARec,STOSA,ComiRec,MIND,EIMF"
-"""The models of the paper's table that can be had, MIND for its routing, and two that everybody knows."""
+DEFAULT = (
+    "SAM,ComiRec:item_text=True:repeat_bias=True:hidden_dropout_prob=0.5,SASRecText:repeat_bias=True,"
+    "SASRec,GRU4Rec,SINE,BSARec,STOSA,ComiRec,MIND,EIMF"
+)
+"""SAM, two rivals with its titles and bias, and by IDs alone the models of the paper's table that can be
+had, MIND for its routing, and two that everybody knows."""
 
 _WITHOUT = (
     # the paper's table: without adaptive K, interest-aware attention, semantics; with cross-interest layers

@@ -17,6 +17,8 @@ _TRAINING = ("learning_rate", "learner", "weight_decay", "clip_grad_norm", "trai
              "train_neg_sample_args", "train_targets")  # fmt: skip
 _FILES = ("interests", "item texts")
 _CHOICE = "epoch chosen by"
+_BEFORE = {_CHOICE: protocols.DEFAULT, "text_scale": 1.0}
+"""What was done before there were these settings, where a default does something else now."""
 
 
 def identity(config, chosen_by=protocols.DEFAULT):
@@ -52,7 +54,7 @@ def check(result, now):
         DataError: interests or titles are others.
     """
     unsaid = {name: value for name, value in now.items() if name != _CHOICE}
-    before = {_CHOICE: protocols.DEFAULT, **sam_settings.BEFORE, **(result.get("identity") or unsaid)}
+    before = {**_BEFORE, **sam_settings.BEFORE, **(result.get("identity") or unsaid)}
     trained = f"{result['model']} with seed {result['seed']} was trained"
     for name, value in now.items():
         new = name not in before and name not in _FILES  # a new setting's default changes nothing

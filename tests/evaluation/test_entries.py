@@ -29,7 +29,7 @@ def test_colons_may_be_in_a_value():
 
 
 def test_the_default_is_understood():
-    assert [entry.model for entry in entries.parse(entries.DEFAULT)] == entries.DEFAULT.split(",")
+    assert [entry.label for entry in entries.parse(entries.DEFAULT)] == entries.DEFAULT.split(",")
 
 
 def test_every_ablation_is_a_setting_of_sam_with_another_value(shop):

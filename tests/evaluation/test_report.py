@@ -91,7 +91,7 @@ def test_the_best_is_first_bold_and_marked():
     assert not any("*" in cell for row in table.rows[1:] for cell in row)
     hits = comparison.rows("full", "hit@5").set_index("model").loc["SAM"]
     assert table.rows[0][1] == f"{hits['mean']:.4f}±{hits.sd:.4f}*".replace("0.", ".")
-    assert re.match(r"HR@5: SAM leads .* by \d+\.\d %, significant \(p < \.001\)\.", table.notes[1])
+    assert re.match(r"HR@5: SAM leads .* by \d+\.\d %, significant \(p < \.001\)\.", table.notes[2])
 
 
 def test_no_mark_without_significance():
@@ -351,7 +351,21 @@ def test_a_figure_says_the_first_command_and_the_report_all():
 
 def test_settings_and_costs(comparison):
     rows = {row[0]: row for row in views.settings(comparison).rows}
-    assert rows["SAM"][1] == "its own YAML" and rows[DR][1] == "interest_extractor=DR"
+    assert rows["SAM"][1:3] == ["titles, bias, interests", "its own YAML"]
+    assert rows[DR][1:3] == ["none", "interest_extractor=DR"]
     costs = {row[0]: row for row in views.costs(comparison).rows}
     assert costs["SAM"][1:] == ["12,345", "3.0 (3.0)", "1.5", "512 (process)", "1,000"]
-    assert json.loads(rows["SAM"][2]) == 0.001
+    assert json.loads(rows["SAM"][3]) == 0.001
+
+
+def test_models_that_do_not_use_the_same_information_are_named():
+    alike = a_comparison(strength={"SASRec": 0.5, DR: 0.2})
+    assert views.unequal(alike) == []
+    unlike = a_comparison(strength={"SAM": 0.5, "SASRec": 0.2})
+    [note] = views.unequal(unlike)
+    assert "titles, bias, interests (SAM); none (SASRec)" in note
+    assert note in views.main(unlike, "full").notes and note in markdown.text(unlike)
+    [trial] = [trial for trial in unlike.trials if trial["model"] == "SASRec" and trial["seed"] == 1]
+    for changes in ({"settings": {"item_text": "True"}}, {"settings": {}, "tuned": {"item_text": True}}):
+        trial |= {"class": "WEARec", **changes}
+        assert views.besides_ids(unlike)["SASRec"] == "titles"

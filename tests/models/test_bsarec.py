@@ -40,8 +40,10 @@ def literal_low_pass(x, cutoff):
 
 
 def literal_attention(layer, x, first):
-    """Position by position; an item sees itself and the items before it, which begin at ``first``, and padding
-    sees the whole window."""
+    """Position by position: an item sees itself and the items before it, padding sees the whole window.
+
+    The items begin at ``first``.
+    """
     heads, size = layer.num_attention_heads, layer.attention_head_size
     q, k, v = layer.query(x), layer.key(x), layer.value(x)
     out = torch.zeros_like(x)

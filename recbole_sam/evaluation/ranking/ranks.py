@@ -3,6 +3,7 @@
 import torch
 from recbole.evaluator import Collector
 
+from recbole_sam.config.mistakes import check_scores
 from recbole_sam.evaluation.ranking.protocols import PROTOCOLS
 from recbole_sam.models.scores.target_rank import rank, rank_among_all
 
@@ -34,7 +35,8 @@ class RankCollector(Collector):
         self.users, self.ranks = [], {name: [] for name in PROTOCOLS}
 
     def eval_batch_collect(self, scores_tensor, interaction, positive_u, positive_i):
-        """Keeps the ranks of one batch, then collects what RecBole needs (`registry` lets it refuse NaN)."""
+        """Keeps the ranks of one batch, then collects what RecBole needs."""
+        check_scores(scores_tensor, self.config)  # before anything is masked
         users = interaction[self.config["USER_ID_FIELD"]].cpu()
         known = torch.from_numpy(self.known.table(users.numpy())).to(scores_tensor.device)
         target = scores_tensor[positive_u, positive_i].unsqueeze(1)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from recbole_sam.config import our_models
 from recbole_sam.evaluation.ranking import protocols
 from recbole_sam.evaluation.statistics.metrics import names, shown
 from recbole_sam.evaluation.statistics.significance import MIN_USERS
@@ -76,7 +77,8 @@ def narrow(results, protocol):
 
 def remarks(results, protocol):
     """Notes (list of str) on what a protocol's numbers are of."""
-    return [*missing(results), *unranked(results, protocol), *left_out(results, protocol)]
+    of_protocol = [*unranked(results, protocol), *left_out(results, protocol)]
+    return [*missing(results), *of_protocol, *unequal(results)]
 
 
 def certainty(results, protocol):
@@ -154,21 +156,51 @@ def costs(results):
 
 
 def settings(results):
-    """The settings in which each model's trials differ from its own YAML (a Table)."""
-    rows = []
+    """What each model uses besides IDs, and where its trials differ from its own YAML (a Table)."""
+    rows, uses = [], besides_ids(results)
     for label in results.models():
-        trial = next(trial for trial in results.done() if trial["model"] == label)
-        given = {**trial["settings"], **(trial["tuned"] or {})}
+        trial = _trial(results, label)
+        given = _given(trial)
         told = ", ".join(f"{name}={value}" for name, value in given.items()) or "its own YAML"
         rows.append(
             [
                 results.name(label),
+                uses[label],
                 told,
                 _text(trial.get("learning_rate")),
                 _text(trial.get("train_batch_size")),
             ]
         )
-    return Table(SETTINGS, ["model", "set here", "learning rate", "batch"], rows, set(), [])
+    return Table(SETTINGS, ["model", "besides IDs", "set here", "learning rate", "batch"], rows, set(), [])
+
+
+def besides_ids(results):
+    """What each model uses besides the IDs of items (dict of label to str)."""
+    of_all = results.run.get("given", {})
+    found = {}
+    for label in results.models():
+        trial = _trial(results, label)
+        found[label] = ", ".join(our_models.besides_ids(trial["class"], of_all | _given(trial))) or "none"
+    return found
+
+
+def unequal(results):
+    """A note (list of str) on models that do not use the same information."""
+    who = {}
+    for label, uses in besides_ids(results).items():
+        who.setdefault(uses, []).append(results.name(label))
+    if len(who) < 2:
+        return []
+    told = "; ".join(f"{uses} ({', '.join(models)})" for uses, models in who.items())
+    return [f"Not all models use the same besides item IDs: {told}. Part of a lead may come from that."]
+
+
+def _trial(results, label):
+    return next(trial for trial in results.done() if trial["model"] == label)
+
+
+def _given(trial):
+    return {**trial["settings"], **(trial["tuned"] or {})}
 
 
 def failures(results):

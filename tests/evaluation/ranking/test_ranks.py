@@ -107,6 +107,19 @@ def test_sampled_ranks_give_recboles_own_metrics(shop):
     assert np.array_equal(np.sort(users), common.users)
 
 
+def test_a_nan_is_found_where_masked_ranking_does_not_look(shop):
+    """At an item that the user has; as the target of somebody who is left out it would rank first."""
+    common = split.make_split(make_config("SASRec", eval_args=MODES["uni100"], **SETTINGS))
+    config, _, _, test, _ = experiment("SASRec", **SETTINGS)
+    collector = RankCollector(config, common.known, True, torch.zeros((41, 100), dtype=torch.long))
+    user = torch.tensor([int(common.users[0])])
+    known = torch.from_numpy(common.known.table(user.numpy())).max(dim=1).values
+    scores = torch.zeros(1, test._dataset.item_num)
+    scores[0, known] = float("nan")
+    with pytest.raises(TrainingError, match="went astray"):
+        collector.eval_batch_collect(scores, {config["USER_ID_FIELD"]: user}, torch.tensor([0]), known)
+
+
 def test_scores_that_are_no_numbers_end_in_a_sentence(shop):
     common = split.make_split(make_config("SASRec", eval_args=MODES["uni100"], **SETTINGS))
     config, _, _, test, module = experiment("SASRec", **SETTINGS)
