@@ -114,6 +114,10 @@ class eSASRec(OwnNegatives, CausalModel):
         self.define_loss(config, dataset)
         self.define_additions(config, dataset)
 
+    def vectors_to_learn(self, *items):
+        # one draw of dropout for histories and candidates of a step, as in RecTools until 0.15
+        return self.dropout(super().vectors_to_learn(*items))
+
     def all_states(self, item_seq, item_seq_len, item_vectors):
         positions = self.position_embedding.weight[: item_seq.size(1)]
         x = self.dropout(self.look_up(item_seq, item_vectors) + positions)

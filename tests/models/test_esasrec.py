@@ -66,6 +66,18 @@ def test_states_are_those_of_every_beginning(model_and_batch):
         torch.testing.assert_close(states[length - 1], literal_states(model, history[:length])[-1])
 
 
+@torch.no_grad()
+def test_training_drops_out_the_vectors_of_items(model_and_batch):
+    model, batch = model_and_batch
+    items = shaken(model).item_vectors()
+    assert torch.equal(model.eval().vectors_to_learn(), items)
+    model.dropout.p = 0.5
+    learned = model.train().vectors_to_learn()[1:]
+    kept = learned != 0
+    assert 0.3 < kept.float().mean() < 0.7
+    torch.testing.assert_close(learned[kept], 2 * items[1:][kept])
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("n_heads", 3), ("hidden_size", 0), ("loss_negatives", 0), ("loss_type", "TOP1"), ("item_knn", True)],
