@@ -77,7 +77,7 @@ def besides_ids(name, given):
         return []
     settings = yaml_files.content(yaml_files.model_file(name)) | given
     found = [word for setting, word in BESIDES_IDS.items() if settings.get(setting) in (True, "True")]
-    own = uses_interests(name) and settings.get("interest_control") in (None, "None", "shuffled")
+    own = uses_interests(name) and settings.get("interest_control") not in ("constant", "absent")
     return [*found, "interests"] if own else found
 
 

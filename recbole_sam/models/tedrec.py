@@ -18,6 +18,7 @@ from recbole_sam.models.checks import sizes
 from recbole_sam.models.parts.initialisation import normal_weights
 from recbole_sam.models.parts.item_text import ProjectedTexts
 from recbole_sam.models.parts.padding import causal_mask, right_pad
+from recbole_sam.models.scores.additions import length_of_titles
 from recbole_sam.models.scores.next_item import NextItemModel
 
 
@@ -125,7 +126,7 @@ class TedRec(NextItemModel):
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)
         self.position_embedding = nn.Embedding(window, self.hidden_size)
         texts = dataset.item_texts
-        self.titles = ProjectedTexts(texts, nn.Identity(), config["text_scale"])
+        self.titles = ProjectedTexts(texts, nn.Identity(), length_of_titles(config))
         self.experts = PositionalExperts(
             texts.width, self.hidden_size, config["n_experts"], window, config["adaptor_dropout_prob"], std
         )

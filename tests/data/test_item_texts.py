@@ -20,6 +20,7 @@ from recbole_sam.errors import DataError, StoreError, StoreMissingError
 from recbole_sam.interests import stage1
 from recbole_sam.interests.pipeline import catalogue
 from recbole_sam.models.parts.item_text import ProjectedTexts, Standard
+from recbole_sam.models.scores.additions import length_of_titles
 
 
 def test_vectors_are_those_of_the_encoder_by_token(shop):
@@ -219,11 +220,13 @@ def test_texts_are_standardised_where_they_are(silent):
 
 
 def test_text_scale_is_the_length_of_the_titles(shop):
-    for model in ("SASRecText", "UniSRec", "SAM", "ComiRec"):
+    assert length_of_titles({"text_scale": None}) == 1  # a checkpoint older than the setting
+    for model in ("SASRecText", "UniSRec", "SAM", "ComiRec", "TedRec"):
         for given, expected in ((4, 4.0), (None, 15.0 if model == "UniSRec" else 1.0)):
             length = {} if given is None else {"text_scale": given}
             made = experiment(model, item_text=True, **length)[-1]
-            mean = made.item_text.texts[1:].norm(dim=1).mean()
+            titles = made.titles if model == "TedRec" else made.item_text
+            mean = titles.texts[1:].norm(dim=1).mean()
             torch.testing.assert_close(mean, torch.tensor(expected), rtol=1e-3, atol=0)
 
 

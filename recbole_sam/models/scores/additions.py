@@ -15,6 +15,11 @@ from recbole_sam.models.scores.known_users import known_users
 from recbole_sam.models.scores.some_items import SomeItems
 
 
+def length_of_titles(config):
+    """The length (float) that titles' vectors have on average: ``text_scale``, 1 in an older checkpoint."""
+    return 1.0 if config["text_scale"] is None else config["text_scale"]
+
+
 class Additions:
     """The part of a model that adds what it reads to its items and to its scores.
 
@@ -41,9 +46,9 @@ class Additions:
         self.item_text = None
         if our_models.has_item_text(config):
             texts = dataset.item_texts
-            length = config["text_scale"]
-            length = 1.0 if length is None else length  # an older checkpoint has none
-            self.item_text = ProjectedTexts(texts, self.text_adaptor(config, texts.width), length)
+            self.item_text = ProjectedTexts(
+                texts, self.text_adaptor(config, texts.width), length_of_titles(config)
+            )
 
     def text_adaptor(self, config, width):
         """A new module from text vectors [N, width] to [N, d]."""
