@@ -191,6 +191,7 @@ TABLES = {
     "office-masked": Table("amazon-office-products-late-masked", "SAM"),
     "tuned-masked": Table("tuned-masked", "SAM"),
     "redrawn-masked": Table("redrawn-masked", "SAM"),
+    "redrawn-beauty-masked": Table("redrawn-beauty-masked", "SAM"),
     "ablation-masked": Table("ablation-masked", f"SAM{OLD_RATE}"),
     "ablation": Table("ablation", "SAM", ABLATION),
     "ablation-before": Table("ablation", BEFORE, ABLATION_BEFORE),
