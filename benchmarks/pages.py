@@ -357,7 +357,7 @@ def _starred(mean, relative, p):
 def reads(label):
     """What a model of a comparison uses besides item IDs, such as "titles, bias" (str)."""
     entry = entries.parse(label)[0]
-    return ", ".join(our_models.besides_ids(entry.model, entry.given)) or "none"
+    return our_models.besides_ids(entry.model, entry.given)
 
 
 def _marked(relative, p):

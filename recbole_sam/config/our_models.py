@@ -71,14 +71,15 @@ def besides_ids(name, given):
         given (dict): settings that are not its own YAML's, of str or plain values.
 
     Returns:
-        list of str: of ``titles``, ``bias``, ``neighbours`` and ``interests``; of a model of RecBole none.
+        str: such as "titles, bias, interests"; "none", as for every model of RecBole.
     """
     if name not in yaml_files.model_names():
-        return []
+        return "none"
     settings = yaml_files.content(yaml_files.model_file(name)) | given
     found = [word for setting, word in BESIDES_IDS.items() if settings.get(setting) in (True, "True")]
-    own = uses_interests(name) and settings.get("interest_control") not in ("constant", "absent")
-    return [*found, "interests"] if own else found
+    if uses_interests(name) and settings.get("interest_control") not in ("constant", "absent"):
+        found.append("interests")
+    return ", ".join(found) or "none"
 
 
 def _says(name, attribute):

@@ -343,7 +343,7 @@ class Bundle:
             raise DataError("None of the new items is new: the bundle has them all.")
         other = copy.copy(self)
         other._new_titles = self._new_titles | new
-        other.catalogue = self.catalogue.with_more(new, self.facts["sizes"]["items"])
+        other.catalogue = self.catalogue.with_more(new)
         vectors = self._text_encoder().encode(list(new.values()))
         other._new_vectors = vectors if self._new_vectors is None else np.r_[self._new_vectors, vectors]
         other._start()

@@ -83,20 +83,18 @@ class Catalogue:
         """
         return [{"item": str(self.items[number]), "title": self.titles[number]} for number in numbers]
 
-    def with_more(self, titles, first_new):
+    def with_more(self, titles):
         """A longer catalogue.
 
         Args:
-            titles (dict): token to title of items that are not known.
-            first_new (int): number of the first item that came after training.
+            titles (dict): token to title of items that came after training and are not known.
 
         Returns:
             Catalogue: another one.
         """
         items = np.append(self.items, np.array([*titles, None], object)[:-1])
-        return Catalogue(
-            items, np.append(self.titles, np.array([*titles.values(), None], object)[:-1]), first_new
-        )
+        titles = np.append(self.titles, np.array([*titles.values(), None], object)[:-1])
+        return Catalogue(items, titles, len(self.items) if self.first_new is None else self.first_new)
 
     def sessions(self, histories, strict):
         """Histories in numbers, without the items that are not known.

@@ -36,7 +36,8 @@ class RankCollector(Collector):
 
     def eval_batch_collect(self, scores_tensor, interaction, positive_u, positive_i):
         """Keeps the ranks of one batch, then collects what RecBole needs."""
-        check_scores(scores_tensor, self.config)  # before anything is masked
+        if self.masked:  # what is masked here, RecBole's collector would not find
+            check_scores(scores_tensor, self.config)
         users = interaction[self.config["USER_ID_FIELD"]].cpu()
         known = torch.from_numpy(self.known.table(users.numpy())).to(scores_tensor.device)
         target = scores_tensor[positive_u, positive_i].unsqueeze(1)

@@ -180,7 +180,7 @@ def besides_ids(results):
     found = {}
     for label in results.models():
         trial = _trial(results, label)
-        found[label] = ", ".join(our_models.besides_ids(trial["class"], of_all | _given(trial))) or "none"
+        found[label] = our_models.besides_ids(trial["class"], of_all | _given(trial))
     return found
 
 

@@ -14,7 +14,6 @@ class Search:
             for index in range(bundle.people.blocks()):
                 tokens, first, *_ = bundle.people.block(index)
                 self.users.update(zip(tokens.tolist(), range(first, first + len(tokens)), strict=True))
-        self.item_numbers = {token: number for number, token in enumerate(bundle.items) if number}
         self._items = [
             (token, title, f"{token} {title or ''}".lower())
             for token, title in zip(bundle.items[1:], bundle.titles[1:], strict=True)
