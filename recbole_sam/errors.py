@@ -8,7 +8,7 @@ import difflib
 
 
 class RecBoleSAMError(Exception):
-    """Base of every error a user can cause or mend."""
+    """Base of every error a user can cause or fix."""
 
 
 class SettingError(RecBoleSAMError):

@@ -40,7 +40,7 @@ def main(words=None):
         dict: RecBole's result, with ``best_valid_result`` and ``test_result``; None when help was asked for.
 
     Raises:
-        RecBoleSAMError: the user has to mend something.
+        RecBoleSAMError: the user has to fix something.
     """
     words = sys.argv[1:] if words is None else words
     if "--help" in words or "-h" in words:
@@ -49,9 +49,9 @@ def main(words=None):
     given = configuration.parse_words(words)
     bundle = given.pop("bundle", None)
     processes = _processes(given)
-    if bundle is not None:
-        _check_bundle(bundle, processes["nproc"])
     config = configuration.make_config(given)
+    if bundle is not None:
+        _check_bundle(bundle, processes["nproc"], config)
     if config["model"] not in yaml_files.model_names():  # of ours they are checked wherever a Config is made
         setting_names.check_names(config.external_config_dict, config["model"])
     for sentence in setting_names.unread(config.external_config_dict, config["model"]):
@@ -83,14 +83,18 @@ def main(words=None):
     return result
 
 
-def _check_bundle(folder, nproc):
+def _check_bundle(folder, nproc, config):
     """Refuses before training what would be refused after it."""
     if nproc > 1:
         raise SettingError(
             "--bundle is for one process: train with --nproc, then `python -m recbole_sam bundle`."
         )
+    from recbole_sam.serving import bundle_files
+    from recbole_sam.serving.making import supported
     from recbole_sam.serving.making.write import check_free
 
+    supported.check(config)
+    bundle_files.pyarrow_parquet()
     check_free(Path(folder), overwrite=False)
 
 
@@ -164,6 +168,9 @@ def _check_address(ip, port, is_first):
 
 
 def _check_devices(config, nproc):
+    asked = str(config.external_config_dict.get("gpu_id", "")) not in ("", "-1")  # -1: of no GPU
+    if asked and config["use_gpu"] and config["device"].type == "cpu":
+        getLogger().warning("gpu_id is %s, but no such GPU was found: the CPU is used.", config["gpu_id"])
     gpus = len([one for one in str(config["gpu_id"]).split(",") if one.strip()])
     if nproc > 1 and config["device"].type == "cuda" and gpus < nproc:
         raise SettingError(

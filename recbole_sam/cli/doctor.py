@@ -43,7 +43,7 @@ def run(args):
     """
     sections = {
         "versions": versions,
-        "RecBole 1.2.1, adjusted when it is imported (told from versions, not tried here)": adjustments,
+        "RecBole 1.2.1, adjusted when it is imported (judged by version numbers, not tested)": adjustments,
         "hardware": hardware,
         "text encoder": lambda: [text_encoder(args.text_encoder)],
         "API keys": api_keys,
@@ -53,7 +53,7 @@ def run(args):
         try:
             lines = tell()
         except Exception as error:  # the other sections are still of use, the more so when one fails
-            lines = [f"cannot be told: {type(error).__name__}, {first_line(error)}"]
+            lines = [f"unknown: {type(error).__name__}, {first_line(error)}"]
         print(title)
         print("\n".join(f"  {line}" for line in lines))
     return 0

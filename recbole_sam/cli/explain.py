@@ -9,7 +9,9 @@ from recbole_sam.errors import SettingError
 
 def add_parser(subparsers, help):
     """Adds the subcommand ``explain``."""
-    parser = subparsers.add_parser("explain", help=help, description=__doc__, allow_abbrev=False)
+    parser = subparsers.add_parser(
+        "explain", help=help, description="Shows why an item is recommended.", allow_abbrev=False
+    )
     add = parser.add_argument
     add("bundle", help="a folder made by `python -m recbole_sam bundle`")
     add("--user", metavar="USER", help="a known user")

@@ -6,13 +6,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from recbole_sam import page
-from recbole_sam.config import yaml_files
 from recbole_sam.errors import SettingError
 from recbole_sam.prepare import dataset_page, filters
 from recbole_sam.prepare.card import card_line
 from recbole_sam.prepare.conversion import accept, prepare
 from recbole_sam.prepare.folder import check_free, check_name
-from recbole_sam.prepare.sources import table
+from recbole_sam.prepare.sources import presets, table
 from recbole_sam.prepare.sources.from_options import open_source, preset_of, source_given
 
 _PATHS = ("data_path", "cache", "reviews", "meta", "archive", "atomic", "interactions", "items")
@@ -31,8 +30,8 @@ def add_parser(subparsers, help):
     parser = subparsers.add_parser(
         "prepare",
         help=help,
-        description="Writes dataset/NAME/NAME.inter, NAME.item and card.json. Datasets known by "
-        f"name need no files, they are downloaded: {', '.join(yaml_files.dataset_names())}.",
+        description="Writes dataset/NAME/NAME.inter, NAME.item and card.json. These datasets "
+        f"need no files, they are downloaded: {', '.join(presets.downloaded())}.",
         allow_abbrev=False,
     )
     add = parser.add_argument

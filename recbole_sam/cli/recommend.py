@@ -111,7 +111,8 @@ def run(args):
     )
     if frame.empty:
         raise UnknownNameError(
-            "There is nothing to recommend: the bundle knows nobody asked for, or no candidate is left."
+            "There is nothing to recommend: no user or item you gave is in the bundle, or no candidate is "
+            "left."
         )
     if args.output:
         table_files.write(frame, args.output)

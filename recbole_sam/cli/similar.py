@@ -3,7 +3,9 @@
 
 def add_parser(subparsers, help):
     """Adds the subcommand ``similar``."""
-    parser = subparsers.add_parser("similar", help=help, description=__doc__, allow_abbrev=False)
+    parser = subparsers.add_parser(
+        "similar", help=help, description="Lists the items nearest to an item.", allow_abbrev=False
+    )
     add = parser.add_argument
     add("bundle", help="a folder made by `python -m recbole_sam bundle`")
     add("--item", action="append", required=True, metavar="ITEM", help="may be repeated")

@@ -27,9 +27,16 @@ OTHER_LIBRARIES = {
     "lr": "learning_rate", "batch_size": "train_batch_size", "num_epochs": "epochs", "n_epochs": "epochs",
     "patience": "stopping_step", "optimizer": "learner", "max_len": "MAX_ITEM_LIST_LENGTH",
     "max_seq_length": "MAX_ITEM_LIST_LENGTH", "maxlen": "MAX_ITEM_LIST_LENGTH",
-    "embedding_dim": "embedding_size", "hidden_dim": "hidden_size",
+    "embedding_dim": "embedding_size", "hidden_dim": "hidden_size", "max_epochs": "epochs",
+    "bs": "train_batch_size", "device": "use_gpu",
 }  # fmt: skip
 """What other libraries call settings of RecBole, where spelling would lead to none or to a wrong one."""
+_OTHER_NAMES = {
+    "dropout": "hidden_dropout_prob", "dropout_prob": "hidden_dropout_prob", "num_heads": "n_heads",
+    "num_layers": "n_layers", "n_layers": "num_layers", "embedding_size": "hidden_size",
+    "hidden_size": "embedding_size",
+}  # fmt: skip
+"""Settings of some of RecBole's models, and what others of them call the same."""
 # What an item's text vector depends on.
 ENCODER = ("item_text_fields", "text_encoder", "text_encoder_dim", "text_pooling", "text_max_length",
            "text_normalize", "interest_seed", "interest_dtype")  # fmt: skip
@@ -145,11 +152,13 @@ def unread(given, model):
         list of str: a sentence each.
     """
     readers = _readers()
-    return [
-        f"{model} does not read {name}, a setting of {_listed(readers[name])}: leave it out."
-        for name in sorted(set(given) & set(readers))
-        if model not in readers[name]
-    ]
+    sentences = []
+    for name in sorted(set(given) & set(readers)):
+        if model not in readers[name]:
+            other = _OTHER_NAMES.get(name)
+            advice = f"did you mean {other}?" if model in readers.get(other, ()) else "leave it out."
+            sentences.append(f"{model} does not read {name}, a setting of {_listed(readers[name])}: {advice}")
+    return sentences
 
 
 def _listed(models):

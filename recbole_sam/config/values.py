@@ -3,7 +3,7 @@
 import ast
 import math
 
-from recbole_sam.config import yaml_files
+from recbole_sam.config import our_models, yaml_files
 from recbole_sam.config.forms import (
     COUNTS,
     FORMS,
@@ -46,6 +46,8 @@ def check(config):
         _check_valid_metric(config)
     _check_samples(config)
     _check_together(config)
+    if not _is_of_recbole(config):
+        our_models.model_class(config["model"]).check_settings(config)
 
 
 def check_lists(given):

@@ -58,7 +58,7 @@ class CachedEncoder:
                 vector_of = self._vectors(connection, keys)
         except (sqlite3.Error, OSError) as error:
             raise CacheError(
-                f"The cache of text embeddings {self.path} cannot be used ({error}): mend or delete it, or "
+                f"The cache of text embeddings {self.path} cannot be used ({error}): repair or delete it, or "
                 "set text_cache_dir to another folder."
             ) from error
         if not texts:

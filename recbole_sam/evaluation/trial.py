@@ -89,7 +89,7 @@ def run_trial(job, folder):
 
     Raises:
         DataError: this model's data is not the common split.
-        RecBoleSAMError: anything else a user can mend.
+        RecBoleSAMError: anything else a user can fix.
     """
     from recbole_sam.evaluation.split import load
 

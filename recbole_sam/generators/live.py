@@ -154,7 +154,7 @@ def check_failures(report, settings, at_least):
         raise TooManyFailuresError(
             f"{report.failed:,} of {report.users:,} users got no answer (llm_max_failed_share is "
             f"{settings.max_failed_share}); the commonest reasons: {reasons}. Answers so far are "
-            "kept; mend the cause and run the same command again."
+            "kept; fix the cause and run the same command again."
         )
     if report.unusable >= FEWEST_FAILED and report.unusable > allowed:
         raise TooManyFailuresError(

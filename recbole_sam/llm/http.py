@@ -54,7 +54,7 @@ def http_client(kind, **options):
     except OSError as error:
         raise SettingError(
             f"The certificates in the environment (SSL_CERT_FILE, SSL_CERT_DIR) cannot be read ({error}): "
-            "mend or unset the variable."
+            "fix or unset the variable."
         ) from None
 
 

@@ -12,7 +12,6 @@ import torch
 from recbole.model.layers import MultiHeadAttention
 from torch import nn
 
-from recbole_sam.errors import SettingError
 from recbole_sam.models.checks import sizes
 from recbole_sam.models.parts.frequency import FeedForward, at_newest_item, split_frequencies
 from recbole_sam.models.parts.initialisation import normal_weights
@@ -78,6 +77,13 @@ class BSARec(NextItemModel):
         ``MAX_ITEM_LIST_LENGTH`` long, so scores do not depend on how far RecBole padded a batch.
     """
 
+    @classmethod
+    def check_settings(cls, config):
+        super().check_settings(config)
+        sizes.check_encoder(config)
+        sizes.check_share(config, "alpha")
+        sizes.check(config, "cutoff", least=0)
+
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
 
@@ -87,7 +93,6 @@ class BSARec(NextItemModel):
         self.hidden_dropout_prob = config["hidden_dropout_prob"]
         self.layer_norm_eps = config["layer_norm_eps"]
         self.initializer_range = config["initializer_range"]
-        self._check_settings(config)
 
         # define layers
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)
@@ -102,13 +107,6 @@ class BSARec(NextItemModel):
         # loss and additions
         self.define_loss(config, dataset)
         self.define_additions(config, dataset)
-
-    @staticmethod
-    def _check_settings(config):
-        sizes.check_encoder(config)
-        if not 0 <= config["alpha"] <= 1:
-            raise SettingError(f"alpha={config['alpha']} is no share: set it from 0 to 1.")
-        sizes.check(config, "cutoff", least=0)
 
     def forward(self, item_seq, item_seq_len, item_vectors):
         item_seq = left_pad(item_seq, item_seq_len, self.max_seq_length)

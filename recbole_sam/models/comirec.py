@@ -69,6 +69,14 @@ class ComiRec(MultiInterestModel):
         have weights for each position, and the newest item has the same position for every user.
     """
 
+    @classmethod
+    def check_settings(cls, config):
+        super().check_settings(config)
+        if config["interest_extractor"] not in EXTRACTORS:
+            name = config["interest_extractor"]
+            raise SettingError(f"interest_extractor={name!r} is none of ComiRec's: set it to SA or DR.")
+        sizes.check(config, "hidden_size", "interest_size", "routing_iterations", "inner_size")
+
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
 
@@ -77,11 +85,6 @@ class ComiRec(MultiInterestModel):
         self.interest_extractor = config["interest_extractor"]
         self.initializer_range = config["initializer_range"]
         self.hidden_dropout_prob = config["hidden_dropout_prob"] or 0  # None in an older checkpoint
-        if self.interest_extractor not in EXTRACTORS:
-            raise SettingError(
-                f"interest_extractor={self.interest_extractor!r} is none of ComiRec's: set it to SA or DR."
-            )
-        sizes.check(config, "hidden_size", "interest_size", "routing_iterations", "inner_size")
 
         # define layers
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from recbole_sam.errors import SettingError, StoreMissingError
+from recbole_sam.errors import StoreMissingError
+from recbole_sam.models.checks import sizes
 from recbole_sam.models.comirec import ComiRec
 from recbole_sam.models.parts.attention import masked_mean
 from recbole_sam.models.scores.multi_interest import Interests
@@ -69,6 +70,11 @@ class EIMF(ComiRec):
     dataset_hook = "OptionalInterestsDataset"
     reads_interests = True
 
+    @classmethod
+    def check_settings(cls, config):
+        super().check_settings(config)
+        sizes.check_temperature(config, "alignment_temperature")
+
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
 
@@ -76,10 +82,6 @@ class EIMF(ComiRec):
         self.alignment_weight = config["alignment_weight"]
         self.alignment_temperature = config["alignment_temperature"]
         self.semantic_weight = config["semantic_weight"]
-        if not self.alignment_temperature > 0:
-            raise SettingError(
-                f"alignment_temperature={self.alignment_temperature} makes no sense: set it above 0."
-            )
 
         # the interest table: looked up, never trained, not saved with the weights
         interests = dataset.interests

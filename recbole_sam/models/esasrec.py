@@ -92,13 +92,17 @@ class eSASRec(OwnNegatives, CausalModel):
 
     loss_types = ("SSM", "CE", "BPR")
 
+    @classmethod
+    def check_settings(cls, config):
+        super().check_settings(config)
+        sizes.check_transformer(config)
+
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
 
         # load parameters info
         self.n_layers = config["n_layers"]
         self.hidden_size = config["hidden_size"]  # same as embedding_size
-        sizes.check_transformer(config)
 
         # define layers
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)

@@ -115,6 +115,19 @@ class HSTU(OwnNegatives, CausalModel):
         RecBole puts them: under the causal mask nothing real sees the padding behind it.
     """
 
+    @classmethod
+    def check_settings(cls, config):
+        super().check_settings(config)
+        sizes.check(config, "n_layers")
+        sizes.check_heads(config)
+        switches.check(config, "time_bias")
+        sizes.check_temperature(config)
+        if config["time_bias"] and config["train_targets"] == "sequence":
+            raise SettingError(
+                "time_bias needs times, which whole sequences do not hold: set time_bias to False, or "
+                "train_targets to 'all'."
+            )
+
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
 
@@ -123,16 +136,6 @@ class HSTU(OwnNegatives, CausalModel):
         self.hidden_size = config["hidden_size"]  # same as embedding_size
         self.temperature = config["temperature"]
         self.TIMES = config["TIME_FIELD"] + config["LIST_SUFFIX"]
-        sizes.check(config, "n_layers")
-        sizes.check_heads(config)
-        switches.check(config, "time_bias")
-        if not self.temperature > 0:
-            raise SettingError(f"temperature={self.temperature} makes no sense: set it above 0.")
-        if config["time_bias"] and config["train_targets"] == "sequence":
-            raise SettingError(
-                "time_bias needs times, which whole sequences do not hold: set time_bias to False, or "
-                "train_targets to 'all'."
-            )
 
         # define layers
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)

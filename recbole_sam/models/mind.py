@@ -71,6 +71,16 @@ class MIND(MultiInterestModel):
         so that the newest item has the same starting logits for every user.
     """
 
+    @classmethod
+    def check_settings(cls, config):
+        super().check_settings(config)
+        if not float(config["label_power"]) >= 1:
+            raise SettingError(
+                f"label_power={config['label_power']} makes no sense: set a number from 1 on, or "
+                ".inf for the best match alone."
+            )
+        sizes.check(config, "hidden_size", "interest_size", "routing_iterations")
+
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
 
@@ -82,12 +92,6 @@ class MIND(MultiInterestModel):
         self.label_power = float(config["label_power"])
         self.initializer_range = config["initializer_range"]
         self.hidden_dropout_prob = config["hidden_dropout_prob"] or 0  # None in an older checkpoint
-        if not self.label_power >= 1:
-            raise SettingError(
-                f"label_power={config['label_power']} makes no sense: set a number from 1 on, or "
-                ".inf for the best match alone."
-            )
-        sizes.check(config, "hidden_size", "interest_size", "routing_iterations")
 
         # define layers
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)

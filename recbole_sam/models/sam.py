@@ -64,6 +64,11 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
     reads_item_texts = ("item_text", "interest_evidence")
     loss_types = ("CE", "BPR", "BCE", "SSM")
 
+    @classmethod
+    def check_settings(cls, config):
+        super().check_settings(config)
+        sam_settings.check(config)
+
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
 
@@ -79,7 +84,6 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
         self.interest_attention = config["interest_attention"] is not False
         self.interest_control = config["interest_control"]
         self.loss_chunk_size = config["loss_chunk_size"]
-        sam_settings.check(config)
         self.attach_interests(config, dataset)
 
         # define layers and loss

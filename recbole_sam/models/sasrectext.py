@@ -28,9 +28,13 @@ class SASRecText(CausalModel, SASRec):
 
     had_item_text = True
 
-    def __init__(self, config, dataset):
+    @classmethod
+    def check_settings(cls, config):
+        super().check_settings(config)
         sizes.check_encoder(config)
         sizes.check(config, "n_layers")
+
+    def __init__(self, config, dataset):
         super().__init__(config, dataset)
         self.define_loss(config, dataset)
         self.define_additions(config, dataset)

@@ -124,6 +124,16 @@ class STOSA(NextItemModel):
     input_type = InputType.PAIRWISE
     loss_types = None
 
+    @classmethod
+    def check_settings(cls, config):
+        super().check_settings(config)
+        sizes.check_transformer(config)
+        if config["train_neg_sample_args"]["distribution"] == "none":
+            raise SettingError(
+                "STOSA's loss compares with a sampled item, but train_neg_sample_args is off: set "
+                "--train_neg_sample_args=\"{'distribution': 'uniform', 'sample_num': 1}\"."
+            )
+
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
 
@@ -135,12 +145,6 @@ class STOSA(NextItemModel):
         self.layer_norm_eps = config["layer_norm_eps"]
         self.initializer_range = config["initializer_range"]
         self.pvn_weight = config["pvn_weight"]
-        sizes.check_transformer(config)
-        if config["train_neg_sample_args"]["distribution"] == "none":
-            raise SettingError(
-                "STOSA's loss compares with a sampled item, but train_neg_sample_args is off: set "
-                "--train_neg_sample_args=\"{'distribution': 'uniform', 'sample_num': 1}\"."
-            )
 
         # define layers
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)

@@ -108,18 +108,21 @@ class TedRec(NextItemModel):
     had_item_text = True
     loss_types = ("CE",)
 
+    @classmethod
+    def check_settings(cls, config):
+        super().check_settings(config)
+        sizes.check_encoder(config)
+        sizes.check(config, "n_layers", "n_experts")
+        sizes.check_temperature(config)
+        if config["item_text"] is not True:
+            raise SettingError("TedRec fuses titles with histories: leave item_text True.")
+
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
 
         # load parameters info
         self.hidden_size = config["hidden_size"]
         self.temperature = config["temperature"]
-        sizes.check_encoder(config)
-        sizes.check(config, "n_layers", "n_experts")
-        if not self.temperature > 0:
-            raise SettingError(f"temperature={self.temperature} makes no sense: set it above 0.")
-        if config["item_text"] is not True:
-            raise SettingError("TedRec fuses titles with histories: leave item_text True.")
 
         # define layers
         window, std, dropout = self.max_seq_length, config["initializer_range"], config["hidden_dropout_prob"]

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from recbole_sam.errors import SettingError
 from recbole_sam.models.checks import sizes
 from recbole_sam.models.sasrectext import SASRecText
 
@@ -62,14 +61,17 @@ class UniSRec(SASRecText):
 
     loss_types = ("CE",)
 
+    @classmethod
+    def check_settings(cls, config):
+        super().check_settings(config)
+        sizes.check(config, "n_experts")
+        sizes.check_temperature(config)
+
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
         self.temperature = config["temperature"]
-        if not self.temperature > 0:
-            raise SettingError(f"temperature={self.temperature} makes no sense: set it above 0.")
 
     def text_adaptor(self, config, width):
-        sizes.check(config, "n_experts")
         dropout = config["adaptor_dropout_prob"]
         return WhiteningExperts(width, self.hidden_size, config["n_experts"], dropout, self.initializer_range)
 

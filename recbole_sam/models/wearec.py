@@ -10,7 +10,6 @@ Reference:
 
 from torch import nn
 
-from recbole_sam.errors import SettingError
 from recbole_sam.models.checks import sizes
 from recbole_sam.models.parts.frequency import FilterBlock, at_newest_item
 from recbole_sam.models.parts.initialisation import normal_weights
@@ -30,6 +29,12 @@ class WEARec(NextItemModel):
         whose checkpoint gives the published numbers (``benchmarks.checkpoints``).
     """
 
+    @classmethod
+    def check_settings(cls, config):
+        super().check_settings(config)
+        sizes.check_encoder(config)
+        sizes.check_share(config, "alpha")
+
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
 
@@ -38,9 +43,6 @@ class WEARec(NextItemModel):
         self.hidden_size = config["hidden_size"]  # same as embedding_size
         self.layer_norm_eps = config["layer_norm_eps"]
         self.window = self.max_seq_length + self.max_seq_length % 2
-        sizes.check_encoder(config)
-        if not 0 <= config["alpha"] <= 1:
-            raise SettingError(f"alpha={config['alpha']} is no share: set it from 0 to 1.")
 
         # define layers
         self.item_embedding = nn.Embedding(self.n_items, self.hidden_size, padding_idx=0)

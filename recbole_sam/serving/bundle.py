@@ -524,7 +524,7 @@ class Bundle:
 
     def _check_k(self, k):
         if not is_count(k, 1):
-            raise SettingError(f"k is {k!r}; it must be a whole number from 1.")
+            raise SettingError(f"top-k is {k!r}; it must be a whole number from 1.")
 
 
 def _blocks_of(folder, titles, lists, job, suffix):

@@ -122,7 +122,7 @@ def check_part(part):
         SettingError: naming the parts.
     """
     if part not in HISTORIES:
-        raise SettingError(f"history is {part!r}; it must be {', '.join(HISTORIES)}.")
+        raise SettingError(f"history is {part!r}; it must be one of {', '.join(HISTORIES)}.")
 
 
 def _columns(table):

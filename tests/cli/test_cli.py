@@ -199,7 +199,7 @@ def test_interests_of_a_misspelt_dataset(shop, capsys):
     ("words", "said"),
     [
         ([], "required: command"),
-        (["dance"], "invalid choice: 'dance'"),
+        (["dance"], "There is no command 'dance': `recbole-sam --help` lists them."),
         (["doctor", "--verbose"], "unrecognised: --verbose. (`recbole-sam doctor --help`"),
         (["recommend", "b", "--items=a", "--topk=3"], "unrecognised: --topk=3. Did you mean --top-k?"),
         (["recommend", "b", "--item=a"], "unrecognised: --item=a. Did you mean --items"),

@@ -23,6 +23,16 @@ def test_a_setting_of_another_model_is_told(shop, caplog, monkeypatch):
     assert [record.getMessage() for record in caplog.records] == [sentence] and trained == ["BSARec"]
 
 
+@pytest.mark.parametrize("given, said", [("7", True), ("-1", False), (None, False)])
+def test_a_gpu_that_is_not_there_is_named(shop, caplog, monkeypatch, given, said):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("recbole.quick_start.run", lambda *rest, **more: None)
+    words = ["--model=BSARec", "--dataset=shop"] + ([f"--gpu_id={given}"] if given else [])
+    with caplog.at_level(logging.WARNING):
+        run.main(words)
+    assert ("gpu_id is 7, but no such GPU was found: the CPU is used." in caplog.text) == said
+
+
 def test_readers_are_named():
     [sentence] = setting_names.unread(["interest_size", "epochs", "hidden_size"], "STOSA")
     assert sentence.startswith(
@@ -30,11 +40,15 @@ def test_readers_are_named():
     )
     [sentence] = setting_names.unread(["n_layers", "learning_rate"], "GRU4Rec")
     assert sentence.startswith("GRU4Rec does not read n_layers, a setting of BSARec, HSTU, SAM and ")
+    assert sentence.endswith(": did you mean num_layers?")
 
 
 def test_settings_of_recboles_models_have_readers_too():
     [sentence] = setting_names.unread(["embedding_size", "hidden_size"], "SAM")
     assert sentence.startswith("SAM does not read embedding_size, a setting of ")
+    assert sentence.endswith(": did you mean hidden_size?")
+    [sentence] = setting_names.unread(["dropout"], "SAM")
+    assert sentence == "SAM does not read dropout, a setting of NNCF: did you mean hidden_dropout_prob?"
 
 
 def test_a_model_of_titles_reads_no_setting_of_phrases():

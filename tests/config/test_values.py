@@ -42,6 +42,28 @@ from recbole_sam.errors import SettingError
         ({"model": "EIMF", "alignment_weight": "-1"}, "alignment_weight must be a number from 0 on"),
         ({"model": "eSASRec", "attn_dropout_prob": "None"}, "attn_dropout_prob must be a number such as"),
         ({"model": "MIND", "label_power": "much"}, "label_power must be a number such as inf, not 'much'"),
+        # what a model says itself, before any data is read or a language model is paid
+        ({"interest_control": "random"}, "interest_control is 'random'; it must be"),
+        ({"train_targets": "sequence"}, "history_filter reads a history both ways"),
+        ({"compile": "True"}, "set compile to False"),
+        ({"interest_text": "True", "item_text": "False"}, "set item_text to True, or interest_text to False"),
+        ({"loss_chunk_size": "128"}, "set repeat_bias to False, or take loss_type SSM"),
+        ({"loss_type": "SSM", "item_knn": "True"}, "take another loss_type than SSM"),
+        ({"model": "HSTU", "train_targets": "sequence"}, "set time_bias to False"),
+        ({"model": "SASRecText", "n_heads": "3"}, r"hidden_size \(64\) must be a multiple of n_heads \(3\)"),
+        (
+            {"model": "SASRecText", "loss_type": "BPR", "train_targets": "sequence"},
+            "draws no negatives for BPR",
+        ),
+        ({"model": "UniSRec", "temperature": "0"}, "temperature=0 makes no sense"),
+        ({"model": "TedRec", "item_text": "False"}, "leave item_text True"),
+        ({"model": "WEARec", "alpha": "2"}, "alpha=2 is no share"),
+        ({"model": "BSARec", "cutoff": "-1"}, "cutoff"),
+        ({"model": "MIND", "label_power": "0.5"}, "label_power=0.5 makes no sense"),
+        ({"model": "ComiRec", "interest_extractor": "SR"}, "'SR' is none of ComiRec's"),
+        ({"model": "EIMF", "alignment_temperature": "0"}, "alignment_temperature=0 makes no sense"),
+        ({"model": "STOSA", "train_neg_sample_args": "None"}, "STOSA's loss compares with a sampled item"),
+        ({"model": "eSASRec", "item_knn_size": "0", "item_knn": "True", "loss_type": "CE"}, "item_knn_size"),
     ],
 )
 def test_what_recbole_would_find_out_late(shop, wrong, sentence):

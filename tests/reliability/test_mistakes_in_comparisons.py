@@ -188,6 +188,12 @@ AGAIN = [
     (ADD, ["--tune=3"], "does not go with --add"),
     (["compare", "--from=run", "--add=SINEE"], [], "Did you mean SINE"),
     (["compare", "--from=run", "--add=SINE:epochs=3"], [], "must be the same for all models"),
+    (
+        ["compare", "--from=run", "--add=SAM:interest_control=random"],
+        [],
+        "SAM:interest_control=random: interest",
+    ),
+    (["compare", "--from=run", "--add=SAM:compile=True"], [], "SAM:compile=True: compiled, history_filter's"),
     (ADD, ["--learning_rate=0.1"], "other settings"),
     (ADD, ["--epochs=2"], "it has epochs=1, which --add keeps"),
     (TRAIN, ["--learning_rate=0.1"], "other settings"),

@@ -87,6 +87,16 @@ def test_similar(place, capsys):
         (("bundle", "absent.pth", "--output={b}"), "--overwrite"),
         (("run", "--model=SAM", "--dataset=shop", "--bundle={b}"), "--overwrite"),
         (("run", "--model=SAM", "--dataset=shop", "--bundle=x", "--nproc=2"), "one process"),
+        (("run", "--model=DIN", "--dataset=shop", "--bundle=x"), "DIN cannot be bundled"),
+        (("run", "--model=HSTU", "--dataset=shop", "--bundle=x"), "Train it with time_bias=False"),
+        (
+            ("recommend", "{b}", "--user=u1", "--history=test"),
+            "history is 'test'; it must be one of full",
+        ),
+        (
+            ("recommend", "{b}", "--items=i1", "--new-interests=off"),
+            "new-interests is 'off'; it must be live",
+        ),
     ),
 )
 def test_mistakes_are_sentences(place, capsys, words, said):

@@ -7,8 +7,8 @@ from recbole_sam.models.checks import sizes, switches
 from recbole_sam.models.parts.controls import CONTROLS
 
 SWITCHES = (
-    "item_text", "newest_item", "final_norm", "repeat_bias", "interest_evidence", "interest_attention",
-    "interest_text", "item_knn", "history_filter", "compile",
+    "newest_item", "final_norm", "interest_evidence", "interest_attention", "interest_text", "history_filter",
+    "compile",
 )  # fmt: skip
 
 READOUTS = ("max", "mean")

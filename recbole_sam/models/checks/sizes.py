@@ -64,6 +64,26 @@ def check_heads(config):
         )
 
 
+def check_temperature(config, name="temperature"):
+    """Refuses a temperature that scores cannot be divided by.
+
+    Raises:
+        SettingError: it is not above 0.
+    """
+    if not config[name] > 0:
+        raise SettingError(f"{name}={config[name]} makes no sense: set it above 0.")
+
+
+def check_share(config, name):
+    """Refuses what is no share.
+
+    Raises:
+        SettingError: it is not from 0 to 1.
+    """
+    if not 0 <= config[name] <= 1:
+        raise SettingError(f"{name}={config[name]} is no share: set it from 0 to 1.")
+
+
 def check_dropout(config, *names):
     """Refuses what is no probability below 1.
 

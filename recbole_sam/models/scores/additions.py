@@ -5,7 +5,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from recbole_sam.config import our_models
-from recbole_sam.models.checks import switches
 from recbole_sam.models.parts.item_text import ProjectedTexts
 from recbole_sam.models.parts.padding import real_items
 from recbole_sam.models.parts.unchanged import WhileUnchanged
@@ -41,7 +40,6 @@ class Additions:
 
     def define_item_text(self, config, dataset):
         """The projection of titles, ``self.item_text``; None without the setting."""
-        switches.check(config, "item_text")
         self._items = WhileUnchanged()
         self.item_text = None
         if our_models.has_item_text(config):
@@ -59,7 +57,6 @@ class Additions:
 
     def define_score_additions(self, config, dataset):
         """``self.repeat_bias`` and ``self.item_knn``, each None without its setting."""
-        switches.check(config, "repeat_bias")
         self.repeat_bias = repeats.initial_bias(dataset.inter_feat, self) if config["repeat_bias"] else None
         self.item_knn = item_knn.configured(config, dataset, self)
 

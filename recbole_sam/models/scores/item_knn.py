@@ -19,7 +19,6 @@ import torch
 from scipy import sparse
 from torch import nn
 
-from recbole_sam.models.checks import sizes, switches
 from recbole_sam.models.parts.attention import recency_positions
 
 NEWEST_WEIGHT, FADING = 8.0, 0.8
@@ -113,14 +112,9 @@ def configured(config, dataset, model):
 
     Returns:
         ItemNeighbours or None: None without ``item_knn``.
-
-    Raises:
-        SettingError: a value makes no sense.
     """
-    switches.check(config, "item_knn")
     if not config["item_knn"]:
         return None
-    sizes.check(config, "item_knn_size")
     return ItemNeighbours(dataset, model, config["item_knn_size"])
 
 

@@ -6,7 +6,7 @@ from recbole.model.loss import BPRLoss
 from torch import nn
 
 from recbole_sam.errors import SettingError
-from recbole_sam.models.checks import sampled_negatives
+from recbole_sam.models.checks import sampled_negatives, sizes, switches
 from recbole_sam.models.scores.additions import Additions
 from recbole_sam.models.scores.linear_cross_entropy import linear_cross_entropy
 from recbole_sam.models.scores.sampled_softmax import NegativeSampler, negative_weights, sampled_softmax
@@ -25,19 +25,37 @@ class NextItemModel(Additions, SequentialRecommender):
     dataset_hook = "ItemTextDataset"
     loss_types = ("CE", "BPR")
     loss_chunk_size = None
+    check_negatives = staticmethod(sampled_negatives.check)
 
-    def define_loss(self, config, dataset):
-        """RecBole's losses by ``loss_type``, and sampled softmax (``SSM``).
+    def __init__(self, config, dataset):
+        self.check_settings(config)
+        super().__init__(config, dataset)
+
+    @classmethod
+    def check_settings(cls, config):
+        """Refuses settings that the model cannot have; ``values.check`` asks before any data is read.
+
+        Args:
+            config (Config): of the model. None is a setting that a checkpoint of an earlier version lacks.
 
         Raises:
-            SettingError: it is none of the model's ``loss_types``, or its settings make no sense.
+            SettingError: the first one that is wrong, and what to do.
         """
+        switches.check(config, "item_text", "repeat_bias", "item_knn")
+        if config["item_knn"]:
+            sizes.check(config, "item_knn_size")
+        if cls.loss_types is not None and config["loss_type"] not in cls.loss_types:
+            known = " or ".join(cls.loss_types)
+            raise SettingError(
+                f"loss_type={config['loss_type']!r} is no loss of {cls.__name__}: set it to {known}."
+            )
+        if config["loss_type"] == "SSM":
+            cls.check_negatives(config)
+
+    def define_loss(self, config, dataset):
+        """RecBole's losses by ``loss_type``, and sampled softmax (``SSM``)."""
         self.loss_type = config["loss_type"]
-        if self.loss_type not in self.loss_types:
-            name, known = type(self).__name__, " or ".join(self.loss_types)
-            raise SettingError(f"loss_type={self.loss_type!r} is no loss of {name}: set it to {known}.")
         if self.loss_type == "SSM":
-            sampled_negatives.check(config)
             targets = dataset.inter_feat[self.ITEM_ID]
             weights = negative_weights(config["loss_distribution"], targets, self.n_items)
             self.negative_sampler = NegativeSampler(weights, config["loss_negatives"])

@@ -63,10 +63,10 @@ class OwnNegatives:
     """
 
     loss_types = ("SSM", "CE")
+    check_negatives = staticmethod(sampled_negatives.check_draws)
 
     def define_loss(self, config, dataset):
         if config["loss_type"] == "SSM":
-            sampled_negatives.check_draws(config)
             self.loss_type, self.n_negatives = "SSM", config["loss_negatives"]
         else:
             super().define_loss(config, dataset)

@@ -21,12 +21,13 @@ class WholeSequenceModel(NextItemModel):
 
     learns_sequences = True
 
-    def define_loss(self, config, dataset):
-        super().define_loss(config, dataset)
-        if config["train_targets"] == "sequence" and self.loss_type not in ("CE", "SSM"):
+    @classmethod
+    def check_settings(cls, config):
+        super().check_settings(config)
+        if config["train_targets"] == "sequence" and config["loss_type"] not in ("CE", "SSM"):
             raise SettingError(
-                f"train_targets 'sequence' draws no negatives for {self.loss_type}: set loss_type to CE, or "
-                "train_targets to 'all'."
+                f"train_targets 'sequence' draws no negatives for {config['loss_type']}: set loss_type to "
+                "CE, or train_targets to 'all'."
             )
 
     def represent_all(self, windows, item_vectors, counted):

@@ -79,6 +79,8 @@ def _way(args, preset):
         )
     if preset:
         raise SettingError(f"The {preset.title} is yours: give it with --interactions=FILE.")
+    if titled := presets.titled(args.dataset):
+        raise UnknownNameError(f"{args.dataset} is RecBole's, without titles: give --dataset={titled}.")
     raise UnknownNameError(
         f"{args.dataset} is not a dataset known here, so give its files (--interactions=, "
         f"--reviews= or --atomic=).{nearest(args.dataset, presets.names())}"

@@ -55,6 +55,11 @@ def names():
     return [name for name in yaml_files.dataset_names() if load(name)]
 
 
+def downloaded():
+    """list of str: the presets that ``prepare`` fetches by itself, in alphabetical order."""
+    return [name for name in names() if load(name).files]
+
+
 def titled(name):
     """The preset that has titles for data RecBole offers without.
 

@@ -80,9 +80,11 @@ def check_free(folder, overwrite):
     except OSError as error:
         raise _refused(folder, error) from error
     if not bundle_files.is_bundle(folder):
-        raise DataError(f"{folder} exists and is no bundle: it is not replaced. Give another --output.")
+        raise DataError(f"{folder} exists and is no bundle: it is not replaced. Name another folder.")
     if not overwrite:
-        raise DataError(f"{folder} exists already. Add --overwrite to replace it.")
+        raise DataError(
+            f"{folder} exists already. Name another folder, or replace it by `bundle --overwrite`."
+        )
 
 
 def _refused(folder, error):

@@ -25,7 +25,7 @@ def check_numbers(numbers, most):
     wrong = [number for number in numbers if not isinstance(number, int) or not 1 <= number <= most]
     if wrong:
         has = f"the interests are numbered from 1 to {most}" if most else "there are no interests"
-        raise SettingError(f"without_interests names {wrong[0]!r}, and {has}.")
+        raise SettingError(f"without-interest names {wrong[0]!r}, and {has}.")
     return numbers
 
 
