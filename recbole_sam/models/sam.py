@@ -41,19 +41,17 @@ class SAM(InterestReader, WholeSequenceModel, MultiInterestModel):
     interest, projected into the ID space, attends to the history; ``n_layers`` of a Transformer let the K
     views look at each other (by default none); an item's score is its best match with any of them.
 
-    Differences to the reference implementation, all of them the paper's meaning: padded interests are
-    masked in the attention and in the mean; positions are counted from the newest item, because RecBole
-    pads on the right; a user without interests, or whom the dataset does not know, gets learned ones.
+    Unlike the reference implementation, and as the paper means it, padded interests are masked; positions
+    count from the newest item, as RecBole pads on the right; users without interests get learned ones.
 
     Beyond the paper, each a setting (docs/method.md; ``SAM-paper.yaml`` turns all of them off):
     ``interest_readout`` (the best match counts, where the paper takes the mean of the views),
     ``learned_queries`` (interests that all users have), ``item_text`` (an item is also its title),
     ``history_filter`` (what WEARec's filters make of the history is added to every view), ``newest_item`` (so
     is the newest item), ``final_norm`` (a LayerNorm of each view, or of their mean), ``repeat_bias`` (one
-    learned number for the items already in the history),
-    ``interest_evidence`` (a training sample sees an interest only with an item that supports it),
-    ``interest_text`` (an interest's own text is added to its view), ``item_knn`` (the history's items vote
-    for what others took with them).
+    learned number for the items already in the history), ``interest_evidence`` (a training sample sees an
+    interest only with an item that supports it), ``interest_text`` (an interest's own text is added to its
+    view), ``item_knn`` (the history's items vote for what others took with them).
 
     Raises:
         SettingError: a setting that makes no sense, or a dataset without interests.

@@ -34,7 +34,7 @@ def check_how(how):
         SettingError: naming the ways.
     """
     if how not in HOW:
-        raise SettingError(f"new-interests is {how!r}; it must be {' or '.join(HOW)}.")
+        raise SettingError(f"new-interests is {how!r}; it must be one of {', '.join(HOW)}.")
 
 
 class Strangers:

@@ -95,7 +95,7 @@ def test_similar(place, capsys):
         ),
         (
             ("recommend", "{b}", "--items=i1", "--new-interests=off"),
-            "new-interests is 'off'; it must be live",
+            "new-interests is 'off'; it must be one of live",
         ),
     ),
 )
