@@ -26,7 +26,8 @@ def load(folder):
         folder (str or Path): as ``python -m recbole_sam bundle`` wrote it.
 
     Returns:
-        recbole_sam.serving.bundle.Bundle: with ``recommend``, ``recommend_all``, ``similar``, ``with_items``.
+        recbole_sam.serving.bundle.Bundle: with ``recommend``, ``recommend_all``, ``similar``,
+        ``explain``, ``interests``, ``with_items`` and ``with_index``.
 
     Raises:
         DataError: there is no bundle, it is damaged, or a newer version wrote it.

@@ -17,7 +17,7 @@ class Person(BaseModel):
     items: list[Name] | None = Field(None, description="instead of a user: a session, oldest item first")
     history: Literal["full", "valid", "train"] = Field("full", description="of a known user")
     new_interests: Literal["live", "default"] = Field("live", description="of a session")
-    steer: list[Phrase] = Field([], max_length=5, description="phrases that join the interests")
+    steer: list[Phrase] = Field([], max_length=5, description="phrases: items whose titles fit them rise")
     strength: float = Field(1.0, ge=0, le=10, allow_inf_nan=False, description="of the phrases")
     without_interests: list[Annotated[int, Field(ge=1, le=1000)]] = Field(
         [], max_length=100, description="interests to leave out, by their number from 1"
