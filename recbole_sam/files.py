@@ -119,7 +119,7 @@ def open_private(path, mode="w", **options):
 def make_private(path):
     """Makes a file its owner's alone: a new, empty one, or one of ours that others can only read.
 
-    A file that a group or everybody may write to was shared on purpose and stays as it is.
+    A file that a group or everybody may write to was shared on purpose and stays unchanged.
 
     Args:
         path (str or Path): of the file.

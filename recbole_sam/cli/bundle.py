@@ -1,4 +1,4 @@
-"""``python -m recbole_sam bundle``: from a checkpoint to a folder that answers by itself."""
+"""``python -m recbole_sam bundle``: from a checkpoint to a folder that answers without its dataset."""
 
 from pathlib import Path
 

@@ -169,7 +169,7 @@ def whole_file(path):
     """Gives the name of a file beside ``path``, which takes its place when all went well.
 
     A checkpoint replaces that of the best epoch so far, which a full disk must not cost. All ranks of
-    distributed training come here, and one writes: each has a name of its own.
+    distributed training come here, and one writes: each has its own name.
 
     Args:
         path (str): of the file.

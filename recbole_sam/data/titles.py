@@ -43,7 +43,7 @@ def titles_digest(config):
 
     Returns:
         str or None: 64 hexadecimal digits; None where the dataset has no titles that can be read, of which
-        :func:`item_titles` tells who needs them.
+        :func:`item_titles` lists who needs them.
     """
     path = _file(config)
     try:

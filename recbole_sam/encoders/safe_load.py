@@ -15,7 +15,7 @@ def load(what, folder, *kinds):
         list: one object a class.
 
     Raises:
-        DataError: the folder is damaged, holds something else, or needs code of its own.
+        DataError: the folder is damaged, holds something else, or needs its own code.
     """
     # False, not left out: Transformers would ask on the terminal whether to run the code, and take a "y".
     given = {"local_files_only": True, "trust_remote_code": False}

@@ -72,6 +72,6 @@ def check(result, now):
             )
         raise SettingError(
             f"{trained} with {name} {before.get(name)}, a default that is {value} now: seeds of both cannot "
-            f"stand in one row; give another --run=FOLDER, or a row of its own, such as "
+            f"stand in one row; give another --run=FOLDER, or a separate row, such as "
             f"{result['model']}:{name}={value}."
         )

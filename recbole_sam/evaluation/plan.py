@@ -157,7 +157,7 @@ def key(given, tuning, chosen_by=protocols.DEFAULT):
 
 
 def describe(plan, config, split, command):
-    """What every output of the comparison tells about it.
+    """What every output of the comparison reports about it.
 
     Args:
         plan (Plan): the plan.

@@ -1,7 +1,7 @@
-"""One trial of a comparison, in a process of its own: one model, one seed, trained and ranked by RecBole.
+"""One trial of a comparison, in a separate process: one model, one seed, trained and ranked by RecBole.
 
 ``python -m recbole_sam.evaluation.trial JOB`` reads ``JOB/job.json`` and leaves ``ranks.npz`` and, last of
-all, ``result.json`` beside it. A process of its own because a model may change its process (threads, random
+all, ``result.json`` beside it. A separate process because a model may change its process (threads, random
 state, GPU memory) and because its peak memory is one of the results.
 """
 
@@ -230,7 +230,7 @@ class Experiment:
         return dict(test), {name: values[order].astype(np.int32) for name, values in ranks.items()}
 
     def facts(self, curve):
-        """What is told of a trained model beside its ranks, a JSON-able dict."""
+        """What is reported of a trained model beside its ranks, a JSON-able dict."""
         scored = [point for point in curve if point["valid_score"] is not None]
         sign = 1 if self.config["valid_metric_bigger"] else -1
         # the last of equal ones, which is what RecBole saved

@@ -99,7 +99,7 @@ def main(folder):
 def search(job, folder):
     """The best settings of a number of random draws from the ranges.
 
-    What the user set stays as it is and is not searched. A draw whose training breaks (a loss that is no
+    What the user set is unchanged and not searched. A draw whose training breaks (a loss that is no
     number, no memory left) is a bad draw: it is noted, and the others are searched.
 
     Args:

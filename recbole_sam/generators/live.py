@@ -1,6 +1,6 @@
 """Asking a language model that somebody serves: the part that all providers share.
 
-Users come in as a stream and answers leave as one; in between, an event loop in a thread of its own
+Users come in as a stream and answers leave as one; in between, an event loop in a separate thread
 keeps a bounded window of users in work, so that routing and encoding in the caller's thread overlap
 with the calls. Whatever ends the run - the last user, Ctrl-C, a limit, a fatal error - what is in
 flight is finished and kept first.
@@ -100,7 +100,7 @@ class ServedGenerator:
             TooManyFailuresError: the share of users without an answer is too high.
             InterruptedRunError: Ctrl-C.
             CacheError: the cache cannot be used.
-            BrokenRunError: something that nobody foresaw.
+            BrokenRunError: an unexpected failure.
         """
         self.report = RunReport(self._spending())
         with AnswerCache(self.settings.cache_dir) as cache:

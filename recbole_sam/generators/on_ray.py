@@ -40,7 +40,7 @@ class RayGenerator:
     """An :class:`InterestGenerator` that spreads another one over a cluster.
 
     Args:
-        generator: made by ``make(settings)``; it tells what is asked, and never asks.
+        generator: made by ``make(settings)``; it gives what is to be asked, and never asks.
         settings (LLMSettings): of the whole run; ``ray_workers``, ``ray_block``, ``ray_address``.
         make (callable): from settings to a generator; must be importable on the workers.
 
@@ -174,7 +174,7 @@ class _Blocks:
             try:
                 self._keep(reference)
             except RecBoleSAMError as error:
-                if str(error) != str(ending):  # a cause that ended every block is told once
+                if str(error) != str(ending):  # a cause that ended every block is reported once
                     logger.warning("%s", error)
 
     def _keep(self, reference):

@@ -2,7 +2,7 @@
 
 Item titles are data, not instructions: whoever sells an item wrote its title. They are stripped of
 control characters and line breaks, cut to a length, and listed between two markers that no title
-can contain, so the text of a title can neither end the list nor start a line of its own.
+can contain, so the text of a title can neither end the list nor start a new line.
 """
 
 import string

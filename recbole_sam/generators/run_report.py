@@ -1,4 +1,4 @@
-"""What a run of a language-model generator has done so far, and how it is told."""
+"""What a run of a language-model generator has done so far, and how it is reported."""
 
 from collections import Counter
 
@@ -77,7 +77,7 @@ class RunReport:
         return f"   (estimated {price.of(self.expected_input, self.expected_output):,.4f})"
 
     def _unreported(self):
-        """One line on calls whose cost nobody told, or none."""
+        """One line on calls whose cost is unknown, or none."""
         spending = self.spending
         if not spending.unreported:
             return []

@@ -46,7 +46,7 @@ class Noted:
 
 
 def noted(generator, store):
-    """A generator as :class:`Noted` when it asks a language model, else as it is."""
+    """A generator as :class:`Noted` when it asks a language model, else unchanged."""
     return Noted(generator, store) if hasattr(generator, "report") else generator
 
 
@@ -119,7 +119,7 @@ def total(store):
     Returns:
         str or None: such as ``"0.0910 CNY (943 answers)"``; None when no run asked a language model.
         Lines that a full disk or a power cut left unfinished are counted: ``"(943 answers; 1 line cannot be
-        read)"``; and so are calls whose usage nobody told.
+        read)"``; and so are calls whose usage is unknown.
     """
     path = ledger_file(store)
     try:

@@ -8,7 +8,7 @@ class Progress:
 
     Args:
         shown (bool): whether to show anything.
-        cost (callable, optional): tells the cost so far, a str that is shown beside the users.
+        cost (callable, optional): gives the cost so far, a str that is shown beside the users.
     """
 
     def __init__(self, shown=True, cost=None):

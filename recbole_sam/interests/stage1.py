@@ -191,7 +191,7 @@ def build(config, dry_run=False, encoder=None):
     users, histories = training_data(config)
     generator = ledger.noted(generator, path)
     try:
-        # every run of a language model has a report of its own
+        # every run of a language model has its own report
         cost = (lambda: generator.report.cost()) if hasattr(generator, "report") else None
         with Progress(config["show_progress"], cost) as progress:
             summary = extract(
@@ -249,7 +249,7 @@ def _refuse_second_payment(config):
 def settle(generator):
     """Tells what a generator did, and notes what of its spending is not noted yet.
 
-    Nothing is told of one that asks nobody.
+    Nothing is logged for one that makes no calls.
 
     Args:
         generator (InterestGenerator): of :func:`ledger.noted`, after a run, also one that was stopped.

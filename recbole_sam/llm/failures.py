@@ -106,7 +106,7 @@ class CacheError(RecBoleSAMError):
 
 
 class BrokenRunError(RecBoleSAMError):
-    """Something that nobody foresaw ended the run; everything answered before is kept."""
+    """An unexpected failure ended the run; everything answered before is kept."""
 
     @classmethod
     def of(cls, what, error, where):

@@ -112,13 +112,13 @@ class STOSABlock(nn.Module):
 
 class STOSA(NextItemModel):
     r"""STOSA represents every item and every history as a Gaussian and scores a pair by minus the
-    squared 2-Wasserstein distance. It has a loss of its own: BPR on the distances, plus a hinge
+    squared 2-Wasserstein distance. It has a separate loss: BPR on the distances, plus a hinge
     that keeps the negative item farther from the positive one than the history is.
 
     NOTE:
         Histories are moved to the right end of the window first, so that the newest item has the
         same learned position for every user, as in the paper. The paper trains on every position of
-        a history at once; here RecBole's augmentation makes each prefix a sample of its own.
+        a history at once; here RecBole's augmentation makes each prefix a separate sample.
     """
 
     input_type = InputType.PAIRWISE

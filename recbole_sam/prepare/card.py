@@ -87,7 +87,7 @@ def _is_card(card):
 
 
 def check_files(folder, card):
-    """Refuses files of a dataset that are not those the card tells of; each is read once a process.
+    """Refuses files of a dataset that are not those on the card; each is read once a process.
 
     Args:
         folder (pathlib.Path): the dataset's folder.

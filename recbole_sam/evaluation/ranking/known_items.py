@@ -61,7 +61,7 @@ def known_items(train, valid, test):
 
     RecBole's training samples are prefixes with their next item, cut to a window, so a user's items are the
     targets of his samples and, since his first item is no target, the history of the sample of length one.
-    Histories of validation and test samples are read, too, where a benchmark file gives samples of its own.
+    Histories of validation and test samples are read, too, where a benchmark file gives separate samples.
 
     Args:
         train, valid, test (SequentialDataset): samples, every prefix of a training history among them.

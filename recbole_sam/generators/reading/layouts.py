@@ -111,7 +111,7 @@ def from_json(text):
 
 
 def _joined(values):
-    """One JSON list of JSON values that follow each other; a single value stays as it is."""
+    """One JSON list of JSON values that follow each other; a single value stays unchanged."""
     joined, borders = _BETWEEN_JSON.subn(",", values)
     return f"[{joined}]" if borders else values
 

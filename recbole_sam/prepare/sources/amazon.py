@@ -181,7 +181,7 @@ def _categories(record):
 
 
 def _parts(value):
-    """A list as it is, a text as its only part, and nothing of any other value."""
+    """A list unchanged, a text as its only part, and nothing of any other value."""
     if isinstance(value, str):
         return [value] if value else []
     return value if isinstance(value, list) else []

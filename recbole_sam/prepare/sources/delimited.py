@@ -24,7 +24,7 @@ def as_text(cell):
     """A cell that no spreadsheet takes for a formula: ``=1+1`` becomes ``'=1+1``, as spreadsheets write it.
 
     Args:
-        cell: text; anything else stays as it is.
+        cell: text; anything else is unchanged.
     """
     return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
 

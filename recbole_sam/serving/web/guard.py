@@ -22,7 +22,7 @@ class Guard:
         limits (Limits): of a request.
         token (str or None): which every call has to bear.
         local (bool): whether only names of this machine are answered to, so that no foreign page reaches a
-            server without a token by a name of its own.
+            server without a token by another name.
         measured (callable): told scope, status and seconds of every request.
     """
 
