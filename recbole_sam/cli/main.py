@@ -49,6 +49,8 @@ def _main(words):
     )
     subparsers = parser.add_subparsers(metavar="command", required=True)
     called, settings, command = words[0] if words else None, [], parser
+    if called and not called.startswith("-") and called not in COMMANDS:
+        raise SettingError(f"There is no command '{called}': `recbole-sam --help` lists them.")
     for name, sentence in COMMANDS.items():
         if name != called:
             subparsers.add_parser(name, help=sentence)
@@ -58,8 +60,6 @@ def _main(words):
         command.set_defaults(run=module.run)
         if command.get_default("takes_settings"):
             words, settings = split_settings(words, command)
-    if called and not called.startswith("-") and command is parser:
-        raise SettingError(f"There is no command '{called}': `recbole-sam --help` lists them.")
     args, others = parser.parse_known_args(words)
     if others and not getattr(args, "takes_settings", False):
         guess = nearest(others[0].partition("=")[0], command._option_string_actions)
