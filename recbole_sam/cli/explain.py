@@ -15,7 +15,7 @@ def add_parser(subparsers, help):
     add = parser.add_argument
     add("bundle", help="a folder made by `python -m recbole_sam bundle`")
     add("--user", metavar="USER", help="a known user")
-    add("--items", metavar="A,B", help="somebody new: what was taken, oldest first")
+    add("--items", metavar="A,B", help="a new person's history, oldest first")
     add("--item", action="append", required=True, metavar="ITEM", help="to explain; may be repeated")
     add("--history", default="full", metavar="PART",
         help="a known user's history: full, valid (as in test) or train (default: %(default)s)")  # fmt: skip

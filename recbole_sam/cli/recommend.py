@@ -20,7 +20,7 @@ def add_parser(subparsers, help):
     whom = parser.add_argument_group("for whom (one of these)")
     whom.add_argument("--user", action="append", metavar="USER", help="a known user; may be repeated")
     whom.add_argument("--users", metavar="FILE", help="known users, one a line")
-    whom.add_argument("--items", metavar="A,B", help="somebody new: what was taken, oldest first")
+    whom.add_argument("--items", metavar="A,B", help="a new person's history, oldest first")
     whom.add_argument("--sessions", metavar="FILE", help="CSV, Parquet or JSONL: session, item, maybe time")
     whom.add_argument("--all", action="store_true", help="everybody; needs --output; can be resumed")
     what = parser.add_argument_group("what")
