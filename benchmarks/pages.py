@@ -56,6 +56,8 @@ RIVAL, UNISREC = "SASRecText:repeat_bias=True", "UniSRec:repeat_bias=True"
 RIVAL_KNN = f"{RIVAL}:item_knn=True"
 OLD_RATE = ":learning_rate=0.001"
 """Of all trainings of SAM until 2026-11-30, which had RecBole's default."""
+OLD_TITLES = ":text_scale=1"
+"""Of all trainings with titles until 2026-11-30 but those of UniSRec."""
 EARLIER = "SAM:history_filter=False:newest_item=True"
 """SAM with the default of 2026-11-29: the newest item in place of the filters."""
 ROUTED = f"{EARLIER}:interest_grouping=routing:interest_generator=extractive"
@@ -81,7 +83,7 @@ NAMES = {
     },
     SEQUENCE: "SASRec, whole sequences, 64 a batch",
     "SASRecText:item_text=False": "SASRec, RecBole's samples",
-    f"{ROUTED}:interest_readout=mean:learned_queries=0:n_layers=1{OLD_RATE}": "Early SAM",
+    f"{ROUTED}:interest_readout=mean:learned_queries=0:n_layers=1{OLD_RATE}{OLD_TITLES}": "Early SAM",
     "SAM:history_filter=False": "SAM without filters: `history_filter=False`",
     EARLIER: "SAM, newest item instead of filters: `history_filter=False:newest_item=True`",
     "SAM:n_layers=0": "without cross-interest attention: `n_layers=0`",
@@ -189,10 +191,10 @@ TABLES = {
     "industrial-scientific-masked": Table(f"{SCIENTIFIC}-masked", "SAM"),
     "beauty-masked": Table(f"{BEAUTY}-masked", "SAM"),
     "office-masked": Table("amazon-office-products-late-masked", "SAM"),
-    "tuned-masked": Table("tuned-masked", "SAM"),
-    "redrawn-masked": Table("redrawn-masked", "SAM"),
-    "redrawn-beauty-masked": Table("redrawn-beauty-masked", "SAM"),
-    "ablation-masked": Table("ablation-masked", f"SAM{OLD_RATE}"),
+    "tuned-masked": Table("tuned-masked", f"SAM{OLD_TITLES}"),
+    "redrawn-masked": Table("redrawn-masked", f"SAM{OLD_TITLES}"),
+    "redrawn-beauty-masked": Table("redrawn-beauty-masked", f"SAM{OLD_TITLES}"),
+    "ablation-masked": Table("ablation-masked", f"SAM{OLD_RATE}{OLD_TITLES}"),
     "ablation": Table("ablation", "SAM", ABLATION),
     "ablation-before": Table("ablation", BEFORE, ABLATION_BEFORE),
     "language-model": Table(
@@ -230,11 +232,13 @@ def shown(label, base="SAM"):
 
     Args:
         label (str): of an entry.
-        base (str): that of the table; if it is without ``final_norm`` or has the old learning rate, all rows
-            of SAM are so, and the page says it.
+        base (str): that of the table; if it is without ``final_norm``, has the old learning rate or titles of
+            length 1, all rows are so, and the page says it.
     """
     if label not in NAMES and base.startswith(BEFORE):
         label = label.replace(BEFORE, "SAM", 1)
+    if base.endswith(OLD_TITLES):
+        base, label = base.removesuffix(OLD_TITLES), label.removesuffix(OLD_TITLES)
     if base.endswith(OLD_RATE):
         label = label.removesuffix(OLD_RATE)
     model, *given = label.split(":")
@@ -317,7 +321,10 @@ def short_table(table):
     return _markdown(["model", "seeds", *columns, "difference"], rows)
 
 
-FAIR_VARIANTS = (AS_PUBLISHED, "SAM:repeat_bias=False", f"SAM:item_knn=True{OLD_RATE}", "SAM:text_scale=4")
+FAIR_VARIANTS = (
+    AS_PUBLISHED, "SAM:repeat_bias=False", "SAM:item_knn=True", f"SAM{OLD_TITLES}",
+    f"SAM:repeat_bias=False{OLD_TITLES}",
+)  # fmt: skip
 FAIR_LEFT_OUT = {"learning_rate=0.0005", "learning_rate=0.002", "text_scale=1", "text_scale=15"}
 """Settings of rivals that validation does not prefer."""
 FAIR_COLUMNS = ("model", "besides IDs", "HR@10", "NDCG@10", "HR@10, masked", "NDCG@10, masked")

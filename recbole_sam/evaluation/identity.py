@@ -34,6 +34,8 @@ def identity(config, chosen_by=protocols.DEFAULT):
     """
     model = config["model"]
     values = {name: config[name] for name in sorted({*setting_names.of_model(model), *_TRAINING})}
+    if not our_models.has_item_text(config):
+        values.pop("text_scale", None)  # does nothing then, and its default was another
     if our_models.uses_interests(model):
         values["interests"] = store_location.path(config).name
     if our_models.uses_item_texts(config):

@@ -222,7 +222,7 @@ def test_texts_are_standardised_where_they_are(silent):
 def test_text_scale_is_the_length_of_the_titles(shop):
     assert length_of_titles({"text_scale": None}) == 1  # a checkpoint older than the setting
     for model in ("SASRecText", "UniSRec", "SAM", "ComiRec", "TedRec"):
-        for given, expected in ((4, 4.0), (None, 15.0 if model == "UniSRec" else 1.0)):
+        for given, expected in ((3, 3.0), (None, {"UniSRec": 15.0, "TedRec": 1.0}.get(model, 4.0))):
             length = {} if given is None else {"text_scale": given}
             made = experiment(model, item_text=True, **length)[-1]
             titles = made.titles if model == "TedRec" else made.item_text

@@ -46,16 +46,18 @@ def test_a_row_of_two_models_is_refused():
 
 
 def test_titles_of_another_length_are_another_model(shop):
-    """UniSRec read titles of length 1 before that was a setting; its default is 15."""
-    now = identity.identity(make_config("UniSRec"))
-    before = {name: value for name, value in now.items() if name != "text_scale"}
-    result = {"model": "UniSRec", "seed": 3, "identity": before}
-    with pytest.raises(SettingError, match="with text_scale 1.0, a default that is 15.0 now"):
-        identity.check(result, now)
-    identity.check(result, {**now, "text_scale": 1.0})
-    sam = identity.identity(make_config("WEARec", item_text=True))
-    kept = {name: value for name, value in sam.items() if name != "text_scale"}
-    identity.check({"model": "WEARec", "seed": 3, "identity": kept}, sam)
+    """Titles had length 1 before that was a setting; without titles it is no part of a model."""
+    for model, default in (("UniSRec", 15.0), ("WEARec", 4.0)):
+        now = identity.identity(make_config(model, item_text=True))
+        before = {name: value for name, value in now.items() if name != "text_scale"}
+        result = {"model": model, "seed": 3, "identity": before}
+        with pytest.raises(SettingError, match=f"with text_scale 1.0, a default that is {default} now"):
+            identity.check(result, now)
+        identity.check(result, {**now, "text_scale": 1.0})
+    for model in ("WEARec", "EIMF", "SASRec"):
+        now = identity.identity(make_config(model))
+        assert "text_scale" not in now
+        identity.check({"model": model, "seed": 3, "identity": {**now, "text_scale": 1.0}}, now)
 
 
 def test_what_chose_the_epoch_is_part_of_a_model(shop):
