@@ -64,11 +64,14 @@ PINNED = {
 
 STAGE_1 = {"interest_grouping": "routing", "interest_generator": "extractive"}
 FIRST = {
-    "SAM": {"interest_readout": "mean", "learned_queries": 0, "n_layers": 1, "text_scale": 1.0, **CAUSAL, **STAGE_1},
+    "SAM": {
+        "interest_readout": "mean", "learned_queries": 0, "n_layers": 1, "text_scale": 1.0, **CAUSAL,
+        **STAGE_1,
+    },
     "EIMF": STAGE_1,
     "SASRecText": {"text_scale": 1.0},
     "UniSRec": {"text_scale": 1.0},
-}
+}  # fmt: skip
 """Settings of the first version that are no defaults any more."""
 
 
