@@ -152,6 +152,23 @@ _WITHOUT = [
 """Of the SAM of until 2026-11-28, which read its views out by their mean."""
 _WITH_TEXTS = ["SAM:interest_text=True", f"SAM:interest_text=True:{SHUFFLED}"]
 ABLATION = (BEFORE, *_WITHOUT, *_WITH_TEXTS)
+ABLATION_TODAY = tuple(
+    f"SAM:{settings}"
+    for settings in (
+        "interest_attention=False",
+        "interest_control=shuffled",
+        "interest_control=constant",
+        "learned_queries=0",
+        "item_text=False",
+        "history_filter=False",
+        "history_filter=False:newest_item=True",
+        "final_norm=False",
+        "repeat_bias=False",
+        "interest_evidence=False",
+        "item_knn=True",
+        "text_scale=1",
+    )
+)
 ABLATION_BEFORE = tuple(label.replace("SAM", BEFORE, 1) for label in ABLATION[1:])
 
 TABLES = {
@@ -194,6 +211,7 @@ TABLES = {
     "tuned-masked": Table("tuned-masked", f"SAM{OLD_TITLES}"),
     "redrawn-masked": Table("redrawn-masked", f"SAM{OLD_TITLES}"),
     "redrawn-beauty-masked": Table("redrawn-beauty-masked", f"SAM{OLD_TITLES}"),
+    "ablation-today": Table(f"{SCIENTIFIC}-masked", "SAM", ABLATION_TODAY),
     "ablation-masked": Table("ablation-masked", f"SAM{OLD_RATE}{OLD_TITLES}"),
     "ablation": Table("ablation", "SAM", ABLATION),
     "ablation-before": Table("ablation", BEFORE, ABLATION_BEFORE),
