@@ -165,6 +165,7 @@ ABLATION_TODAY = tuple(
         "final_norm=False",
         "repeat_bias=False",
         "interest_evidence=False",
+        "interest_text=True",
         "item_knn=True",
         "text_scale=1",
     )
