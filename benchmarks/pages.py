@@ -170,6 +170,7 @@ ABLATION_TODAY = tuple(
         "text_scale=1",
     )
 )
+"""Of SAM with the defaults since 2026-11-30."""
 ABLATION_BEFORE = tuple(label.replace("SAM", BEFORE, 1) for label in ABLATION[1:])
 
 TABLES = {
