@@ -257,10 +257,9 @@ def shown(label, base="SAM"):
     """
     if label not in NAMES and base.startswith(BEFORE):
         label = label.replace(BEFORE, "SAM", 1)
-    if base.endswith(OLD_TITLES):
-        base, label = base.removesuffix(OLD_TITLES), label.removesuffix(OLD_TITLES)
-    if base.endswith(OLD_RATE):
-        label = label.removesuffix(OLD_RATE)
+    for old in (OLD_TITLES, OLD_RATE):
+        if base.endswith(old):
+            base, label = base.removesuffix(old), label.removesuffix(old)
     model, *given = label.split(":")
     said = [WORDS.get(word) or f"`{word.removesuffix('=True')}`" for word in given]
     return NAMES.get(label, ", ".join([model, *said]) + MARKS.get(model, ""))
